@@ -1,0 +1,171 @@
+//! AWS error codes, as they stand on the wire.
+//!
+//! Sources: the EC2 API reference's list of error codes, the service models of EKS, IAM and STS, and
+//! what the Terraform AWS provider handles. Business logic names a code by its constant.
+
+/// EC2: the VPC is not there (or not visible yet).
+pub const VPC_NOT_FOUND: &str = "InvalidVpcID.NotFound";
+/// EC2: the subnet is not there (or not visible yet).
+pub const SUBNET_NOT_FOUND: &str = "InvalidSubnetID.NotFound";
+/// EC2: another spelling of [`SUBNET_NOT_FOUND`].
+pub const SUBNET_NOT_FOUND_TOO: &str = "InvalidSubnetId.NotFound";
+/// EC2: the internet gateway is not there (or not visible yet).
+pub const INTERNET_GATEWAY_NOT_FOUND: &str = "InvalidInternetGatewayID.NotFound";
+/// EC2: a gateway named in a route is not there (or not visible yet).
+pub const GATEWAY_NOT_FOUND: &str = "InvalidGatewayID.NotFound";
+/// EC2: the route table is not there (or not visible yet).
+pub const ROUTE_TABLE_NOT_FOUND: &str = "InvalidRouteTableID.NotFound";
+/// EC2: another spelling of [`ROUTE_TABLE_NOT_FOUND`].
+pub const ROUTE_TABLE_NOT_FOUND_TOO: &str = "InvalidRouteTableId.NotFound";
+/// EC2: the route is not there.
+pub const ROUTE_NOT_FOUND: &str = "InvalidRoute.NotFound";
+/// EC2: the association of a route table is not there.
+pub const ASSOCIATION_NOT_FOUND: &str = "InvalidAssociationID.NotFound";
+/// EC2: the Elastic IP address is not there (or not visible yet).
+pub const ALLOCATION_NOT_FOUND: &str = "InvalidAllocationID.NotFound";
+/// EC2: the NAT gateway is not there (or not visible yet).
+pub const NAT_GATEWAY_NOT_FOUND: &str = "NatGatewayNotFound";
+/// EC2: the security group is not there (or not visible yet).
+pub const SECURITY_GROUP_NOT_FOUND: &str = "InvalidGroup.NotFound";
+/// EC2: the network interface is not there (or not visible yet).
+pub const NETWORK_INTERFACE_NOT_FOUND: &str = "InvalidNetworkInterfaceID.NotFound";
+/// EC2: the subnet's CIDR block overlaps another subnet of the VPC.
+pub const SUBNET_CONFLICT: &str = "InvalidSubnet.Conflict";
+/// EC2: it is attached or associated already.
+pub const ALREADY_ASSOCIATED: &str = "Resource.AlreadyAssociated";
+/// EC2: the route table has a route for that destination already.
+pub const ROUTE_ALREADY_EXISTS: &str = "RouteAlreadyExists";
+/// EC2: something else still depends on the resource.
+pub const DEPENDENCY_VIOLATION: &str = "DependencyViolation";
+/// EC2: the internet gateway is not attached to that VPC.
+pub const GATEWAY_NOT_ATTACHED: &str = "Gateway.NotAttached";
+/// EC2: the address is in use.
+pub const ADDRESS_IN_USE: &str = "InvalidIPAddress.InUse";
+/// EC2: not authorized; also what ReleaseAddress answers for a released address.
+pub const AUTH_FAILURE: &str = "AuthFailure";
+
+/// IAM: no such role, policy or attachment.
+pub const NO_SUCH_ENTITY: &str = "NoSuchEntity";
+/// IAM: the name is taken.
+pub const ENTITY_ALREADY_EXISTS: &str = "EntityAlreadyExists";
+/// IAM: the request is not valid; for CreateServiceLinkedRole: the role exists already.
+pub const INVALID_INPUT: &str = "InvalidInput";
+/// IAM: a quota. EC2 and EKS have names of their own.
+pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
+
+/// EKS: no such cluster, profile, add-on or entry.
+pub const RESOURCE_NOT_FOUND: &str = "ResourceNotFoundException";
+/// EKS: three things in one (the name exists, a sibling is changing, the cluster is updating).
+pub const RESOURCE_IN_USE: &str = "ResourceInUseException";
+/// EKS: a parameter is not valid; also how it says that IAM has not propagated yet.
+pub const INVALID_PARAMETER: &str = "InvalidParameterException";
+/// EKS: the request is not valid in the resource's state.
+pub const INVALID_REQUEST: &str = "InvalidRequestException";
+/// EKS: the caller's fault; also how DescribeCluster sometimes says that there is none.
+pub const CLIENT_EXCEPTION: &str = "ClientException";
+/// EKS: the control plane cannot live in one of the subnets' zones; the message names those that can.
+pub const UNSUPPORTED_AVAILABILITY_ZONE: &str = "UnsupportedAvailabilityZoneException";
+
+/// Codes that mean: slow down. The SDK has retried them already.
+pub const THROTTLED: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "EC2ThrottledException",
+    "SlowDown",
+];
+
+/// Codes that mean: AWS is at fault, ask again.
+pub const UNAVAILABLE: &[&str] = &[
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ServerException",
+    "ServiceFailure",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "Unavailable",
+    "RequestTimeout",
+    "RequestTimeoutException",
+];
+
+/// Codes of an account that AWS has not made usable yet.
+pub const ACCOUNT_NOT_READY: &[&str] = &[
+    "OptInRequired",
+    "PendingVerification",
+    "SubscriptionRequiredException",
+    "RegionDisabledException",
+];
+
+/// Codes that mean: not allowed.
+pub const ACCESS_DENIED: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "UnauthorizedException",
+    AUTH_FAILURE,
+    "Blocked",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+];
+
+/// Codes of a service quota that is used up.
+pub const QUOTA_EXCEEDED: &[&str] = &[
+    "VpcLimitExceeded",
+    "InternetGatewayLimitExceeded",
+    "SubnetLimitExceeded",
+    "AddressLimitExceeded",
+    "NatGatewayLimitExceeded",
+    "RouteTableLimitExceeded",
+    "RouteLimitExceeded",
+    "ResourceLimitExceeded",
+    "ResourceLimitExceededException",
+    "ServiceQuotaExceededException",
+    LIMIT_EXCEEDED,
+    "LimitExceededException",
+];
+
+/// Codes of something that exists but cannot be seen everywhere yet, or that is changing right now.
+///
+/// EC2's page on eventual consistency: a new id may be "not found" for the next call.
+pub const NOT_YET_VISIBLE: &[&str] = &[
+    VPC_NOT_FOUND,
+    SUBNET_NOT_FOUND,
+    SUBNET_NOT_FOUND_TOO,
+    INTERNET_GATEWAY_NOT_FOUND,
+    GATEWAY_NOT_FOUND,
+    ROUTE_TABLE_NOT_FOUND,
+    ROUTE_TABLE_NOT_FOUND_TOO,
+    ROUTE_NOT_FOUND,
+    ASSOCIATION_NOT_FOUND,
+    ALLOCATION_NOT_FOUND,
+    NAT_GATEWAY_NOT_FOUND,
+    SECURITY_GROUP_NOT_FOUND,
+    NETWORK_INTERFACE_NOT_FOUND,
+    "IncorrectState",
+    "InvalidState",
+    "ConcurrentMutationLimitExceeded",
+    "ResourceNotReady",
+    NO_SUCH_ENTITY,
+    "ConcurrentModification",
+    "ConcurrentModificationException",
+    RESOURCE_NOT_FOUND,
+];
+
+/// What EKS says, as [`INVALID_PARAMETER`], while a role, its trust or its policies have not
+/// propagated. The list is the one that the Terraform AWS provider retries.
+pub const IAM_PROPAGATION_MESSAGES: &[&str] = &[
+    "does not exist",
+    "Error in role params",
+    "could not be assumed because",
+    "the trusted entity is not correct",
+    "Misconfigured PodExecutionRole Trust Policy",
+    "doesn't have the Amazon EKS Managed Policies associated with it",
+    "IAM role's policy must include",
+];

@@ -1,0 +1,224 @@
+//! What went wrong, sorted by what the state machine does about it.
+//!
+//! The names of the variants are an interface: they are what `ErrorEquals` matches (a test holds the
+//! two together). ARCHITECTURE.md has the table of names and reactions.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use lambda_runtime::Diagnostic;
+use strum::{EnumIter, IntoStaticStr};
+
+use crate::codes;
+
+/// An error of a step; the variant's name is the error's name in the state machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, IntoStaticStr, EnumIter)]
+pub enum Error {
+    /// The input is wrong. Fails at once.
+    #[error("{field}: {value} is not valid; expected {expected}")]
+    InvalidRequest {
+        /// Path of the field in the input, for example `network.cidr`.
+        field: String,
+        /// The value as it was given, as JSON text.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A new account is not usable yet. Retried for hours, slowly.
+    #[error("the account is not ready: {0}")]
+    AccountNotReady(String),
+    /// Eventual consistency or IAM propagation. Retried for minutes.
+    #[error("not visible yet: {0}")]
+    NotYetVisible(String),
+    /// The API's rate limit, after the SDK's own retries. Retried with full jitter.
+    #[error("throttled: {0}")]
+    Throttled(String),
+    /// A 5xx, a time-out or a lost connection, after the SDK's own retries. Retried.
+    #[error("AWS is unavailable: {0}")]
+    AwsUnavailable(String),
+    /// A service quota is used up. Fails with the fix in the cause.
+    #[error("a service quota is used up: {0}")]
+    QuotaExceeded(String),
+    /// Something in the way is not ours. Fails and touches nothing.
+    #[error("something that is not ours is in the way: {0}")]
+    ResourceConflict(String),
+    /// An action is not allowed. A few retries (a new policy spreads slowly), then fails.
+    #[error("access denied: {0}")]
+    AccessDenied(String),
+    /// AWS says that the resource failed; carries AWS's health issues. Fails.
+    #[error("the resource failed: {0}")]
+    ResourceFailed(String),
+    /// An answer of AWS that no one planned for. Fails at once with all that AWS said.
+    #[error("unexpected answer: {0}")]
+    Unexpected(String),
+}
+
+impl Error {
+    /// An [`Error::InvalidRequest`] about `field`, with the value as a person typed it.
+    pub fn invalid(
+        field: impl Into<String>,
+        value: impl serde::Serialize,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::InvalidRequest {
+            field: field.into(),
+            value: serde_json::to_string(&value).unwrap_or_else(|_| "<not JSON>".to_owned()),
+            expected: expected.into(),
+        }
+    }
+
+    /// The name that the state machine matches, for example `NotYetVisible`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.into()
+    }
+
+    /// Sorts an answer of AWS by its code.
+    ///
+    /// `action` is the IAM name of the call, for example `ec2:CreateVpc`; `code` and `message` are
+    /// AWS's, `status` is the HTTP status (0 when unknown).
+    #[must_use]
+    pub fn classify(action: &str, code: &str, message: &str, status: u16) -> Self {
+        let text = format!("{action} answered {code}: {message}");
+        let is = |codes: &[&str]| codes.contains(&code);
+        if is(codes::THROTTLED) {
+            Self::Throttled(text)
+        } else if is(codes::UNAVAILABLE) {
+            Self::AwsUnavailable(text)
+        } else if is(codes::ACCOUNT_NOT_READY) {
+            Self::AccountNotReady(text)
+        } else if is(codes::ACCESS_DENIED) {
+            Self::AccessDenied(text)
+        } else if is(codes::QUOTA_EXCEEDED) {
+            Self::QuotaExceeded(text)
+        } else if is(codes::NOT_YET_VISIBLE) || is_iam_propagation(code, message) {
+            Self::NotYetVisible(text)
+        } else if status >= 500 {
+            Self::AwsUnavailable(text)
+        } else {
+            Self::Unexpected(text)
+        }
+    }
+}
+
+/// Whether EKS complains about a role that IAM has not propagated yet.
+#[must_use]
+pub fn is_iam_propagation(code: &str, message: &str) -> bool {
+    code == codes::INVALID_PARAMETER
+        && codes::IAM_PROPAGATION_MESSAGES
+            .iter()
+            .any(|known| message.contains(known))
+}
+
+/// Turns the result of an SDK call into the result of a step.
+pub trait During<T> {
+    /// Names the call (as IAM does, for example `ec2:CreateVpc`) in the error, and sorts it.
+    ///
+    /// # Errors
+    /// The variant of [`Error`] that says what the state machine does about it.
+    fn during(self, action: &str) -> Result<T, Error>;
+}
+
+impl<T, E> During<T> for Result<T, SdkError<E, HttpResponse>>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    fn during(self, action: &str) -> Result<T, Error> {
+        self.map_err(|error| match &error {
+            SdkError::ServiceError(service) => {
+                let metadata = service.err().meta();
+                Error::classify(
+                    action,
+                    metadata.code().unwrap_or("no error code"),
+                    metadata.message().unwrap_or("no message"),
+                    service.raw().status().as_u16(),
+                )
+            }
+            SdkError::ConstructionFailure(_) => {
+                Error::Unexpected(format!("{action} could not be built: {}", chain(&error)))
+            }
+            _ => Error::AwsUnavailable(format!("{action} got no answer: {}", chain(&error))),
+        })
+    }
+}
+
+/// An error and its sources in one line, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self {
+            error_type: error.name().to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name_of(code: &str, message: &str) -> &'static str {
+        Error::classify("x:Y", code, message, 400).name()
+    }
+
+    #[test]
+    fn codes_are_sorted_by_the_reaction_to_them() {
+        for (code, name) in [
+            ("RequestLimitExceeded", "Throttled"),
+            ("ServiceUnavailableException", "AwsUnavailable"),
+            ("OptInRequired", "AccountNotReady"),
+            ("UnauthorizedOperation", "AccessDenied"),
+            ("AddressLimitExceeded", "QuotaExceeded"),
+            ("InvalidSubnetId.NotFound", "NotYetVisible"),
+            ("NoSuchEntity", "NotYetVisible"),
+            ("MalformedPolicyDocument", "Unexpected"),
+        ] {
+            assert_eq!(name_of(code, ""), name, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_unpropagated_role_is_not_yet_visible_and_other_bad_parameters_are_not() {
+        let role = "Role with arn: arn:aws:iam::111122223333:role/x, could not be assumed because \
+                    it does not exist or the trusted entity is not correct";
+        assert_eq!(name_of(codes::INVALID_PARAMETER, role), "NotYetVisible");
+        assert_eq!(
+            name_of(codes::INVALID_PARAMETER, "unsupported Kubernetes version"),
+            "Unexpected"
+        );
+    }
+
+    #[test]
+    fn an_unknown_code_with_a_5xx_status_is_an_unavailable_aws() {
+        assert_eq!(
+            Error::classify("x:Y", "Odd", "", 503).name(),
+            "AwsUnavailable"
+        );
+    }
+
+    #[test]
+    fn the_state_machine_gets_name_and_message() {
+        let diagnostic = Diagnostic::from(Error::invalid(
+            "network.cidr",
+            "10.0.0.0/30",
+            "a /16 to /24",
+        ));
+        assert_eq!(diagnostic.error_type, "InvalidRequest");
+        assert_eq!(
+            diagnostic.error_message,
+            "network.cidr: \"10.0.0.0/30\" is not valid; expected a /16 to /24"
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! From a Lambda event to a step and back.
+
+use std::future::Future;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::Instrument;
+
+use crate::aws::{Aws, Base};
+use crate::error::Error;
+use crate::outcome::{Outcome, Removed};
+use crate::plan::{Plan, Target};
+use crate::telemetry;
+
+/// One kind of AWS resource: how to make it so, and how to make it gone.
+///
+/// Both are safe to repeat at any time, from any half-finished state: run twice equals run once.
+pub trait Step {
+    /// Name of crate, binary and function.
+    const NAME: &'static str;
+    /// What it needs of earlier steps, beside the plan.
+    type Input: DeserializeOwned + Send;
+    /// What later steps need of it.
+    type Output: Serialize + Send;
+
+    /// Makes the resource as the plan wants it, as far as that can be done now.
+    fn ensure(
+        aws: &Aws,
+        plan: &Plan,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Outcome<Self::Output>, Error>> + Send;
+
+    /// Makes the resource gone, as far as that can be done now. What is not there is success.
+    fn remove(
+        aws: &Aws,
+        target: &Target,
+    ) -> impl Future<Output = Result<Outcome<Removed>, Error>> + Send;
+}
+
+/// The input of a step that needs nothing but the plan.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct NoInput {}
+
+/// A Lambda function: a JSON request in, a JSON response or a named error out.
+pub trait Function {
+    /// Name of crate, binary and function.
+    const NAME: &'static str;
+
+    /// Handles one request.
+    fn handle(base: &Base, request: Value) -> impl Future<Output = Result<Value, Error>> + Send;
+}
+
+/// The request of a step: `{"action": "ensure" | "remove", "execution": "…", "plan": {…}, …inputs…}`.
+#[derive(Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+enum Request<I> {
+    Ensure {
+        plan: Box<Plan>,
+        #[serde(flatten)]
+        input: I,
+    },
+    Remove {
+        plan: Target,
+    },
+}
+
+impl<S: Step> Function for S {
+    const NAME: &'static str = S::NAME;
+
+    async fn handle(base: &Base, request: Value) -> Result<Value, Error> {
+        let request: Request<S::Input> = parse(request)?;
+        match request {
+            Request::Ensure { plan, input } => {
+                let aws = target_clients::<S>(base, &plan.target).await?;
+                respond(&S::ensure(&aws, &plan, input).await?)
+            }
+            Request::Remove { plan } => {
+                let aws = target_clients::<S>(base, &plan).await?;
+                respond(&S::remove(&aws, &plan).await?)
+            }
+        }
+    }
+}
+
+async fn target_clients<S: Step>(base: &Base, target: &Target) -> Result<Aws, Error> {
+    let session = format!("hardway-{}-{}", S::NAME, target.cluster_name);
+    base.target(&target.account, &target.region, &session).await
+}
+
+/// Reads a request; a mistake in it names the field.
+///
+/// # Errors
+/// [`Error::InvalidRequest`].
+pub fn parse<T: DeserializeOwned>(request: Value) -> Result<T, Error> {
+    serde_path_to_error::deserialize(request).map_err(|error| Error::InvalidRequest {
+        field: error.path().to_string(),
+        value: "the request".to_owned(),
+        expected: error.into_inner().to_string(),
+    })
+}
+
+/// Writes a response.
+///
+/// # Errors
+/// [`Error::Unexpected`] if an output cannot be JSON, which no output is.
+pub fn respond<T: Serialize>(response: &T) -> Result<Value, Error> {
+    serde_json::to_value(response).map_err(|error| Error::Unexpected(error.to_string()))
+}
+
+/// Handles one request of function `F` and logs its answer.
+///
+/// # Errors
+/// What the function answers.
+pub async fn invoke<F: Function>(base: &Base, request: Value) -> Result<Value, Error> {
+    let text = |pointer: &str| {
+        request
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (execution, action) = (text("/execution"), text("/action"));
+    let cluster = match text("/plan/clusterName") {
+        none if none.is_empty() => text("/spec/clusterName"),
+        name => name,
+    };
+    let span = tracing::info_span!(
+        target: "hardway", "invoke", step = F::NAME, execution, cluster, action
+    );
+    async {
+        let answer = F::handle(base, request).await;
+        log(&answer);
+        answer
+    }
+    .instrument(span)
+    .await
+}
+
+fn log(answer: &Result<Value, Error>) {
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    match answer {
+        Ok(response) => {
+            let (status, reason) = (text(response, "status"), text(response, "reason"));
+            let check_after_seconds = response["checkAfterSeconds"].as_u64().unwrap_or_default();
+            tracing::info!(
+                target: "hardway", status, reason, check_after_seconds, "{}", telemetry::ANSWERED
+            );
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            tracing::warn!(
+                target: "hardway", status = "ERROR", error = error.name(), reason,
+                "{}", telemetry::ANSWERED
+            );
+        }
+    }
+}
+
+/// Runs function `F` in the Lambda runtime; a binary's whole `main`.
+///
+/// # Errors
+/// What the Lambda runtime cannot recover from.
+pub async fn run<F: Function>() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let base = &Base::from_env().await;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
+        invoke::<F>(base, event.payload)
+            .await
+            .map_err(Diagnostic::from)
+    }))
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    struct Kettle;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Water {
+        litres: u32,
+    }
+
+    #[derive(Serialize)]
+    struct Tea {
+        cups: u32,
+    }
+
+    impl Step for Kettle {
+        const NAME: &'static str = "kettle";
+        type Input = Water;
+        type Output = Tea;
+
+        async fn ensure(_: &Aws, _: &Plan, water: Water) -> Result<Outcome<Tea>, Error> {
+            match water.litres {
+                0 => Ok(Outcome::pending(5, "no water yet")),
+                litres => Ok(Outcome::Ready(Tea { cups: litres * 4 })),
+            }
+        }
+
+        async fn remove(_: &Aws, _: &Target) -> Result<Outcome<Removed>, Error> {
+            Ok(Outcome::Ready(Removed::default()))
+        }
+    }
+
+    fn base() -> Base {
+        Base::new(
+            aws_config::SdkConfig::builder()
+                .behavior_version(aws_config::BehaviorVersion::latest())
+                .build(),
+        )
+    }
+
+    async fn ask(request: Value) -> Result<Value, Error> {
+        invoke::<Kettle>(&base(), request).await
+    }
+
+    #[tokio::test]
+    async fn ensure_gets_the_plan_and_its_inputs() {
+        let plan = Plan::example();
+        let request = json!({"action": "ensure", "plan": plan, "litres": 2});
+        assert_eq!(
+            ask(request).await.unwrap(),
+            json!({"status": "READY", "cups": 8})
+        );
+        let request = json!({"action": "ensure", "plan": plan, "litres": 0});
+        assert_eq!(ask(request).await.unwrap()["status"], "PENDING");
+    }
+
+    #[tokio::test]
+    async fn remove_needs_only_the_target() {
+        let request = json!({"action": "remove", "plan": Plan::example().target});
+        assert_eq!(
+            ask(request).await.unwrap(),
+            json!({"status": "READY", "removed": []})
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_without_its_inputs_is_invalid() {
+        let request = json!({"action": "ensure", "plan": Plan::example()});
+        let error = ask(request).await.unwrap_err();
+        assert_eq!(error.name(), "InvalidRequest");
+        assert!(error.to_string().contains("litres"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_action_is_invalid() {
+        let request = json!({"action": "destroy", "plan": Plan::example()});
+        assert_eq!(ask(request).await.unwrap_err().name(), "InvalidRequest");
+    }
+}

@@ -1,0 +1,28 @@
+//! What every step of hardway shares.
+//!
+//! A step is a small Lambda function that owns one kind of AWS resource: it can make it so
+//! ([`Step::ensure`]) and make it gone ([`Step::remove`]). Both look first, do what can be done now
+//! and answer [`Outcome::Ready`] or [`Outcome::Pending`]; neither sleeps. Waiting and order are the
+//! state machine's.
+//!
+//! Data flows one way: [`spec`] (what a person types) becomes [`plan`] (every default filled in,
+//! decided once), which each step carries out with the clients of [`aws`] and answers with an
+//! [`outcome`] or an [`error`] whose name the state machine matches.
+
+pub mod aws;
+pub mod codes;
+pub mod error;
+pub mod function;
+pub mod names;
+pub mod outcome;
+pub mod plan;
+pub mod spec;
+pub mod tags;
+pub mod telemetry;
+
+pub use aws::{Aws, Base};
+pub use error::{During, Error};
+pub use function::{Function, NoInput, Step, invoke, run};
+pub use outcome::{Outcome, Removed, Resource};
+pub use plan::{Plan, Target};
+pub use spec::Spec;

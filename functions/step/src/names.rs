@@ -1,0 +1,111 @@
+//! Names that follow from the plan alone, so that every repetition finds what it made before.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use crate::plan::Target;
+
+/// IAM's limit for role names.
+const ROLE_NAME_MAX: usize = 64;
+/// The limit of EC2 and EKS for client tokens.
+const CLIENT_TOKEN_LEN: usize = 64;
+
+/// Name of the cluster's IAM role. IAM is global, so the region is part of it.
+#[must_use]
+pub fn cluster_role(target: &Target) -> String {
+    role(target, "cluster")
+}
+
+/// Name of the Fargate pod execution role.
+#[must_use]
+pub fn pod_execution_role(target: &Target) -> String {
+    role(target, "pod-execution")
+}
+
+/// ARN of an IAM role (path `/`) in the target account.
+#[must_use]
+pub fn role_arn(target: &Target, name: &str) -> String {
+    format!(
+        "arn:{}:iam::{}:role/{name}",
+        target.partition, target.account.id
+    )
+}
+
+fn role(target: &Target, purpose: &str) -> String {
+    let name = format!(
+        "hardway-{}-{}-{purpose}",
+        target.cluster_name, target.region
+    );
+    if name.len() <= ROLE_NAME_MAX {
+        return name;
+    }
+    // A long cluster name is cut; the hash of the whole keeps two of them apart.
+    let tail = format!("-{}-{purpose}", &hash([name.as_str()])[..8]);
+    format!("{}{tail}", &name[..ROLE_NAME_MAX - tail.len()])
+}
+
+/// A client token (64 characters) that is the same for the same parts.
+///
+/// The SDK would fill in a random one for each call, which protects nothing when a step is repeated.
+/// The parts must say which incarnation is meant (for a NAT gateway: its subnet and the attempt).
+#[must_use]
+pub fn client_token<'a>(target: &'a Target, parts: impl IntoIterator<Item = &'a str>) -> String {
+    let place = [
+        target.account.id.as_str(),
+        target.region.as_str(),
+        target.cluster_name.as_str(),
+    ];
+    let mut token = hash(place.into_iter().chain(parts));
+    token.truncate(CLIENT_TOKEN_LEN);
+    token
+}
+
+/// Hexadecimal SHA-256 of the parts, each ended by a zero byte.
+fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut sha = Sha256::new();
+    for part in parts {
+        sha.update(part);
+        sha.update([0]);
+    }
+    sha.finalize().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    #[test]
+    fn roles_are_named_after_cluster_region_and_purpose() {
+        let target = Plan::example().target;
+        assert_eq!(cluster_role(&target), "hardway-demo-ap-northeast-1-cluster");
+        assert_eq!(
+            pod_execution_role(&target),
+            "hardway-demo-ap-northeast-1-pod-execution"
+        );
+    }
+
+    #[test]
+    fn long_cluster_names_give_short_and_distinct_role_names() {
+        let mut one = Plan::example().target;
+        one.cluster_name = format!("{}1", "x".repeat(99));
+        let mut two = one.clone();
+        two.cluster_name = format!("{}2", "x".repeat(99));
+        assert_eq!(pod_execution_role(&one).len(), ROLE_NAME_MAX);
+        assert_ne!(pod_execution_role(&one), pod_execution_role(&two));
+    }
+
+    #[test]
+    fn tokens_repeat_for_the_same_parts_and_differ_for_others() {
+        let target = Plan::example().target;
+        let token = client_token(&target, ["nat", "1"]);
+        assert_eq!(token.len(), CLIENT_TOKEN_LEN);
+        assert_eq!(token, client_token(&target, ["nat", "1"]));
+        assert_ne!(token, client_token(&target, ["nat", "2"]));
+        assert_ne!(token, client_token(&target, ["na", "t1"]));
+    }
+}

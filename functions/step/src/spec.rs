@@ -1,0 +1,289 @@
+//! What a person types at the console: the input of the provisioning state machine.
+//!
+//! Only `clusterName` is required; the `plan` function fills in the rest. The types here say which
+//! shapes are possible (an unknown field is an error); what values make sense is checked by `plan`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// The input of a provisioning execution.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "hardway input")]
+pub struct Spec {
+    /// Name of the EKS cluster: 1 to 100 letters, digits, hyphens and underscores, starting with a
+    /// letter or a digit.
+    #[schemars(regex(pattern = r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$"))]
+    pub cluster_name: String,
+    /// AWS region of the cluster, for example `ap-northeast-1`. Default: the region of the state
+    /// machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The account to build in. Default: the account of the state machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountSpec>,
+    /// Kubernetes version, for example `1.36`. Default: the newest one in standard support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^1\.[0-9]{2}$"))]
+    pub kubernetes_version: Option<String>,
+    /// The VPC and its subnets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkSpec>,
+    /// Who reaches the Kubernetes API, from where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointSpec>,
+    /// Which pods run on Fargate. One profile must select the namespace `kube-system`, where
+    /// CoreDNS lives. Default: a profile `kube-system` and a profile `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fargate_profiles: Option<Vec<FargateProfile>>,
+    /// Who may administer the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// Control-plane logs to send to CloudWatch Logs. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Vec<LogType>>,
+    /// ARN of a KMS key of your own for the envelope encryption of Kubernetes secrets. Default:
+    /// a key that AWS owns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_arn: Option<String>,
+    /// What happens at the end of the version's standard support: `STANDARD` (upgraded
+    /// automatically) or `EXTENDED` (stays, at a higher price). Default: `STANDARD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support_type: Option<SupportType>,
+    /// Whether EKS refuses to delete the cluster until the protection is turned off. Default: off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<bool>,
+    /// ARN of the permissions boundary that both IAM roles get. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions_boundary_arn: Option<String>,
+    /// What to do with a half-made cluster when a step fails for good. Default: `keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Tags for everything that can be tagged, beside hardway's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// The account to build in and how to get into it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountSpec {
+    /// Twelve digits.
+    #[schemars(regex(pattern = r"^[0-9]{12}$"))]
+    pub id: String,
+    /// Name (with its path, if any) of the role to assume there. Default:
+    /// `OrganizationAccountAccessRole`. Not used in the state machine's own account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_name: Option<String>,
+    /// External id that the role's trust policy asks for. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+}
+
+/// The VPC and its subnets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// IPv4 CIDR block of the VPC, /16 to /24. Default: `10.100.0.0/16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cidr: Option<String>,
+    /// How many Availability Zones: 2 or 3. Default: 3, or 2 where the region has no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 3))]
+    pub availability_zones: Option<u8>,
+    /// A NAT gateway for each Availability Zone, or a single one for all. Default: `onePerAz`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nat_gateways: Option<NatGateways>,
+}
+
+/// Who reaches the Kubernetes API, from where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndpointSpec {
+    /// Whether the API has a public endpoint. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<bool>,
+    /// CIDR blocks that may use the public endpoint, at most 40. Default: `0.0.0.0/0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_cidrs: Option<Vec<String>>,
+    /// Whether the API has an endpoint inside the VPC. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<bool>,
+}
+
+/// How many NAT gateways.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NatGateways {
+    /// One in each Availability Zone: no zone depends on another.
+    #[default]
+    OnePerAz,
+    /// One for all: cheaper; the cluster's way out is gone when its zone is.
+    Single,
+}
+
+/// A Fargate profile: which pods run on Fargate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FargateProfile {
+    /// Name of the profile, unique in the cluster.
+    pub name: String,
+    /// 1 to 5 selectors; a pod that matches one of them runs on Fargate.
+    #[schemars(length(min = 1, max = 5))]
+    pub selectors: Vec<Selector>,
+}
+
+/// Which pods a Fargate profile selects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Selector {
+    /// Kubernetes namespace; `*` and `?` are wildcards.
+    pub namespace: String,
+    /// Labels that the pod must have, at most 5. Default: none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Who may administer the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Access {
+    /// ARNs of IAM roles or users that become cluster administrators.
+    #[serde(default)]
+    pub admins: Vec<String>,
+}
+
+/// A kind of control-plane log.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum LogType {
+    /// Requests to the Kubernetes API server.
+    Api,
+    /// Who did what, when.
+    Audit,
+    /// Authentication of IAM principals.
+    Authenticator,
+    /// The controller manager.
+    ControllerManager,
+    /// The scheduler.
+    Scheduler,
+}
+
+/// What happens at the end of a Kubernetes version's standard support.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SupportType {
+    /// The cluster is upgraded automatically.
+    #[default]
+    Standard,
+    /// The cluster stays on its version, at a higher price.
+    Extended,
+}
+
+/// What to do with a half-made cluster when a step fails for good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnFailure {
+    /// Leave it for a person to look at; the next execution carries on from there.
+    #[default]
+    Keep,
+    /// Remove everything that was made.
+    Remove,
+}
+
+impl Spec {
+    /// Reads a spec from JSON.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] with the path of the field that does not fit.
+    pub fn parse(input: &Value) -> Result<Self, Error> {
+        serde_path_to_error::deserialize(input).map_err(|error| {
+            let field = match error.path().to_string() {
+                path if path == "." => "input".to_owned(),
+                path => path,
+            };
+            let value = value_at(input, &field);
+            Error::InvalidRequest {
+                field,
+                value,
+                expected: error.into_inner().to_string(),
+            }
+        })
+    }
+}
+
+/// The value at a path like `network.cidr` or `fargateProfiles[0].name`, as JSON text; the whole
+/// input where the path leads nowhere.
+fn value_at(input: &Value, path: &str) -> String {
+    let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
+    input.pointer(&pointer).unwrap_or(input).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refusal(input: Value) -> (String, String, String) {
+        match Spec::parse(&input) {
+            Err(Error::InvalidRequest {
+                field,
+                value,
+                expected,
+            }) => (field, value, expected),
+            other => panic!("expected InvalidRequest, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_is_enough() {
+        let spec = Spec::parse(&json!({"clusterName": "demo"})).unwrap();
+        assert_eq!(spec.cluster_name, "demo");
+        assert_eq!(spec.network, None);
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_path() {
+        let (field, _, expected) =
+            refusal(json!({"clusterName": "demo", "network": {"cidrs": "10.0.0.0/16"}}));
+        assert_eq!(field, "network.cidrs");
+        assert!(expected.contains("unknown field `cidrs`"), "{expected}");
+        assert!(expected.contains("`cidr`"), "{expected}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_with_its_value() {
+        let (field, value, expected) =
+            refusal(json!({"clusterName": "demo", "network": {"natGateways": "two"}}));
+        assert_eq!(
+            (field.as_str(), value.as_str()),
+            ("network.natGateways", "\"two\"")
+        );
+        assert!(expected.contains("`onePerAz`"), "{expected}");
+    }
+
+    #[test]
+    fn an_element_of_a_list_is_named_with_its_index() {
+        let (field, ..) = refusal(
+            json!({"clusterName": "demo", "fargateProfiles": [{"name": "a", "selectors": [{}]}]}),
+        );
+        assert_eq!(field, "fargateProfiles[0].selectors[0]");
+    }
+
+    #[test]
+    fn a_missing_name_is_said() {
+        let (field, _, expected) = refusal(json!({}));
+        assert_eq!(field, "input");
+        assert!(
+            expected.contains("missing field `clusterName`"),
+            "{expected}"
+        );
+    }
+}

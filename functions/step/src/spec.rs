@@ -231,8 +231,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn refusal(input: Value) -> (String, String, String) {
-        match Spec::parse(&input) {
+    fn refusal(input: &Value) -> (String, String, String) {
+        match Spec::parse(input) {
             Err(Error::InvalidRequest {
                 field,
                 value,
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_named_with_its_path() {
         let (field, _, expected) =
-            refusal(json!({"clusterName": "demo", "network": {"cidrs": "10.0.0.0/16"}}));
+            refusal(&json!({"clusterName": "demo", "network": {"cidrs": "10.0.0.0/16"}}));
         assert_eq!(field, "network.cidrs");
         assert!(expected.contains("unknown field `cidrs`"), "{expected}");
         assert!(expected.contains("`cidr`"), "{expected}");
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_wrong_type_is_named_with_its_value() {
         let (field, value, expected) =
-            refusal(json!({"clusterName": "demo", "network": {"natGateways": "two"}}));
+            refusal(&json!({"clusterName": "demo", "network": {"natGateways": "two"}}));
         assert_eq!(
             (field.as_str(), value.as_str()),
             ("network.natGateways", "\"two\"")
@@ -272,14 +272,14 @@ mod tests {
     #[test]
     fn an_element_of_a_list_is_named_with_its_index() {
         let (field, ..) = refusal(
-            json!({"clusterName": "demo", "fargateProfiles": [{"name": "a", "selectors": [{}]}]}),
+            &json!({"clusterName": "demo", "fargateProfiles": [{"name": "a", "selectors": [{}]}]}),
         );
         assert_eq!(field, "fargateProfiles[0].selectors[0]");
     }
 
     #[test]
     fn a_missing_name_is_said() {
-        let (field, _, expected) = refusal(json!({}));
+        let (field, _, expected) = refusal(&json!({}));
         assert_eq!(field, "input");
         assert!(
             expected.contains("missing field `clusterName`"),

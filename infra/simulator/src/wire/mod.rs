@@ -1,0 +1,110 @@
+//! The wire: HTTP requests in, HTTP answers out, in process or over a socket.
+
+mod client;
+mod query;
+pub mod rest_json;
+mod server;
+
+use http::{HeaderMap, Request, Response};
+use serde_json::Value;
+
+use crate::call::Call;
+use crate::fault::Fault;
+use crate::params::Params;
+use crate::{Simulator, ec2, eks, iam, sts};
+
+/// What the `Authorization` header says of the caller.
+///
+/// Signatures are not checked: there are no secrets here.
+struct Scope {
+    access_key: String,
+    region: String,
+    service: String,
+}
+
+impl Scope {
+    /// Reads `AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request, …`.
+    fn read(headers: &HeaderMap) -> Option<Self> {
+        let header = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+        let credential = header.split("Credential=").nth(1)?.split(',').next()?;
+        let mut parts = credential.split('/');
+        let access_key = parts.next()?.to_owned();
+        let region = parts.nth(1)?.to_owned();
+        let service = parts.next()?.to_owned();
+        Some(Self {
+            access_key,
+            region,
+            service,
+        })
+    }
+}
+
+/// An answered call: what it was, and what goes back.
+struct Answer {
+    operation: String,
+    request: Value,
+    error: Option<String>,
+    response: Response<Vec<u8>>,
+}
+
+impl Simulator {
+    /// Answers one HTTP request.
+    pub(crate) fn answer(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+        let Some(scope) = Scope::read(request.headers()) else {
+            return rest_json::fault(&Fault::new(
+                403,
+                "MissingAuthenticationToken",
+                "Request is missing Authentication Token",
+            ));
+        };
+        let account = self.account_of(&scope.access_key);
+        let at = self.now();
+        let answer = self.in_context(&account, &scope.region, |context| {
+            let params = || Params::parse(request.body());
+            match scope.service.as_str() {
+                "ec2" => query::answer(&query::EC2, &params(), |op, params| {
+                    ec2::handle(context, op, params)
+                }),
+                "iam" => query::answer(&query::IAM, &params(), |op, params| {
+                    iam::handle(context, op, params)
+                }),
+                "sts" => query::answer(&query::STS, &params(), |op, params| {
+                    sts::handle(context, op, params)
+                }),
+                "eks" => rest_json::answer(request, |method, path, query, body| {
+                    eks::handle(context, method, path, query, body)
+                }),
+                other => Answer {
+                    operation: "Unknown".to_owned(),
+                    request: Value::Null,
+                    error: Some("UnknownService".to_owned()),
+                    response: rest_json::fault(&Fault::new(
+                        404,
+                        "UnknownService",
+                        format!("service {other} is not simulated"),
+                    )),
+                },
+            }
+        });
+        self.world().calls.push(Call {
+            at,
+            account,
+            region: scope.region,
+            service: scope.service,
+            operation: answer.operation,
+            request: answer.request,
+            error: answer.error,
+        });
+        answer.response
+    }
+
+    /// The account that an access key belongs to.
+    fn account_of(&self, access_key: &str) -> String {
+        if access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit()) {
+            return access_key.to_owned();
+        }
+        let world = self.world();
+        let session = world.state.sessions.account_of(access_key);
+        session.unwrap_or_else(|| self.inner.config.default_account.clone())
+    }
+}

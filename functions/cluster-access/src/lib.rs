@@ -1,1 +1,231 @@
-//! x
+//! Access entries: who may administer the cluster.
+//!
+//! The creator of the cluster is a function's role that nobody can use, so each principal of the plan
+//! becomes an administrator through an access entry with EKS's cluster admin policy. Access takes
+//! effect after several seconds.
+//!
+//! Safe to repeat: a principal has one entry in a cluster, and both entry and policy are looked for
+//! before they are made. An entry that someone else made for a principal of the plan is used as it is.
+//! Entries that carry our tag and whose principal left the plan are deleted; all others are left alone
+//! (EKS keeps some of its own for Fargate).
+
+use aws_sdk_eks::error::ProvideErrorMetadata;
+use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType};
+use serde::Serialize;
+use step::error::{is_iam_propagation, required};
+use step::telemetry::{changed, changing};
+use step::{
+    Aws, During, Error, NoInput, Outcome, Plan, Removed, Resource, Step, Target, codes, eks, names,
+    tags,
+};
+
+/// The step `cluster-access`.
+pub struct ClusterAccess;
+
+/// What is known of the cluster's administrators.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// ARNs of the principals that administer the cluster.
+    pub admins: Vec<String>,
+}
+
+/// The policy that makes a principal the cluster's administrator.
+fn admin_policy(target: &Target) -> String {
+    format!(
+        "arn:{}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+        target.partition
+    )
+}
+
+impl Step for ClusterAccess {
+    const NAME: &'static str = "cluster-access";
+    type Input = NoInput;
+    type Output = Output;
+
+    async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<Output>, Error> {
+        let Some(principals) = find(aws, &plan.target).await? else {
+            return Err(Error::NotYetVisible(format!(
+                "cluster {} cannot be seen yet",
+                plan.target.cluster_name
+            )));
+        };
+        for (index, admin) in plan.admins.iter().enumerate() {
+            if !principals.contains(admin) {
+                create(aws, plan, index, admin).await?;
+            }
+            if !is_admin(aws, &plan.target, admin).await? {
+                grant(aws, &plan.target, admin).await?;
+            }
+        }
+        for principal in principals {
+            if !plan.admins.contains(&principal) && is_ours(aws, &plan.target, &principal).await? {
+                delete(aws, &plan.target, &principal).await?;
+            }
+        }
+        let admins = plan.admins.clone();
+        Ok(Outcome::Ready(Output { admins }))
+    }
+
+    async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
+        let mut removed = Removed::default();
+        for principal in find(aws, target).await?.unwrap_or_default() {
+            if is_ours(aws, target, &principal).await? && delete(aws, target, &principal).await? {
+                let resource = Resource::new("AWS::EKS::AccessEntry", principal);
+                removed.removed.push(resource);
+            }
+        }
+        Ok(Outcome::Ready(removed))
+    }
+}
+
+/// ARNs of the principals of all access entries, ours or not; none if there is no cluster.
+async fn find(aws: &Aws, target: &Target) -> Result<Option<Vec<String>>, Error> {
+    let pages = aws
+        .eks
+        .list_access_entries()
+        .cluster_name(&target.cluster_name)
+        .into_paginator();
+    match pages.items().send().try_collect().await {
+        Err(error) if eks::is_absent(&error) => Ok(None),
+        answer => answer.during("eks:ListAccessEntries").map(Some),
+    }
+}
+
+async fn describe(
+    aws: &Aws,
+    target: &Target,
+    principal: &str,
+) -> Result<Option<AccessEntry>, Error> {
+    let call = aws
+        .eks
+        .describe_access_entry()
+        .cluster_name(&target.cluster_name)
+        .principal_arn(principal);
+    match call.send().await {
+        Err(error) if eks::is_absent(&error) => Ok(None),
+        answer => {
+            let entry = answer.during("eks:DescribeAccessEntry")?.access_entry;
+            required(entry, "eks:DescribeAccessEntry: accessEntry").map(Some)
+        }
+    }
+}
+
+async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
+    let entry = describe(aws, target, principal).await?;
+    Ok(entry.is_some_and(|entry| tags::eks_is_ours(entry.tags(), target)))
+}
+
+/// Makes the entry of `principal`, which is the plan's administrator number `index`.
+async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result<(), Error> {
+    changing("eks:CreateAccessEntry", principal);
+    let answer = aws
+        .eks
+        .create_access_entry()
+        .cluster_name(&plan.target.cluster_name)
+        .principal_arn(principal)
+        .r#type("STANDARD")
+        .client_request_token(names::client_token(
+            &plan.target,
+            ["access-entry", principal],
+        ))
+        .set_tags(Some(tags::eks(plan, "access-entry")))
+        .send()
+        .await;
+    match answer {
+        Err(error) if eks::is_in_use(&error) => require_entry(aws, plan, principal).await?,
+        Err(error) if is_bad_principal(&error) => {
+            return Err(bad_principal(index, principal, &error));
+        }
+        answer => {
+            answer.during("eks:CreateAccessEntry")?;
+            changed("eks:CreateAccessEntry", principal);
+        }
+    }
+    Ok(())
+}
+
+/// EKS says that there is an entry: there has to be one.
+async fn require_entry(aws: &Aws, plan: &Plan, principal: &str) -> Result<(), Error> {
+    match describe(aws, &plan.target, principal).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::NotYetVisible(format!(
+            "the access entry of {principal} exists but cannot be described yet"
+        ))),
+    }
+}
+
+/// Whether EKS refuses the principal for good.
+///
+/// A role that was made a moment ago "does not exist" for EKS either; that is retried for minutes as
+/// [`Error::NotYetVisible`] before it fails, and only other complaints blame the input at once.
+fn is_bad_principal(error: &impl ProvideErrorMetadata) -> bool {
+    error.code() == Some(codes::INVALID_PARAMETER)
+        && !is_iam_propagation(codes::INVALID_PARAMETER, eks::message(error))
+}
+
+fn bad_principal(index: usize, principal: &str, error: &impl ProvideErrorMetadata) -> Error {
+    Error::invalid(
+        format!("access.admins[{index}]"),
+        principal,
+        format!(
+            "the ARN of an IAM role or user that exists; EKS says: {}",
+            eks::message(error)
+        ),
+    )
+}
+
+/// Whether the principal has the cluster admin policy for the whole cluster, not only for namespaces.
+async fn is_admin(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
+    let pages = aws
+        .eks
+        .list_associated_access_policies()
+        .cluster_name(&target.cluster_name)
+        .principal_arn(principal)
+        .into_paginator();
+    let policies: Vec<_> = pages
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .during("eks:ListAssociatedAccessPolicies")?;
+    let admin_policy = admin_policy(target);
+    Ok(policies.iter().any(|policy| {
+        let scope = policy.access_scope().and_then(AccessScope::r#type);
+        policy.policy_arn() == Some(&admin_policy) && scope == Some(&AccessScopeType::Cluster)
+    }))
+}
+
+async fn grant(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error> {
+    changing("eks:AssociateAccessPolicy", principal);
+    let scope = AccessScope::builder()
+        .r#type(AccessScopeType::Cluster)
+        .build();
+    aws.eks
+        .associate_access_policy()
+        .cluster_name(&target.cluster_name)
+        .principal_arn(principal)
+        .policy_arn(admin_policy(target))
+        .access_scope(scope)
+        .send()
+        .await
+        .during("eks:AssociateAccessPolicy")?;
+    changed("eks:AssociateAccessPolicy", principal);
+    Ok(())
+}
+
+/// Whether this call deleted it; false if it was gone already.
+async fn delete(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
+    changing("eks:DeleteAccessEntry", principal);
+    let call = aws
+        .eks
+        .delete_access_entry()
+        .cluster_name(&target.cluster_name)
+        .principal_arn(principal);
+    match call.send().await {
+        Err(error) if eks::is_absent(&error) => return Ok(false),
+        answer => answer.during("eks:DeleteAccessEntry")?,
+    };
+    changed("eks:DeleteAccessEntry", principal);
+    Ok(true)
+}

@@ -1,1 +1,282 @@
-//! x
+//! The EKS cluster: its control plane.
+//!
+//! Only the private subnets are given to it. EKS puts its network interfaces there, pods reach the API
+//! through them inside the VPC, and a public endpoint needs no public subnet: it lives outside the VPC.
+//! Load balancers find the public subnets by their tags.
+//!
+//! Nobody becomes administrator by creating it (the creator is a function's role); administrators are
+//! access entries, made by `cluster-access`. EKS installs no add-ons of its own, so that no CoreDNS pod
+//! is born before a Fargate profile selects it.
+//!
+//! Safe to repeat: a cluster's name is unique in account and region, and its tag says whether it is
+//! ours. What UpdateClusterConfig can change (endpoint access, logging, deletion protection) is
+//! repaired, one kind at a time, as EKS demands. Role and subnets are not repaired: moving a running
+//! control plane is a person's decision. A Kubernetes version or support type that differs is left
+//! alone, because changing either can upgrade the cluster.
+
+mod config;
+
+use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_eks::operation::create_cluster::CreateClusterError;
+use aws_sdk_eks::types::{Cluster as EksCluster, ClusterStatus};
+use serde::{Deserialize, Serialize};
+use step::error::required;
+use step::telemetry::{changed, changing};
+use step::{
+    Aws, During, Error, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks, names, tags,
+};
+
+/// The step `cluster`.
+pub struct Cluster;
+
+/// What the cluster needs of earlier steps.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// The subnets of all zones.
+    pub subnets: Vec<ZoneSubnets>,
+    /// ARN of the cluster's IAM role.
+    pub role_arn: String,
+}
+
+/// What later steps need of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// ARN of the cluster.
+    pub arn: String,
+    /// URL of the Kubernetes API.
+    pub endpoint: String,
+    /// The Kubernetes version that really runs, which may be newer than the plan's.
+    pub version: String,
+    /// EKS's platform version, for example `eks.12`.
+    pub platform_version: String,
+    /// The security group that EKS made for control plane and Fargate pods.
+    pub security_group_id: String,
+}
+
+/// The control plane takes 8 to 11 minutes; asking more often tells nothing.
+const CHECK_AFTER_SECONDS: u64 = 30;
+
+impl Step for Cluster {
+    const NAME: &'static str = "cluster";
+    type Input = Input;
+    type Output = Output;
+
+    async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
+        let cluster = match eks::find_cluster(aws, &plan.target).await? {
+            Some(cluster) => cluster,
+            None => create(aws, plan, &input).await?,
+        };
+        if !tags::eks_is_ours(cluster.tags(), &plan.target) {
+            return Err(not_ours(&plan.target));
+        }
+        match cluster.status() {
+            Some(ClusterStatus::Active) => repair(aws, plan, &input, &cluster).await,
+            _ => status(&plan.target, &cluster),
+        }
+    }
+
+    async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
+        let Some(cluster) = eks::find_cluster(aws, target).await? else {
+            return Ok(Outcome::Ready(Removed::default()));
+        };
+        if !tags::eks_is_ours(cluster.tags(), target) {
+            return Err(not_ours(target));
+        }
+        match cluster.status() {
+            Some(ClusterStatus::Active | ClusterStatus::Failed) => {
+                delete(aws, target, &cluster).await
+            }
+            _ => Ok(pending(target, &cluster)),
+        }
+    }
+}
+
+fn not_ours(target: &Target) -> Error {
+    tags::not_ours(&format!("EKS cluster {}", target.cluster_name), target)
+}
+
+/// The answer for a cluster that is not ACTIVE.
+fn status(target: &Target, cluster: &EksCluster) -> Result<Outcome<Output>, Error> {
+    match cluster.status() {
+        Some(
+            ClusterStatus::Creating
+            | ClusterStatus::Pending
+            | ClusterStatus::Updating
+            | ClusterStatus::Deleting,
+        ) => Ok(pending(target, cluster)),
+        Some(ClusterStatus::Failed) => Err(Error::ResourceFailed(format!(
+            "control plane {} is {}",
+            target.cluster_name,
+            status_line(cluster)
+        ))),
+        other => Err(Error::Unexpected(format!(
+            "control plane {} has the status {other:?}",
+            target.cluster_name
+        ))),
+    }
+}
+
+/// Health issues are part of the reason: a new account's show while the cluster is still CREATING.
+fn pending<T>(target: &Target, cluster: &EksCluster) -> Outcome<T> {
+    let name = &target.cluster_name;
+    Outcome::pending(
+        CHECK_AFTER_SECONDS,
+        format!("control plane {name} is {}", status_line(cluster)),
+    )
+}
+
+fn status_line(cluster: &EksCluster) -> String {
+    let status = cluster.status().map_or("unknown", ClusterStatus::as_str);
+    let issues = cluster.health().map(|health| health.issues());
+    eks::status_line(status, issues.unwrap_or_default())
+}
+
+async fn create(aws: &Aws, plan: &Plan, input: &Input) -> Result<EksCluster, Error> {
+    let name = &plan.target.cluster_name;
+    let subnet_ids = private_subnet_ids(input);
+    let token_parts = ["cluster", &input.role_arn]
+        .into_iter()
+        .chain(subnet_ids.iter().map(String::as_str));
+    changing("eks:CreateCluster", name);
+    let answer = aws
+        .eks
+        .create_cluster()
+        .name(name)
+        .version(&plan.kubernetes_version)
+        .role_arn(&input.role_arn)
+        .resources_vpc_config(config::vpc(plan, subnet_ids.clone()))
+        .kubernetes_network_config(config::network(plan))
+        .access_config(config::access())
+        .bootstrap_self_managed_addons(false)
+        .upgrade_policy(config::upgrade_policy(plan))
+        .logging(config::logging(&plan.logging))
+        .set_encryption_config(config::encryption(plan))
+        .deletion_protection(plan.deletion_protection)
+        .client_request_token(names::client_token(&plan.target, token_parts))
+        .set_tags(Some(tags::eks(plan, "cluster")))
+        .send()
+        .await;
+    let cluster = match answer {
+        Err(error) if eks::is_in_use(&error) => return created_meanwhile(aws, plan).await,
+        Err(error) if error.code() == Some(codes::UNSUPPORTED_AVAILABILITY_ZONE) => {
+            return Err(unsupported_zone(plan, &error));
+        }
+        answer => answer.during("eks:CreateCluster")?.cluster,
+    };
+    changed("eks:CreateCluster", name);
+    required(cluster, "eks:CreateCluster: cluster")
+}
+
+/// The cluster that took the name between our look and our call: an earlier attempt's, or someone's.
+async fn created_meanwhile(aws: &Aws, plan: &Plan) -> Result<EksCluster, Error> {
+    eks::find_cluster(aws, &plan.target).await?.ok_or_else(|| {
+        Error::NotYetVisible(format!(
+            "cluster {} exists but cannot be described yet",
+            plan.target.cluster_name
+        ))
+    })
+}
+
+/// The plan's zones are the input's to change, so it is the input that is reported; EKS says which
+/// zones it has room in.
+fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateClusterError, R>) -> Error {
+    let zones: Vec<_> = plan.network.zones.iter().map(|zone| &zone.name).collect();
+    let message = eks::message(error);
+    let valid = match error.as_service_error() {
+        Some(CreateClusterError::UnsupportedAvailabilityZoneException(e)) => e.valid_zones(),
+        _ => &[],
+    };
+    Error::invalid(
+        "network.availabilityZones",
+        zones,
+        format!("zones among {}; EKS says: {message}", valid.join(", ")),
+    )
+}
+
+fn private_subnet_ids(input: &Input) -> Vec<String> {
+    let zones = input.subnets.iter();
+    zones.map(|zone| zone.private_subnet_id.clone()).collect()
+}
+
+/// Starts one update if the cluster has drifted from the plan; else the cluster is ready.
+async fn repair(
+    aws: &Aws,
+    plan: &Plan,
+    input: &Input,
+    cluster: &EksCluster,
+) -> Result<Outcome<Output>, Error> {
+    config::require_unchangeable(cluster, &input.role_arn, &private_subnet_ids(input))?;
+    let name = &plan.target.cluster_name;
+    for update in config::drift(plan, cluster) {
+        changing("eks:UpdateClusterConfig", name);
+        // No token of our own: the request states what is wanted, so repeating it is harmless, while a
+        // token made from it would make a later, second repair look like this one's repetition.
+        let call = update.apply(aws.eks.update_cluster_config().name(name));
+        match call.send().await {
+            Err(error) if is_nothing_to_update(&error) => continue,
+            Err(error) if eks::is_in_use(&error) => {}
+            answer => {
+                answer.during("eks:UpdateClusterConfig")?;
+                changed("eks:UpdateClusterConfig", name);
+            }
+        }
+        let reason = format!("control plane {name} is being updated: {update}");
+        return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+    }
+    output(cluster).map(Outcome::Ready)
+}
+
+/// EKS normalises what it stores: what looks like drift to us may be none to EKS.
+fn is_nothing_to_update(error: &impl ProvideErrorMetadata) -> bool {
+    error.code() == Some(codes::INVALID_PARAMETER)
+        && error
+            .message()
+            .is_some_and(|message| message.contains(codes::NOTHING_TO_UPDATE_MESSAGE))
+}
+
+fn output(cluster: &EksCluster) -> Result<Output, Error> {
+    let member = |value: Option<&str>, name: &str| {
+        required(value, &format!("eks:DescribeCluster: {name}")).map(str::to_owned)
+    };
+    let vpc = cluster.resources_vpc_config();
+    let security_group_id = vpc.and_then(|vpc| vpc.cluster_security_group_id());
+    Ok(Output {
+        arn: member(cluster.arn(), "arn")?,
+        endpoint: member(cluster.endpoint(), "endpoint")?,
+        version: member(cluster.version(), "version")?,
+        platform_version: member(cluster.platform_version(), "platformVersion")?,
+        security_group_id: member(security_group_id, "clusterSecurityGroupId")?,
+    })
+}
+
+async fn delete(
+    aws: &Aws,
+    target: &Target,
+    cluster: &EksCluster,
+) -> Result<Outcome<Removed>, Error> {
+    let name = &target.cluster_name;
+    if cluster.deletion_protection() == Some(true) {
+        return Err(Error::ResourceConflict(format!(
+            "cluster {name} has deletion protection; turn it off with `aws eks update-cluster-config \
+             --region {} --name {name} --no-deletion-protection`",
+            target.region
+        )));
+    }
+    changing("eks:DeleteCluster", name);
+    let answer = aws.eks.delete_cluster().name(name).send().await;
+    match answer {
+        Err(error) if eks::is_absent(&error) => return Ok(Outcome::Ready(Removed::default())),
+        // A profile that is still there, or the update in progress that no describe call shows.
+        Err(error) if eks::is_in_use(&error) => {
+            let message = eks::message(&error);
+            let reason = format!("control plane {name} cannot be deleted yet: {message}");
+            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+        }
+        answer => answer.during("eks:DeleteCluster")?,
+    };
+    changed("eks:DeleteCluster", name);
+    let reason = format!("control plane {name} is being deleted");
+    Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
+}

@@ -175,15 +175,16 @@ impl Aws {
         }
     }
 
-    /// Clients that reach nothing, for unit tests: a test replaces those that its step may use, and
-    /// any other call fails it.
-    ///
-    /// ```
-    /// # use step::Aws;
-    /// let aws = Aws::offline(); // Aws { ec2: mock_client!(aws_sdk_ec2, [&rule]), ..Aws::offline() }
-    /// ```
+    /// Clients that reach nothing, for unit tests: a test replaces those that its step may use (see
+    /// [`crate::mocked`]), and any other call fails it.
     #[must_use]
     pub fn offline() -> Self {
+        Self::new(&Self::offline_config())
+    }
+
+    /// The configuration of [`Aws::offline`].
+    #[must_use]
+    pub fn offline_config() -> SdkConfig {
         use aws_smithy_runtime_api::client::http::{
             HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
         };
@@ -198,7 +199,7 @@ impl Aws {
                 HttpConnectorFuture::ready(Err(ConnectorError::user(reason.into())))
             }
         }
-        let config = SdkConfig::builder()
+        SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("ap-northeast-1"))
             .retry_config(RetryConfig::disabled())
@@ -210,8 +211,7 @@ impl Aws {
                 "offline",
             )))
             .http_client(http_client_fn(|_, _| SharedHttpConnector::new(Offline)))
-            .build();
-        Self::new(&config)
+            .build()
     }
 }
 

@@ -50,6 +50,8 @@ pub const NO_SUCH_ENTITY: &str = "NoSuchEntity";
 pub const ENTITY_ALREADY_EXISTS: &str = "EntityAlreadyExists";
 /// IAM: the request is not valid; for CreateServiceLinkedRole: the role exists already.
 pub const INVALID_INPUT: &str = "InvalidInput";
+/// IAM: the role still has policies or instance profiles.
+pub const DELETE_CONFLICT: &str = "DeleteConflict";
 /// IAM: a quota. EC2 and EKS have names of their own.
 pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
 
@@ -169,3 +171,18 @@ pub const IAM_PROPAGATION_MESSAGES: &[&str] = &[
     "doesn't have the Amazon EKS Managed Policies associated with it",
     "IAM role's policy must include",
 ];
+
+/// IAM's words, as [`INVALID_INPUT`], for a service-linked role that exists.
+pub const SERVICE_LINKED_ROLE_EXISTS_MESSAGE: &str = "has been taken";
+
+/// EKS's words, sometimes as [`CLIENT_EXCEPTION`], for a cluster that does not exist.
+pub const NO_CLUSTER_FOUND_MESSAGE: &str = "No cluster found";
+
+/// EKS's words, as [`INVALID_PARAMETER`], for an update that would change nothing.
+pub const NOTHING_TO_UPDATE_MESSAGE: &str = "already at the desired configuration";
+
+/// EKS's words, as [`RESOURCE_IN_USE`], for a Fargate profile whose sibling is changing.
+pub const SIBLING_IN_STATUS_MESSAGE: &str = "in status";
+
+/// EKS's words, as [`INVALID_PARAMETER`], for a subnet whose route table leads to an internet gateway.
+pub const NOT_A_PRIVATE_SUBNET_MESSAGE: &str = "is not a private subnet";

@@ -142,6 +142,15 @@ where
     }
 }
 
+/// A member of AWS's answer that is always there; `what` names it, for example
+/// `eks:DescribeCluster: endpoint`.
+///
+/// # Errors
+/// [`Error::Unexpected`] when it is not there after all.
+pub fn required<T>(member: Option<T>, what: &str) -> Result<T, Error> {
+    member.ok_or_else(|| Error::Unexpected(format!("{what} is missing in AWS's answer")))
+}
+
 /// An error and its sources in one line, each said once.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

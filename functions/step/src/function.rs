@@ -1,6 +1,7 @@
 //! From a Lambda event to a step and back.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::de::DeserializeOwned;
@@ -130,7 +131,11 @@ pub async fn invoke<F: Function>(base: &Base, request: Value) -> Result<Value, E
         target: "hardway", "invoke", step = F::NAME, execution, cluster, action
     );
     async {
-        let answer = F::handle(base, request).await;
+        // Its type is forgotten here: a step's future nests those of many SDK calls, and with the
+        // Lambda runtime's around it a binary's `main` would reach the compiler's limit.
+        let handling: Pin<Box<dyn Future<Output = _> + Send + '_>> =
+            Box::pin(F::handle(base, request));
+        let answer = handling.await;
         log(&answer);
         answer
     }

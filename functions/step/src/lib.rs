@@ -11,8 +11,11 @@
 
 pub mod aws;
 pub mod codes;
+pub mod eks;
 pub mod error;
 pub mod function;
+pub mod iam_role;
+pub mod mocks;
 pub mod names;
 pub mod network;
 pub mod outcome;

@@ -149,6 +149,47 @@ pub struct Selector {
     pub labels: BTreeMap<String, String>,
 }
 
+/// Namespace of the CoreDNS pods.
+const COREDNS_NAMESPACE: &str = "kube-system";
+/// Labels of the CoreDNS pods, by whichever a Fargate profile may select them.
+const COREDNS_LABELS: [(&str, &str); 2] = [
+    ("k8s-app", "kube-dns"),
+    ("eks.amazonaws.com/component", "coredns"),
+];
+
+impl Selector {
+    /// Whether a pod of EKS's CoreDNS add-on matches.
+    #[must_use]
+    pub fn selects_coredns(&self) -> bool {
+        matches_wildcards(&self.namespace, COREDNS_NAMESPACE)
+            && self.labels.iter().all(|(key, value)| {
+                COREDNS_LABELS.iter().any(|label| {
+                    matches_wildcards(key, label.0) && matches_wildcards(value, label.1)
+                })
+            })
+    }
+}
+
+/// Whether `text` matches a pattern in which `*` stands for any characters and `?` for one.
+fn matches_wildcards(pattern: &str, text: &str) -> bool {
+    let mut rest = pattern.chars();
+    match rest.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let rest = rest.as_str();
+            matches_wildcards(rest, text)
+                || text
+                    .char_indices()
+                    .any(|(at, c)| matches_wildcards(rest, &text[at + c.len_utf8()..]))
+        }
+        Some(wanted) => {
+            let mut text = text.chars();
+            text.next().is_some_and(|c| wanted == '?' || wanted == c)
+                && matches_wildcards(rest.as_str(), text.as_str())
+        }
+    }
+}
+
 /// Who may administer the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -285,5 +326,44 @@ mod tests {
             expected.contains("missing field `clusterName`"),
             "{expected}"
         );
+    }
+
+    fn selector(namespace: &str, labels: &[(&str, &str)]) -> Selector {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Selector {
+            namespace: namespace.to_owned(),
+            labels: labels.iter().map(owned).collect(),
+        }
+    }
+
+    #[test]
+    fn coredns_is_selected_by_namespace_labels_and_wildcards() {
+        for (namespace, labels) in [
+            ("kube-system", &[][..]),
+            ("kube-*", &[]),
+            ("*", &[]),
+            ("kube?system", &[("k8s-app", "kube-dns")]),
+            ("kube-system", &[("eks.amazonaws.com/component", "core*")]),
+        ] {
+            assert!(selector(namespace, labels).selects_coredns(), "{namespace}");
+        }
+    }
+
+    #[test]
+    fn coredns_is_not_selected_by_other_namespaces_or_labels() {
+        for (namespace, labels) in [
+            ("default", &[][..]),
+            ("kube-system?", &[]),
+            ("kube-system", &[("k8s-app", "metrics-server")]),
+            (
+                "kube-system",
+                &[("k8s-app", "kube-dns"), ("team", "platform")],
+            ),
+        ] {
+            assert!(
+                !selector(namespace, labels).selects_coredns(),
+                "{namespace}"
+            );
+        }
     }
 }

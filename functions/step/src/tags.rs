@@ -128,6 +128,16 @@ pub fn iam_is_ours(tags: &[aws_sdk_iam::types::Tag], target: &Target) -> bool {
         .any(|tag| tag.key() == CLUSTER && tag.value() == target.cluster_name)
 }
 
+/// The error for `what` (for example `IAM role hardway-demo-cluster`), which has a name of ours
+/// without being ours.
+#[must_use]
+pub fn not_ours(what: &str, target: &Target) -> Error {
+    Error::ResourceConflict(format!(
+        "{what} exists without the tag {CLUSTER}={}",
+        target.cluster_name
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,219 @@
+//! What the steps around one EKS cluster share: looking at the cluster and its Fargate profiles, and
+//! reading EKS's refusals and health issues.
+
+use std::fmt::Write as _;
+
+use aws_sdk_eks::types::{
+    AddonIssue, Cluster, ClusterIssue, FargateProfile, FargateProfileIssue, FargateProfileSelector,
+};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::aws::Aws;
+use crate::codes;
+use crate::error::{During, Error, required};
+use crate::plan::Target;
+use crate::spec::Selector;
+
+/// The cluster with the plan's name, ours or not; none if there is none.
+///
+/// # Errors
+/// What EKS answers otherwise.
+pub async fn find_cluster(aws: &Aws, target: &Target) -> Result<Option<Cluster>, Error> {
+    let call = aws.eks.describe_cluster().name(&target.cluster_name);
+    match call.send().await {
+        Err(error) if is_absent(&error) => Ok(None),
+        answer => {
+            let cluster = answer.during("eks:DescribeCluster")?.cluster;
+            required(cluster, "eks:DescribeCluster: cluster").map(Some)
+        }
+    }
+}
+
+/// All Fargate profiles of the cluster, ours or not; none if there is no cluster.
+///
+/// One call for each profile: a cluster has at most ten (an adjustable quota).
+///
+/// # Errors
+/// What EKS answers otherwise.
+pub async fn find_fargate_profiles(
+    aws: &Aws,
+    target: &Target,
+) -> Result<Vec<FargateProfile>, Error> {
+    let pages = aws
+        .eks
+        .list_fargate_profiles()
+        .cluster_name(&target.cluster_name)
+        .into_paginator();
+    let names: Vec<String> = match pages.items().send().try_collect().await {
+        Err(error) if is_absent(&error) => return Ok(vec![]),
+        answer => answer.during("eks:ListFargateProfiles")?,
+    };
+    let mut profiles = Vec::with_capacity(names.len());
+    for name in names {
+        profiles.extend(find_fargate_profile(aws, target, &name).await?);
+    }
+    Ok(profiles)
+}
+
+/// The Fargate profile with that name, ours or not; none if there is none.
+///
+/// # Errors
+/// What EKS answers otherwise.
+pub async fn find_fargate_profile(
+    aws: &Aws,
+    target: &Target,
+    name: &str,
+) -> Result<Option<FargateProfile>, Error> {
+    let call = aws
+        .eks
+        .describe_fargate_profile()
+        .cluster_name(&target.cluster_name)
+        .fargate_profile_name(name);
+    match call.send().await {
+        Err(error) if is_absent(&error) => Ok(None),
+        answer => {
+            let profile = answer.during("eks:DescribeFargateProfile")?.fargate_profile;
+            required(profile, "eks:DescribeFargateProfile: fargateProfile").map(Some)
+        }
+    }
+}
+
+/// A selector of a Fargate profile in the plan's words.
+#[must_use]
+pub fn selector(selector: &FargateProfileSelector) -> Selector {
+    Selector {
+        namespace: selector.namespace().unwrap_or_default().to_owned(),
+        labels: selector
+            .labels()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    }
+}
+
+/// Whether EKS says that the cluster, or what was asked for in it, does not exist.
+///
+/// DescribeCluster sometimes answers ClientException instead of ResourceNotFoundException.
+#[must_use]
+pub fn is_absent(error: &impl ProvideErrorMetadata) -> bool {
+    match error.code() {
+        Some(codes::RESOURCE_NOT_FOUND) => true,
+        Some(codes::CLIENT_EXCEPTION) => error
+            .message()
+            .is_some_and(|message| message.contains(codes::NO_CLUSTER_FOUND_MESSAGE)),
+        _ => false,
+    }
+}
+
+/// Whether it is a ResourceInUseException.
+///
+/// The code means three things: the name is taken, a sibling is changing, or the cluster has an
+/// update in progress that no describe call shows. Whoever gets it looks again before deciding. Not
+/// every operation that answers it models it, so it is recognised by its code.
+#[must_use]
+pub fn is_in_use(error: &impl ProvideErrorMetadata) -> bool {
+    error.code() == Some(codes::RESOURCE_IN_USE)
+}
+
+/// EKS's message in a refusal.
+#[must_use]
+pub fn message(error: &impl ProvideErrorMetadata) -> &str {
+    error.message().unwrap_or("no message")
+}
+
+/// A health issue of a cluster, a Fargate profile or an add-on: its code, AWS's message and the ids of
+/// the resources that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// AWS's code, for example `InsufficientNumberOfReplicas`.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+    /// Ids of the resources that it is about.
+    pub resource_ids: Vec<String>,
+}
+
+impl Issue {
+    fn new(code: Option<&str>, message: Option<&str>, resource_ids: &[String]) -> Self {
+        Self {
+            code: code.unwrap_or("no code").to_owned(),
+            message: message.unwrap_or("no message").to_owned(),
+            resource_ids: resource_ids.to_vec(),
+        }
+    }
+}
+
+impl From<&ClusterIssue> for Issue {
+    fn from(issue: &ClusterIssue) -> Self {
+        let code = issue.code().map(|code| code.as_str());
+        Self::new(code, issue.message(), issue.resource_ids())
+    }
+}
+
+impl From<&FargateProfileIssue> for Issue {
+    fn from(issue: &FargateProfileIssue) -> Self {
+        let code = issue.code().map(|code| code.as_str());
+        Self::new(code, issue.message(), issue.resource_ids())
+    }
+}
+
+impl From<&AddonIssue> for Issue {
+    fn from(issue: &AddonIssue) -> Self {
+        let code = issue.code().map(|code| code.as_str());
+        Self::new(code, issue.message(), issue.resource_ids())
+    }
+}
+
+/// A status and its health issues in one line, for example
+/// `CREATE_FAILED; AccessDenied: the role cannot be assumed (arn:…)`.
+#[must_use]
+pub fn status_line<'a, I>(status: &str, issues: impl IntoIterator<Item = &'a I>) -> String
+where
+    I: 'a,
+    Issue: From<&'a I>,
+{
+    let mut line = status.to_owned();
+    for issue in issues.into_iter().map(Issue::from) {
+        let _ = write!(line, "; {}: {}", issue.code, issue.message);
+        if !issue.resource_ids.is_empty() {
+            let _ = write!(line, " ({})", issue.resource_ids.join(", "));
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_eks::error::ErrorMetadata;
+    use aws_sdk_eks::types::ClusterIssueCode;
+
+    fn error(code: &str, message: &str) -> ErrorMetadata {
+        ErrorMetadata::builder().code(code).message(message).build()
+    }
+
+    #[test]
+    fn a_missing_cluster_has_two_spellings() {
+        assert!(is_absent(&error(codes::RESOURCE_NOT_FOUND, "")));
+        assert!(is_absent(&error(
+            codes::CLIENT_EXCEPTION,
+            "No cluster found for name: demo."
+        )));
+        assert!(!is_absent(&error(codes::CLIENT_EXCEPTION, "bad request")));
+    }
+
+    #[test]
+    fn a_status_line_names_code_message_and_resources() {
+        let issue = ClusterIssue::builder()
+            .code(ClusterIssueCode::Ec2SubnetNotFound)
+            .message("the subnet is gone")
+            .resource_ids("subnet-1")
+            .build();
+        assert_eq!(
+            status_line("FAILED", &[issue]),
+            "FAILED; Ec2SubnetNotFound: the subnet is gone (subnet-1)"
+        );
+        assert_eq!(status_line::<ClusterIssue>("ACTIVE", &[]), "ACTIVE");
+    }
+}

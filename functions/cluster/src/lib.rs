@@ -18,7 +18,7 @@ mod config;
 
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
-use aws_sdk_eks::types::{Cluster as EksCluster, ClusterStatus};
+use aws_sdk_eks::types::{Cluster as EksCluster, ClusterHealth, ClusterStatus, VpcConfigResponse};
 use serde::{Deserialize, Serialize};
 use step::error::required;
 use step::telemetry::{changed, changing};
@@ -64,16 +64,9 @@ impl Step for Cluster {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let cluster = match eks::find_cluster(aws, &plan.target).await? {
-            Some(cluster) => cluster,
-            None => create(aws, plan, &input).await?,
-        };
-        if !tags::eks_is_ours(cluster.tags(), &plan.target) {
-            return Err(not_ours(&plan.target));
-        }
-        match cluster.status() {
-            Some(ClusterStatus::Active) => repair(aws, plan, &input, &cluster).await,
-            _ => status(&plan.target, &cluster),
+        match eks::find_cluster(aws, &plan.target).await? {
+            Some(cluster) => status(aws, plan, &input, &cluster).await,
+            None => create(aws, plan, &input).await,
         }
     }
 
@@ -97,9 +90,18 @@ fn not_ours(target: &Target) -> Error {
     tags::not_ours(&format!("EKS cluster {}", target.cluster_name), target)
 }
 
-/// The answer for a cluster that is not ACTIVE.
-fn status(target: &Target, cluster: &EksCluster) -> Result<Outcome<Output>, Error> {
+async fn status(
+    aws: &Aws,
+    plan: &Plan,
+    input: &Input,
+    cluster: &EksCluster,
+) -> Result<Outcome<Output>, Error> {
+    let target = &plan.target;
+    if !tags::eks_is_ours(cluster.tags(), target) {
+        return Err(not_ours(target));
+    }
     match cluster.status() {
+        Some(ClusterStatus::Active) => repair(aws, plan, input, cluster).await,
         Some(
             ClusterStatus::Creating
             | ClusterStatus::Pending
@@ -129,11 +131,11 @@ fn pending<T>(target: &Target, cluster: &EksCluster) -> Outcome<T> {
 
 fn status_line(cluster: &EksCluster) -> String {
     let status = cluster.status().map_or("unknown", ClusterStatus::as_str);
-    let issues = cluster.health().map(|health| health.issues());
+    let issues = cluster.health().map(ClusterHealth::issues);
     eks::status_line(status, issues.unwrap_or_default())
 }
 
-async fn create(aws: &Aws, plan: &Plan, input: &Input) -> Result<EksCluster, Error> {
+async fn create(aws: &Aws, plan: &Plan, input: &Input) -> Result<Outcome<Output>, Error> {
     let name = &plan.target.cluster_name;
     let subnet_ids = private_subnet_ids(input);
     let token_parts = ["cluster", &input.role_arn]
@@ -151,32 +153,40 @@ async fn create(aws: &Aws, plan: &Plan, input: &Input) -> Result<EksCluster, Err
         .access_config(config::access())
         .bootstrap_self_managed_addons(false)
         .upgrade_policy(config::upgrade_policy(plan))
-        .logging(config::logging(&plan.logging))
+        .set_logging(config::logging_of_new(&plan.logging))
         .set_encryption_config(config::encryption(plan))
         .deletion_protection(plan.deletion_protection)
         .client_request_token(names::client_token(&plan.target, token_parts))
         .set_tags(Some(tags::eks(plan, "cluster")))
         .send()
         .await;
-    let cluster = match answer {
-        Err(error) if eks::is_in_use(&error) => return created_meanwhile(aws, plan).await,
+    match answer {
+        Err(error) if eks::is_in_use(&error) => {
+            return created_meanwhile(aws, plan, input).await;
+        }
         Err(error) if error.code() == Some(codes::UNSUPPORTED_AVAILABILITY_ZONE) => {
             return Err(unsupported_zone(plan, &error));
         }
-        answer => answer.during("eks:CreateCluster")?.cluster,
+        answer => answer.during("eks:CreateCluster")?,
     };
     changed("eks:CreateCluster", name);
-    required(cluster, "eks:CreateCluster: cluster")
+    let reason = format!("control plane {name} is being created");
+    Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
 }
 
 /// The cluster that took the name between our look and our call: an earlier attempt's, or someone's.
-async fn created_meanwhile(aws: &Aws, plan: &Plan) -> Result<EksCluster, Error> {
-    eks::find_cluster(aws, &plan.target).await?.ok_or_else(|| {
-        Error::NotYetVisible(format!(
+async fn created_meanwhile(
+    aws: &Aws,
+    plan: &Plan,
+    input: &Input,
+) -> Result<Outcome<Output>, Error> {
+    match eks::find_cluster(aws, &plan.target).await? {
+        Some(cluster) => status(aws, plan, input, &cluster).await,
+        None => Err(Error::NotYetVisible(format!(
             "cluster {} exists but cannot be described yet",
             plan.target.cluster_name
-        ))
-    })
+        ))),
+    }
 }
 
 /// The plan's zones are the input's to change, so it is the input that is reported; EKS says which
@@ -241,7 +251,7 @@ fn output(cluster: &EksCluster) -> Result<Output, Error> {
         required(value, &format!("eks:DescribeCluster: {name}")).map(str::to_owned)
     };
     let vpc = cluster.resources_vpc_config();
-    let security_group_id = vpc.and_then(|vpc| vpc.cluster_security_group_id());
+    let security_group_id = vpc.and_then(VpcConfigResponse::cluster_security_group_id);
     Ok(Output {
         arn: member(cluster.arn(), "arn")?,
         endpoint: member(cluster.endpoint(), "endpoint")?,

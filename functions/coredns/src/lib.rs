@@ -16,8 +16,10 @@
 
 mod configuration;
 
+use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types::{
-    Addon, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, ResolveConflicts,
+    Addon, AddonHealth, AddonInfo, AddonStatus, AddonVersionInfo, Cluster, FargateProfile,
+    FargateProfileStatus, ResolveConflicts,
 };
 use serde::Serialize;
 use step::error::required;
@@ -104,7 +106,7 @@ fn selecting_profile(profiles: &[FargateProfile]) -> Option<&str> {
         profile.status() == Some(&FargateProfileStatus::Active)
             && selectors.any(|selector| selector.selects_coredns())
     };
-    let age = |profile: &&FargateProfile| profile.created_at().map(|time| time.secs());
+    let age = |profile: &&FargateProfile| profile.created_at().map(DateTime::secs);
     let oldest = profiles.iter().filter(selects).min_by_key(age)?;
     oldest.fargate_profile_arn()
 }
@@ -126,8 +128,8 @@ async fn find(aws: &Aws, target: &Target) -> Result<Option<Addon>, Error> {
 
 /// `add-on coredns is DEGRADED; InsufficientNumberOfReplicas: …`
 fn describe(addon: &Addon) -> String {
-    let status = addon.status().map_or("unknown", |status| status.as_str());
-    let issues = addon.health().map(|health| health.issues());
+    let status = addon.status().map_or("unknown", AddonStatus::as_str);
+    let issues = addon.health().map(AddonHealth::issues);
     format!(
         "add-on coredns is {}",
         eks::status_line(status, issues.unwrap_or_default())
@@ -224,12 +226,12 @@ async fn default_version(aws: &Aws, cluster: &Cluster) -> Result<String, Error> 
         .try_collect()
         .await
         .during("eks:DescribeAddonVersions")?;
-    let is_default = |version: &&aws_sdk_eks::types::AddonVersionInfo| {
+    let is_default = |version: &&AddonVersionInfo| {
         version.compatibilities().iter().any(|compatibility| {
             compatibility.default_version() && compatibility.cluster_version() == Some(kubernetes)
         })
     };
-    let versions = addons.iter().flat_map(|addon| addon.addon_versions());
+    let versions = addons.iter().flat_map(AddonInfo::addon_versions);
     let default = versions.into_iter().find(is_default);
     required(
         default.and_then(|version| version.addon_version()),

@@ -11,7 +11,7 @@
 mod wanted;
 
 use aws_sdk_eks::error::ProvideErrorMetadata;
-use aws_sdk_eks::types::{FargateProfile, FargateProfileStatus};
+use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileStatus};
 use serde::{Deserialize, Serialize};
 use step::error::required;
 use step::telemetry::{changed, changing};
@@ -120,8 +120,10 @@ fn busy(profiles: &[FargateProfile]) -> Option<&FargateProfile> {
 /// `Fargate profile kube-system is CREATE_FAILED; AccessDenied: …`
 fn describe(profile: &FargateProfile) -> String {
     let name = profile.fargate_profile_name().unwrap_or("without a name");
-    let status = profile.status().map_or("unknown", |status| status.as_str());
-    let issues = profile.health().map(|health| health.issues());
+    let status = profile
+        .status()
+        .map_or("unknown", FargateProfileStatus::as_str);
+    let issues = profile.health().map(FargateProfileHealth::issues);
     format!(
         "Fargate profile {name} is {}",
         eks::status_line(status, issues.unwrap_or_default())
@@ -253,7 +255,7 @@ fn report_surplus(plan: &Plan, existing: &[FargateProfile]) {
 
 fn output(plan: &Plan, existing: &[FargateProfile]) -> Result<Output, Error> {
     let profile = |name: &str| {
-        let arn = named(existing, name).and_then(|profile| profile.fargate_profile_arn());
+        let arn = named(existing, name).and_then(FargateProfile::fargate_profile_arn);
         Ok(Profile {
             name: name.to_owned(),
             arn: required(arn, "eks:DescribeFargateProfile: fargateProfileArn")?.to_owned(),

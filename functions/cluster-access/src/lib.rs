@@ -332,16 +332,16 @@ mod tests {
         ClusterAccess::remove(&aws, &Plan::example().target).await
     }
 
-    fn ready() -> Result<Outcome<Output>, Error> {
+    fn ready() -> Outcome<Output> {
         let admins = vec![ADMIN.to_owned()];
-        Ok(Outcome::Ready(Output { admins }))
+        Outcome::Ready(Output { admins })
     }
 
     #[tokio::test]
     async fn makes_an_entry_with_the_admin_policy() {
         let (created, associated) = (creates(), grants());
         let aws = aws!(&entries(&[]), &created, &granted(&[]), &associated);
-        assert_eq!(ensure(aws).await, ready());
+        assert_eq!(ensure(aws).await, Ok(ready()));
         assert_eq!((created.num_calls(), associated.num_calls()), (1, 1));
     }
 
@@ -355,7 +355,7 @@ mod tests {
             &associated,
             &deleted
         );
-        assert_eq!(ensure(aws).await, ready());
+        assert_eq!(ensure(aws).await, Ok(ready()));
         let calls = [&created, &associated, &deleted].map(Rule::num_calls);
         assert_eq!(calls, [0, 0, 0]);
     }
@@ -369,7 +369,7 @@ mod tests {
             &created,
             &associated
         );
-        assert_eq!(ensure(aws).await, ready());
+        assert_eq!(ensure(aws).await, Ok(ready()));
         assert_eq!((created.num_calls(), associated.num_calls()), (0, 1));
     }
 
@@ -379,7 +379,7 @@ mod tests {
             .then_http_response(|| eks_refusal(409, codes::RESOURCE_IN_USE, "already in use"));
         let (looked, associated) = (described("demo"), grants());
         let aws = aws!(&entries(&[]), &taken, &looked, &granted(&[]), &associated);
-        assert_eq!(ensure(aws).await, ready());
+        assert_eq!(ensure(aws).await, Ok(ready()));
         assert_eq!((looked.num_calls(), associated.num_calls()), (1, 1));
     }
 
@@ -393,7 +393,7 @@ mod tests {
                 &described(owner),
                 &deleted
             );
-            assert_eq!(ensure(aws).await, ready());
+            assert_eq!(ensure(aws).await, Ok(ready()));
             assert_eq!(deleted.num_calls(), deletions, "{owner}");
         }
     }

@@ -187,14 +187,13 @@ pub fn drift(plan: &Plan, cluster: &Cluster) -> Vec<Update> {
         .collect()
 }
 
-/// CIDR blocks count only where there is a public endpoint; EKS remembers them while it is off.
+/// The plan has no CIDR blocks without a public endpoint, while EKS remembers the last ones.
 fn endpoint_drifted(plan: &Plan, cluster: &Cluster) -> bool {
     let Some(actual) = cluster.resources_vpc_config() else {
         return false;
     };
     let wanted = &plan.endpoint;
-    let cidrs_drifted = wanted.public
-        && !wanted.public_cidrs.is_empty()
+    let cidrs_drifted = !wanted.public_cidrs.is_empty()
         && set(actual.public_access_cidrs()) != set(&wanted.public_cidrs);
     actual.endpoint_public_access() != wanted.public
         || actual.endpoint_private_access() != wanted.private

@@ -644,6 +644,17 @@ mod tests {
             "control plane demo is being updated: logging"
         );
         assert_eq!(logging.num_calls(), 1);
+
+        plan.logging = vec![];
+        let protection = mock!(Client::update_cluster_config)
+            .match_requests(|call| call.deletion_protection() == Some(true))
+            .then_output(|| UpdateClusterConfigOutput::builder().build());
+        let outcome = ensure([&found(active()), &protection], &plan).await;
+        assert_eq!(
+            reason(outcome),
+            "control plane demo is being updated: deletion protection true"
+        );
+        assert_eq!(protection.num_calls(), 1);
     }
 
     #[tokio::test]

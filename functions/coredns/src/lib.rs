@@ -15,11 +15,12 @@
 //! DEGRADED is not failure: the add-on says so until its pods run.
 
 mod configuration;
+mod version;
 
 use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types::{
-    Addon, AddonHealth, AddonInfo, AddonStatus, AddonVersionInfo, Cluster, FargateProfile,
-    FargateProfileStatus, ResolveConflicts,
+    Addon, AddonHealth, AddonStatus, Cluster, FargateProfile, FargateProfileStatus,
+    ResolveConflicts,
 };
 use serde::Serialize;
 use step::error::required;
@@ -182,7 +183,7 @@ async fn create(
     cluster: &Cluster,
     profile_arn: &str,
 ) -> Result<Outcome<Output>, Error> {
-    let version = default_version(aws, cluster).await?;
+    let version = version::default_of(aws, cluster).await?;
     changing("eks:CreateAddon", COREDNS);
     let call = aws
         .eks
@@ -209,35 +210,6 @@ async fn create(
     changed("eks:CreateAddon", COREDNS);
     let reason = format!("add-on coredns {version} is being created");
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
-}
-
-/// The add-on's default version for the Kubernetes version that the cluster really runs.
-async fn default_version(aws: &Aws, cluster: &Cluster) -> Result<String, Error> {
-    let kubernetes = required(cluster.version(), "eks:DescribeCluster: version")?;
-    let pages = aws
-        .eks
-        .describe_addon_versions()
-        .addon_name(COREDNS)
-        .kubernetes_version(kubernetes)
-        .into_paginator();
-    let addons: Vec<_> = pages
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .during("eks:DescribeAddonVersions")?;
-    let is_default = |version: &&AddonVersionInfo| {
-        version.compatibilities().iter().any(|compatibility| {
-            compatibility.default_version() && compatibility.cluster_version() == Some(kubernetes)
-        })
-    };
-    let versions = addons.iter().flat_map(AddonInfo::addon_versions);
-    let default = versions.into_iter().find(is_default);
-    required(
-        default.and_then(|version| version.addon_version()),
-        &format!("eks:DescribeAddonVersions: a default version of coredns for {kubernetes}"),
-    )
-    .map(str::to_owned)
 }
 
 /// Tags an add-on that came with the cluster or that a person made, so that it is ours from now on.
@@ -327,7 +299,10 @@ mod tests {
         Active, CreateFailed, Creating, Degraded, Deleting, UpdateFailed, Updating,
     };
     use aws_sdk_eks::types::builders::{AddonBuilder, ClusterBuilder, FargateProfileBuilder};
-    use aws_sdk_eks::types::{AddonIssue, AddonIssueCode, Compatibility, FargateProfileSelector};
+    use aws_sdk_eks::types::{
+        AddonInfo, AddonIssue, AddonIssueCode, AddonVersionInfo, Compatibility,
+        FargateProfileSelector,
+    };
     use aws_smithy_mocks::{Rule, mock};
     use serde_json::{Value, json};
     use step::codes;

@@ -69,7 +69,7 @@ impl Step for FargateProfiles {
         let wanted = Wanted::all(plan, &input);
         for wanted in &wanted {
             if let Some(profile) = named(&existing, wanted.name()) {
-                require_as_wanted(plan, wanted, profile)?;
+                wanted.require(plan, profile)?;
             }
         }
         for wanted in &wanted {
@@ -91,7 +91,7 @@ impl Step for FargateProfiles {
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let existing = eks::find_fargate_profiles(aws, target).await?;
         let is_ours = |profile: &&FargateProfile| tags::eks_is_ours(profile.tags(), target);
-        let Some(next) = existing.iter().filter(is_ours).next_back() else {
+        let Some(next) = existing.iter().rfind(is_ours) else {
             return Ok(Outcome::Ready(Removed::default()));
         };
         match busy(&existing) {
@@ -152,36 +152,6 @@ fn status(profile: &FargateProfile) -> Result<Option<Outcome<Output>>, Error> {
     }
 }
 
-/// A profile on its way out is not compared: the one that follows it will be as wanted.
-fn require_as_wanted(
-    plan: &Plan,
-    wanted: &Wanted<'_>,
-    profile: &FargateProfile,
-) -> Result<(), Error> {
-    let name = wanted.name();
-    if !tags::eks_is_ours(profile.tags(), &plan.target) {
-        return Err(tags::not_ours(
-            &format!("Fargate profile {name}"),
-            &plan.target,
-        ));
-    }
-    if profile.status() == Some(&FargateProfileStatus::Deleting) {
-        return Ok(());
-    }
-    let differences = wanted.differences(profile);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Error::ResourceConflict(format!(
-        "Fargate profile {name} differs from the plan and a profile cannot be changed: {}; delete it \
-         with `aws eks delete-fargate-profile --region {} --cluster-name {} --fargate-profile-name \
-         {name}` (its pods go with it), or give the planned one another name",
-        differences.join("; "),
-        plan.target.region,
-        plan.target.cluster_name,
-    )))
-}
-
 async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<Outcome<Output>, Error> {
     let name = wanted.name();
     changing("eks:CreateFargateProfile", name);
@@ -218,7 +188,7 @@ async fn in_use(
 ) -> Result<Outcome<Output>, Error> {
     let name = wanted.name();
     if let Some(profile) = eks::find_fargate_profile(aws, &plan.target, name).await? {
-        require_as_wanted(plan, wanted, &profile)?;
+        wanted.require(plan, &profile)?;
         let reason = format!("{}; an earlier attempt made it", describe(&profile));
         return Ok(Outcome::pending(CREATING_CHECK_SECONDS, reason));
     }

@@ -229,3 +229,228 @@ async fn delete(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Err
     changed("eks:DeleteAccessEntry", principal);
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_eks::Client;
+    use aws_sdk_eks::operation::associate_access_policy::AssociateAccessPolicyOutput;
+    use aws_sdk_eks::operation::create_access_entry::CreateAccessEntryOutput;
+    use aws_sdk_eks::operation::delete_access_entry::DeleteAccessEntryOutput;
+    use aws_sdk_eks::operation::describe_access_entry::DescribeAccessEntryOutput;
+    use aws_sdk_eks::operation::list_access_entries::ListAccessEntriesOutput;
+    use aws_sdk_eks::operation::list_associated_access_policies::ListAssociatedAccessPoliciesOutput;
+    use aws_sdk_eks::types::AssociatedAccessPolicy;
+    use aws_smithy_mocks::{Rule, mock};
+    use step::mocks::eks_refusal;
+
+    const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
+    const FORMER: &str = "arn:aws:iam::111122223333:role/Former";
+    const POLICY: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy";
+
+    fn entries(principals: &'static [&'static str]) -> Rule {
+        mock!(Client::list_access_entries).then_output(|| {
+            let principals = principals.iter().map(|arn| (*arn).to_owned());
+            ListAccessEntriesOutput::builder()
+                .set_access_entries(Some(principals.collect()))
+                .build()
+        })
+    }
+
+    fn no_cluster() -> Rule {
+        mock!(Client::list_access_entries)
+            .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "No cluster found"))
+    }
+
+    /// Entries that carry the tag of cluster `of`.
+    fn described(of: &'static str) -> Rule {
+        mock!(Client::describe_access_entry).then_output(move || {
+            let entry = AccessEntry::builder().tags(tags::CLUSTER, of).build();
+            DescribeAccessEntryOutput::builder()
+                .access_entry(entry)
+                .build()
+        })
+    }
+
+    fn granted(scopes: &'static [AccessScopeType]) -> Rule {
+        mock!(Client::list_associated_access_policies).then_output(|| {
+            let policies = scopes.iter().map(|scope| {
+                AssociatedAccessPolicy::builder()
+                    .policy_arn(POLICY)
+                    .access_scope(AccessScope::builder().r#type(scope.clone()).build())
+                    .build()
+            });
+            ListAssociatedAccessPoliciesOutput::builder()
+                .set_associated_access_policies(Some(policies.collect()))
+                .build()
+        })
+    }
+
+    fn creates() -> Rule {
+        mock!(Client::create_access_entry)
+            .match_requests(|call| {
+                call.cluster_name() == Some("demo")
+                    && call.principal_arn() == Some(ADMIN)
+                    && call.r#type() == Some("STANDARD")
+                    && call
+                        .client_request_token()
+                        .is_some_and(|token| token.len() == 64)
+                    && call.tags().unwrap()[tags::CLUSTER] == "demo"
+                    && call.tags().unwrap()[tags::ROLE] == "access-entry"
+            })
+            .then_output(|| CreateAccessEntryOutput::builder().build())
+    }
+
+    fn grants() -> Rule {
+        mock!(Client::associate_access_policy)
+            .match_requests(|call| {
+                let scope = call.access_scope().unwrap().r#type();
+                call.principal_arn() == Some(ADMIN)
+                    && call.policy_arn() == Some(POLICY)
+                    && scope == Some(&AccessScopeType::Cluster)
+            })
+            .then_output(|| AssociateAccessPolicyOutput::builder().build())
+    }
+
+    fn deletes() -> Rule {
+        mock!(Client::delete_access_entry)
+            .match_requests(|call| call.principal_arn() == Some(FORMER))
+            .then_output(|| DeleteAccessEntryOutput::builder().build())
+    }
+
+    macro_rules! aws {
+        ($($rule:expr),*) => {
+            Aws { eks: step::mocked!(aws_sdk_eks, [$($rule),*]), ..Aws::offline() }
+        };
+    }
+
+    async fn ensure(aws: Aws) -> Result<Outcome<Output>, Error> {
+        ClusterAccess::ensure(&aws, &Plan::example(), NoInput {}).await
+    }
+
+    async fn remove(aws: Aws) -> Result<Outcome<Removed>, Error> {
+        ClusterAccess::remove(&aws, &Plan::example().target).await
+    }
+
+    fn ready() -> Outcome<Output> {
+        let admins = vec![ADMIN.to_owned()];
+        Outcome::Ready(Output { admins })
+    }
+
+    #[tokio::test]
+    async fn makes_an_entry_with_the_admin_policy() {
+        let (created, associated) = (creates(), grants());
+        let aws = aws!(&entries(&[]), &created, &granted(&[]), &associated);
+        assert_eq!(ensure(aws).await, Ok(ready()));
+        assert_eq!((created.num_calls(), associated.num_calls()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn an_administrator_is_left_alone() {
+        let (created, associated, deleted) = (creates(), grants(), deletes());
+        let aws = aws!(
+            &entries(&[ADMIN]),
+            &granted(&[AccessScopeType::Cluster]),
+            &created,
+            &associated,
+            &deleted
+        );
+        assert_eq!(ensure(aws).await, Ok(ready()));
+        let calls = [&created, &associated, &deleted].map(Rule::num_calls);
+        assert_eq!(calls, [0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn the_policy_for_some_namespaces_is_not_enough() {
+        let (created, associated) = (creates(), grants());
+        let aws = aws!(
+            &entries(&[ADMIN]),
+            &granted(&[AccessScopeType::Namespace]),
+            &created,
+            &associated
+        );
+        assert_eq!(ensure(aws).await, Ok(ready()));
+        assert_eq!((created.num_calls(), associated.num_calls()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn an_entry_made_meanwhile_is_used() {
+        let taken = mock!(Client::create_access_entry)
+            .then_http_response(|| eks_refusal(409, codes::RESOURCE_IN_USE, "already in use"));
+        let (looked, associated) = (described("demo"), grants());
+        let aws = aws!(&entries(&[]), &taken, &looked, &granted(&[]), &associated);
+        assert_eq!(ensure(aws).await, Ok(ready()));
+        assert_eq!((looked.num_calls(), associated.num_calls()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_former_administrators_entry_is_deleted_if_it_is_ours() {
+        for (owner, deletions) in [("demo", 1), ("other", 0)] {
+            let deleted = deletes();
+            let aws = aws!(
+                &entries(&[ADMIN, FORMER]),
+                &granted(&[AccessScopeType::Cluster]),
+                &described(owner),
+                &deleted
+            );
+            assert_eq!(ensure(aws).await, Ok(ready()));
+            assert_eq!(deleted.num_calls(), deletions, "{owner}");
+        }
+    }
+
+    async fn refusal_of_principal(message: &'static str) -> Error {
+        let refused = mock!(Client::create_access_entry)
+            .then_http_response(move || eks_refusal(400, codes::INVALID_PARAMETER, message));
+        let associated = grants();
+        let error = ensure(aws!(&entries(&[]), &refused, &associated)).await;
+        assert_eq!(associated.num_calls(), 0);
+        error.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_wrong_principal_blames_the_input() {
+        let error = refusal_of_principal("The specified principalArn is invalid").await;
+        assert_eq!(error.name(), "InvalidRequest");
+        let text = error.to_string();
+        assert!(text.contains("access.admins[0]"), "{text}");
+        assert!(text.contains(ADMIN), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_principal_that_does_not_exist_may_be_new() {
+        let error = refusal_of_principal("The principal does not exist").await;
+        assert_eq!(error.name(), "NotYetVisible");
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_cannot_be_seen_is_waited_for() {
+        let created = creates();
+        let error = ensure(aws!(&no_cluster(), &created)).await.unwrap_err();
+        assert_eq!(error.name(), "NotYetVisible");
+        assert_eq!(created.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn remove_deletes_what_is_ours_only() {
+        let deleted = deletes();
+        let aws = aws!(&entries(&[FORMER]), &described("demo"), &deleted);
+        let removed = remove(aws).await.unwrap().ready().unwrap();
+        let resource = Resource::new("AWS::EKS::AccessEntry", FORMER);
+        assert_eq!(removed.removed, [resource]);
+
+        let kept = deletes();
+        let aws = aws!(&entries(&[FORMER]), &described("other"), &kept);
+        assert_eq!(remove(aws).await, Ok(Outcome::Ready(Removed::default())));
+        assert_eq!((deleted.num_calls(), kept.num_calls()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn remove_without_entry_or_cluster_succeeds() {
+        let nothing = Ok(Outcome::Ready(Removed::default()));
+        assert_eq!(remove(aws!(&no_cluster())).await, nothing);
+        let gone = mock!(Client::delete_access_entry)
+            .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no such entry"));
+        let aws = aws!(&entries(&[FORMER]), &described("demo"), &gone);
+        assert_eq!(remove(aws).await, nothing);
+    }
+}

@@ -53,3 +53,89 @@ fn wanted(target: &Target) -> ServiceRole {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_iam::Client;
+    use aws_sdk_iam::operation::attach_role_policy::AttachRolePolicyOutput;
+    use aws_sdk_iam::operation::create_role::CreateRoleOutput;
+    use aws_sdk_iam::operation::create_service_linked_role::CreateServiceLinkedRoleOutput;
+    use aws_sdk_iam::primitives::DateTime;
+    use aws_sdk_iam::types::Role;
+    use aws_smithy_mocks::{Rule, mock};
+    use step::codes;
+    use step::mocks::iam_refusal;
+
+    fn missing() -> Rule {
+        mock!(Client::get_role)
+            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"))
+    }
+
+    fn role() -> Role {
+        Role::builder()
+            .path("/")
+            .role_name("hardway-demo-ap-northeast-1-cluster")
+            .role_id("AROAEXAMPLE")
+            .arn("arn:aws:iam::111122223333:role/hardway-demo-ap-northeast-1-cluster")
+            .create_date(DateTime::from_secs(0))
+            .build()
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn makes_a_role_for_eks_and_ekss_own_role_in_a_new_account() {
+        let service_linked = mock!(Client::create_service_linked_role)
+            .match_requests(|call| call.aws_service_name() == Some("eks.amazonaws.com"))
+            .then_output(|| CreateServiceLinkedRoleOutput::builder().build());
+        let created = mock!(Client::create_role)
+            .match_requests(|call| {
+                let trust = call.assume_role_policy_document().unwrap();
+                call.role_name() == Some("hardway-demo-ap-northeast-1-cluster")
+                    && trust
+                        .contains(r#"{"Service":"eks.amazonaws.com"},"Action":"sts:AssumeRole""#)
+            })
+            .then_output(|| CreateRoleOutput::builder().role(role()).build());
+        let attached = mock!(Client::attach_role_policy)
+            .match_requests(|call| {
+                call.policy_arn() == Some("arn:aws:iam::aws:policy/AmazonEKSClusterPolicy")
+            })
+            .then_output(|| AttachRolePolicyOutput::builder().build());
+        let aws = Aws {
+            iam: step::mocked!(
+                aws_sdk_iam,
+                [&missing(), &service_linked, &created, &attached]
+            ),
+            ..Aws::offline()
+        };
+        let outcome = ClusterRole::ensure(&aws, &Plan::example(), NoInput {}).await;
+        let output = outcome.unwrap().ready().unwrap();
+        assert_eq!(output.role_arn, role().arn());
+        let calls = [&service_linked, &created, &attached].map(Rule::num_calls);
+        assert_eq!(calls, [1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn remove_of_a_missing_role_succeeds_and_leaves_ekss_own_role() {
+        let looked = mock!(Client::get_role)
+            .match_requests(|call| call.role_name() == Some("hardway-demo-ap-northeast-1-cluster"))
+            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
+        let aws = Aws {
+            iam: step::mocked!(aws_sdk_iam, [&looked]),
+            ..Aws::offline()
+        };
+        let removed = ClusterRole::remove(&aws, &Plan::example().target).await;
+        assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
+        assert_eq!(looked.num_calls(), 1);
+    }
+
+    #[test]
+    fn other_partitions_have_policies_of_their_own() {
+        let mut target = Plan::example().target;
+        target.partition = "aws-cn".to_owned();
+        assert_eq!(
+            wanted(&target).policy_arn,
+            "arn:aws-cn:iam::aws:policy/AmazonEKSClusterPolicy"
+        );
+    }
+}

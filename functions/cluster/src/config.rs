@@ -66,9 +66,14 @@ pub fn encryption(plan: &Plan) -> Option<Vec<EncryptionConfig>> {
     ])
 }
 
+/// The wanted log types of a new cluster, whose logs are off unless they are asked for.
+pub fn logging_of_new(wanted: &[LogType]) -> Option<Logging> {
+    (!wanted.is_empty()).then(|| logging(wanted))
+}
+
 /// The wanted log types on, all others off.
 pub fn logging(wanted: &[LogType]) -> Logging {
-    let wanted: BTreeSet<_> = wanted.iter().map(eks_log_type).collect();
+    let wanted: BTreeSet<_> = wanted.iter().copied().map(eks_log_type).collect();
     let (on, off): (Vec<_>, Vec<_>) = [
         EksLogType::Api,
         EksLogType::Audit,
@@ -92,7 +97,7 @@ pub fn logging(wanted: &[LogType]) -> Logging {
         .build()
 }
 
-fn eks_log_type(log_type: &LogType) -> EksLogType {
+fn eks_log_type(log_type: LogType) -> EksLogType {
     match log_type {
         LogType::Api => EksLogType::Api,
         LogType::Audit => EksLogType::Audit,
@@ -170,8 +175,9 @@ impl fmt::Display for Update {
 pub fn drift(plan: &Plan, cluster: &Cluster) -> Vec<Update> {
     let endpoint =
         endpoint_drifted(plan, cluster).then(|| Update::EndpointAccess(vpc(plan, vec![])));
-    let logging = (enabled_logs(cluster) != plan.logging.iter().map(eks_log_type).collect())
-        .then(|| Update::Logging(logging(&plan.logging)));
+    let logging = (enabled_logs(cluster)
+        != plan.logging.iter().copied().map(eks_log_type).collect())
+    .then(|| Update::Logging(logging(&plan.logging)));
     let protection = (cluster.deletion_protection().unwrap_or_default()
         != plan.deletion_protection)
         .then_some(Update::DeletionProtection(plan.deletion_protection));
@@ -181,14 +187,13 @@ pub fn drift(plan: &Plan, cluster: &Cluster) -> Vec<Update> {
         .collect()
 }
 
-/// CIDR blocks count only where there is a public endpoint; EKS remembers them while it is off.
+/// The plan has no CIDR blocks without a public endpoint, while EKS remembers the last ones.
 fn endpoint_drifted(plan: &Plan, cluster: &Cluster) -> bool {
     let Some(actual) = cluster.resources_vpc_config() else {
         return false;
     };
     let wanted = &plan.endpoint;
-    let cidrs_drifted = wanted.public
-        && !wanted.public_cidrs.is_empty()
+    let cidrs_drifted = !wanted.public_cidrs.is_empty()
         && set(actual.public_access_cidrs()) != set(&wanted.public_cidrs);
     actual.endpoint_public_access() != wanted.public
         || actual.endpoint_private_access() != wanted.private

@@ -15,9 +15,12 @@
 //! DEGRADED is not failure: the add-on says so until its pods run.
 
 mod configuration;
+mod version;
 
+use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types::{
-    Addon, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, ResolveConflicts,
+    Addon, AddonHealth, AddonStatus, Cluster, FargateProfile, FargateProfileStatus,
+    ResolveConflicts,
 };
 use serde::Serialize;
 use step::error::required;
@@ -104,7 +107,7 @@ fn selecting_profile(profiles: &[FargateProfile]) -> Option<&str> {
         profile.status() == Some(&FargateProfileStatus::Active)
             && selectors.any(|selector| selector.selects_coredns())
     };
-    let age = |profile: &&FargateProfile| profile.created_at().map(|time| time.secs());
+    let age = |profile: &&FargateProfile| profile.created_at().map(DateTime::secs);
     let oldest = profiles.iter().filter(selects).min_by_key(age)?;
     oldest.fargate_profile_arn()
 }
@@ -126,8 +129,8 @@ async fn find(aws: &Aws, target: &Target) -> Result<Option<Addon>, Error> {
 
 /// `add-on coredns is DEGRADED; InsufficientNumberOfReplicas: …`
 fn describe(addon: &Addon) -> String {
-    let status = addon.status().map_or("unknown", |status| status.as_str());
-    let issues = addon.health().map(|health| health.issues());
+    let status = addon.status().map_or("unknown", AddonStatus::as_str);
+    let issues = addon.health().map(AddonHealth::issues);
     format!(
         "add-on coredns is {}",
         eks::status_line(status, issues.unwrap_or_default())
@@ -180,7 +183,7 @@ async fn create(
     cluster: &Cluster,
     profile_arn: &str,
 ) -> Result<Outcome<Output>, Error> {
-    let version = default_version(aws, cluster).await?;
+    let version = version::default_of(aws, cluster).await?;
     changing("eks:CreateAddon", COREDNS);
     let call = aws
         .eks
@@ -207,35 +210,6 @@ async fn create(
     changed("eks:CreateAddon", COREDNS);
     let reason = format!("add-on coredns {version} is being created");
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
-}
-
-/// The add-on's default version for the Kubernetes version that the cluster really runs.
-async fn default_version(aws: &Aws, cluster: &Cluster) -> Result<String, Error> {
-    let kubernetes = required(cluster.version(), "eks:DescribeCluster: version")?;
-    let pages = aws
-        .eks
-        .describe_addon_versions()
-        .addon_name(COREDNS)
-        .kubernetes_version(kubernetes)
-        .into_paginator();
-    let addons: Vec<_> = pages
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .during("eks:DescribeAddonVersions")?;
-    let is_default = |version: &&aws_sdk_eks::types::AddonVersionInfo| {
-        version.compatibilities().iter().any(|compatibility| {
-            compatibility.default_version() && compatibility.cluster_version() == Some(kubernetes)
-        })
-    };
-    let versions = addons.iter().flat_map(|addon| addon.addon_versions());
-    let default = versions.into_iter().find(is_default);
-    required(
-        default.and_then(|version| version.addon_version()),
-        &format!("eks:DescribeAddonVersions: a default version of coredns for {kubernetes}"),
-    )
-    .map(str::to_owned)
 }
 
 /// Tags an add-on that came with the cluster or that a person made, so that it is ours from now on.
@@ -306,4 +280,447 @@ async fn delete_addon(aws: &Aws, target: &Target) -> Result<bool, Error> {
     };
     changed("eks:DeleteAddon", COREDNS);
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_eks::Client;
+    use aws_sdk_eks::operation::create_addon::CreateAddonOutput;
+    use aws_sdk_eks::operation::delete_addon::DeleteAddonOutput;
+    use aws_sdk_eks::operation::describe_addon::DescribeAddonOutput;
+    use aws_sdk_eks::operation::describe_addon_versions::DescribeAddonVersionsOutput;
+    use aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput;
+    use aws_sdk_eks::operation::describe_fargate_profile::DescribeFargateProfileOutput;
+    use aws_sdk_eks::operation::list_fargate_profiles::ListFargateProfilesOutput;
+    use aws_sdk_eks::operation::tag_resource::TagResourceOutput;
+    use aws_sdk_eks::operation::update_addon::UpdateAddonOutput;
+    use aws_sdk_eks::types::AddonStatus::{
+        Active, CreateFailed, Creating, Degraded, Deleting, UpdateFailed, Updating,
+    };
+    use aws_sdk_eks::types::builders::{AddonBuilder, ClusterBuilder, FargateProfileBuilder};
+    use aws_sdk_eks::types::{
+        AddonInfo, AddonIssue, AddonIssueCode, AddonVersionInfo, Compatibility,
+        FargateProfileSelector,
+    };
+    use aws_smithy_mocks::{Rule, mock};
+    use serde_json::{Value, json};
+    use step::codes;
+    use step::mocks::eks_refusal;
+
+    const PROFILE_ARN: &str = "arn:aws:eks:ap-northeast-1:111122223333:fargateprofile/demo/k/1";
+    const VERSION: &str = "v1.12.3-eksbuild.1";
+
+    fn our_cluster() -> ClusterBuilder {
+        Cluster::builder()
+            .version("1.36")
+            .tags(tags::CLUSTER, "demo")
+    }
+
+    fn profile(namespace: &str) -> FargateProfileBuilder {
+        let selector = FargateProfileSelector::builder()
+            .namespace(namespace)
+            .build();
+        FargateProfile::builder()
+            .fargate_profile_arn(PROFILE_ARN)
+            .created_at(DateTime::from_secs(1000))
+            .selectors(selector)
+            .status(FargateProfileStatus::Active)
+    }
+
+    /// An add-on of ours that is as hardway makes it.
+    fn addon(status: AddonStatus) -> AddonBuilder {
+        Addon::builder()
+            .addon_arn("arn:addon")
+            .addon_version(VERSION)
+            .status(status)
+            .configuration_values(configuration::wanted(PROFILE_ARN))
+            .tags(tags::CLUSTER, "demo")
+    }
+
+    fn with_issue(addon: AddonBuilder) -> AddonBuilder {
+        let issue = AddonIssue::builder()
+            .code(AddonIssueCode::InsufficientNumberOfReplicas)
+            .message("no replicas")
+            .build();
+        addon.health(AddonHealth::builder().issues(issue).build())
+    }
+
+    /// What is there in EKS before the step looks.
+    struct World {
+        cluster: ClusterBuilder,
+        profiles: Vec<FargateProfileBuilder>,
+        addon: Option<AddonBuilder>,
+    }
+
+    impl World {
+        fn with(addon: impl Into<Option<AddonBuilder>>) -> Self {
+            Self {
+                cluster: our_cluster(),
+                profiles: vec![profile("kube-system")],
+                addon: addon.into(),
+            }
+        }
+
+        fn rules(self) -> [Rule; 5] {
+            let (cluster, profiles) = (self.cluster.build(), self.profiles);
+            let names: Vec<_> = (0..profiles.len()).map(|index| index.to_string()).collect();
+            [
+                mock!(Client::describe_cluster).then_output(move || {
+                    DescribeClusterOutput::builder()
+                        .cluster(cluster.clone())
+                        .build()
+                }),
+                mock!(Client::list_fargate_profiles).then_output(move || {
+                    ListFargateProfilesOutput::builder()
+                        .set_fargate_profile_names(Some(names.clone()))
+                        .build()
+                }),
+                mock!(Client::describe_fargate_profile).then_compute_output(move |call| {
+                    let index: usize = call.fargate_profile_name().unwrap().parse().unwrap();
+                    DescribeFargateProfileOutput::builder()
+                        .fargate_profile(profiles[index].clone().build())
+                        .build()
+                }),
+                match self.addon {
+                    Some(addon) => mock!(Client::describe_addon).then_output(move || {
+                        let addon = addon.clone().build();
+                        DescribeAddonOutput::builder().addon(addon).build()
+                    }),
+                    None => mock!(Client::describe_addon).then_http_response(|| {
+                        eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no such add-on")
+                    }),
+                },
+                versions(),
+            ]
+        }
+    }
+
+    fn versions() -> Rule {
+        let version = |name: &str, kubernetes: &str, is_default: bool| {
+            let compatibility = Compatibility::builder()
+                .cluster_version(kubernetes)
+                .default_version(is_default)
+                .build();
+            AddonVersionInfo::builder()
+                .addon_version(name)
+                .compatibilities(compatibility)
+                .build()
+        };
+        mock!(Client::describe_addon_versions)
+            .match_requests(|call| {
+                call.kubernetes_version() == Some("1.36") && call.addon_name() == Some("coredns")
+            })
+            .then_output(move || {
+                let addon = AddonInfo::builder()
+                    .addon_versions(version("v1.13.0-eksbuild.1", "1.36", false))
+                    .addon_versions(version("v1.11.4-eksbuild.2", "1.35", true))
+                    .addon_versions(version(VERSION, "1.36", true))
+                    .build();
+                DescribeAddonVersionsOutput::builder().addons(addon).build()
+            })
+    }
+
+    /// The calls that may change something.
+    struct Changes {
+        creates: Rule,
+        updates: Rule,
+        tags: Rule,
+        deletes: Rule,
+    }
+
+    impl Changes {
+        fn new() -> Self {
+            Self::with_update(|_| true)
+        }
+
+        fn with_update(is_right: fn(&Value) -> bool) -> Self {
+            Self {
+                creates: mock!(Client::create_addon)
+                    .match_requests(|call| {
+                        let text = call.configuration_values().unwrap();
+                        let size = json!({"cpu": "0.25", "memory": "256M"});
+                        call.addon_version() == Some(VERSION)
+                            && call.resolve_conflicts() == Some(&ResolveConflicts::Overwrite)
+                            && call.client_request_token().is_some_and(|t| t.len() == 64)
+                            && call.tags().unwrap()[tags::CLUSTER] == "demo"
+                            && call.tags().unwrap()[tags::ROLE] == "coredns"
+                            && serde_json::from_str::<Value>(text).unwrap()
+                                == json!({
+                                    "computeType": "Fargate",
+                                    "resources": {"limits": size, "requests": size},
+                                    "podAnnotations": {PROFILE_ANNOTATION: PROFILE_ARN},
+                                })
+                    })
+                    .then_output(|| CreateAddonOutput::builder().build()),
+                updates: mock!(Client::update_addon)
+                    .match_requests(move |call| {
+                        let text = call.configuration_values().unwrap();
+                        call.addon_version().is_none()
+                            && call.resolve_conflicts() == Some(&ResolveConflicts::Overwrite)
+                            && is_right(&serde_json::from_str(text).unwrap())
+                    })
+                    .then_output(|| UpdateAddonOutput::builder().build()),
+                tags: mock!(Client::tag_resource)
+                    .match_requests(|call| {
+                        call.resource_arn() == Some("arn:addon")
+                            && call.tags().unwrap()[tags::CLUSTER] == "demo"
+                    })
+                    .then_output(|| TagResourceOutput::builder().build()),
+                deletes: mock!(Client::delete_addon)
+                    .match_requests(|call| call.addon_name() == Some("coredns"))
+                    .then_output(|| DeleteAddonOutput::builder().build()),
+            }
+        }
+
+        /// How often it was created, updated, tagged and deleted.
+        fn calls(&self) -> [usize; 4] {
+            [&self.creates, &self.updates, &self.tags, &self.deletes].map(Rule::num_calls)
+        }
+    }
+
+    fn aws(world: World, changes: &Changes) -> Aws {
+        let [cluster, profiles, profile, addon, versions] = &world.rules();
+        let Changes {
+            creates,
+            updates,
+            tags,
+            deletes,
+        } = changes;
+        Aws {
+            eks: step::mocked!(
+                aws_sdk_eks,
+                [
+                    cluster, profiles, profile, addon, versions, creates, updates, tags, deletes
+                ]
+            ),
+            ..Aws::offline()
+        }
+    }
+
+    async fn ensure(world: World, changes: &Changes) -> Result<Outcome<Output>, Error> {
+        CoreDns::ensure(&aws(world, changes), &Plan::example(), NoInput {}).await
+    }
+
+    async fn remove(world: World, changes: &Changes) -> Result<Outcome<Removed>, Error> {
+        CoreDns::remove(&aws(world, changes), &Plan::example().target).await
+    }
+
+    fn reason<T: std::fmt::Debug>(outcome: Result<Outcome<T>, Error>) -> String {
+        match outcome {
+            Ok(Outcome::Pending { reason, .. }) => reason,
+            other => panic!("expected Pending, got {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn creates_the_default_version_for_fargate() {
+        let changes = Changes::new();
+        let reason = reason(ensure(World::with(None), &changes).await);
+        assert_eq!(reason, format!("add-on coredns {VERSION} is being created"));
+        assert_eq!(changes.calls(), [1, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn creates_nothing_before_an_active_profile_selects_coredns() {
+        let creating = profile("kube-system").status(FargateProfileStatus::Creating);
+        for profiles in [vec![], vec![profile("default")], vec![creating]] {
+            let changes = Changes::new();
+            let world = World {
+                profiles,
+                ..World::with(None)
+            };
+            let reason = reason(ensure(world, &changes).await);
+            assert!(reason.contains("no ACTIVE Fargate profile"), "{reason}");
+            assert_eq!(changes.calls(), [0, 0, 0, 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_addon_that_is_as_wanted_is_ready_and_left_alone() {
+        let changes = Changes::new();
+        let younger = profile("*")
+            .fargate_profile_arn("arn:younger")
+            .created_at(DateTime::from_secs(2000));
+        let world = World {
+            profiles: vec![younger, profile("kube-system")],
+            ..World::with(addon(Active))
+        };
+        let output = ensure(world, &changes).await.unwrap().ready().unwrap();
+        assert_eq!(output.addon_version, VERSION);
+        assert_eq!(output.health, "ACTIVE");
+        assert_eq!(changes.calls(), [0, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn degraded_while_pods_start_is_pending_with_the_health_issues() {
+        let changes = Changes::new();
+        let world = World::with(with_issue(addon(Degraded)));
+        assert_eq!(
+            reason(ensure(world, &changes).await),
+            "add-on coredns is DEGRADED; InsufficientNumberOfReplicas: no replicas"
+        );
+        assert_eq!(changes.calls(), [0, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn an_addon_at_work_is_waited_for_whatever_its_configuration() {
+        for status in [Creating, Updating, Deleting] {
+            let changes = Changes::new();
+            let world = World::with(addon(status.clone()).configuration_values("{}"));
+            let reason = reason(ensure(world, &changes).await);
+            assert_eq!(reason, format!("add-on coredns is {status}"));
+            assert_eq!(changes.calls(), [0, 0, 0, 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn merges_into_a_foreign_configuration_and_forces_a_rollout() {
+        let changes = Changes::with_update(|configuration| {
+            let size = json!({"cpu": "0.25", "memory": "256M"});
+            *configuration
+                == json!({
+                    "replicaCount": 3,
+                    "computeType": "Fargate",
+                    "podAnnotations": {"team": "dns", PROFILE_ANNOTATION: PROFILE_ARN},
+                    "resources": {"limits": size, "requests": size},
+                })
+        });
+        let foreign =
+            r#"{"replicaCount":3,"computeType":"fargate","podAnnotations":{"team":"dns"}}"#;
+        let world = World::with(addon(Active).configuration_values(foreign));
+        let reason = reason(ensure(world, &changes).await);
+        assert_eq!(reason, "CoreDNS is being rolled out on Fargate");
+        assert_eq!(changes.calls(), [0, 1, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn sizes_that_someone_chose_stay() {
+        let changes = Changes::with_update(|configuration| {
+            configuration["resources"] == json!({"requests": {"memory": "1G"}})
+        });
+        let chosen = r#"{"resources":{"requests":{"memory":"1G"}}}"#;
+        let world = World::with(addon(Active).configuration_values(chosen));
+        reason(ensure(world, &changes).await);
+        assert_eq!(changes.calls(), [0, 1, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn pods_older_than_the_profile_are_rolled_out_once() {
+        let old = configuration::wanted("arn:aws:eks:…:fargateprofile/demo/k/0");
+        for status in [Active, Degraded] {
+            let changes = Changes::with_update(|configuration| {
+                configuration["podAnnotations"][PROFILE_ANNOTATION] == PROFILE_ARN
+            });
+            let stuck = addon(status.clone()).configuration_values(&old);
+            reason(ensure(World::with(with_issue(stuck)), &changes).await);
+            assert_eq!(changes.calls(), [0, 1, 0, 0]);
+
+            let again = addon(status).configuration_values(configuration::wanted(PROFILE_ARN));
+            ensure(World::with(again), &changes).await.unwrap();
+            assert_eq!(changes.calls(), [0, 1, 0, 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn adopts_the_addon_that_came_with_our_cluster() {
+        let changes = Changes::new();
+        let theirs = addon(Active).set_tags(None).set_configuration_values(None);
+        reason(ensure(World::with(theirs), &changes).await);
+        assert_eq!(changes.calls(), [0, 1, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn refuses_a_cluster_that_is_not_ours() {
+        let changes = Changes::new();
+        let world = World {
+            cluster: our_cluster().set_tags(None),
+            ..World::with(None)
+        };
+        let error = ensure(world, &changes).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert_eq!(changes.calls(), [0, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_is_not_json_is_not_overwritten() {
+        let changes = Changes::new();
+        let yaml = addon(Active).configuration_values("replicaCount: 3");
+        let error = ensure(World::with(yaml), &changes).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert_eq!(changes.calls(), [0, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn an_addon_that_failed_with_our_configuration_carries_its_health_issues() {
+        for status in [CreateFailed, UpdateFailed] {
+            let changes = Changes::new();
+            let world = World::with(with_issue(addon(status.clone())));
+            let error = ensure(world, &changes).await.unwrap_err();
+            assert_eq!(
+                error,
+                Error::ResourceFailed(format!(
+                    "add-on coredns is {status}; InsufficientNumberOfReplicas: no replicas"
+                ))
+            );
+            assert_eq!(changes.calls(), [0, 0, 0, 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_addon_that_failed_with_another_configuration_is_deleted_to_be_made_anew() {
+        let changes = Changes::new();
+        let world = World::with(addon(CreateFailed).configuration_values("{}"));
+        let reason = reason(ensure(world, &changes).await);
+        assert!(reason.contains("CREATE_FAILED"), "{reason}");
+        assert_eq!(changes.calls(), [0, 0, 0, 1]);
+    }
+
+    #[tokio::test]
+    async fn in_use_means_looking_again_later() {
+        let in_use = || eks_refusal(409, codes::RESOURCE_IN_USE, "Addon already exists.");
+        let changes = Changes {
+            creates: mock!(Client::create_addon).then_http_response(in_use),
+            ..Changes::new()
+        };
+        let text = reason(ensure(World::with(None), &changes).await);
+        assert!(text.contains("Addon already exists."), "{text}");
+
+        let changes = Changes {
+            updates: mock!(Client::update_addon).then_http_response(in_use),
+            ..Changes::new()
+        };
+        let drifted = addon(Active).configuration_values("{}");
+        let text = reason(ensure(World::with(drifted), &changes).await);
+        assert!(text.contains("cannot be updated yet"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn remove_deletes_and_waits() {
+        let changes = Changes::new();
+        let text = reason(remove(World::with(addon(Active)), &changes).await);
+        assert_eq!(text, "add-on coredns is being deleted");
+        assert_eq!(changes.calls(), [0, 0, 0, 1]);
+
+        let changes = Changes::new();
+        let text = reason(remove(World::with(addon(Deleting)), &changes).await);
+        assert_eq!(text, "add-on coredns is DELETING");
+        assert_eq!(changes.calls(), [0, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn remove_of_a_missing_addon_succeeds() {
+        let changes = Changes::new();
+        let outcome = remove(World::with(None), &changes).await;
+        assert_eq!(outcome, Ok(Outcome::Ready(Removed::default())));
+        assert_eq!(changes.calls(), [0, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn remove_refuses_an_addon_that_is_not_ours() {
+        let changes = Changes::new();
+        let outcome = remove(World::with(addon(Active).set_tags(None)), &changes).await;
+        assert_eq!(outcome.unwrap_err().name(), "ResourceConflict");
+        assert_eq!(changes.calls(), [0, 0, 0, 0]);
+    }
 }

@@ -11,7 +11,7 @@
 mod wanted;
 
 use aws_sdk_eks::error::ProvideErrorMetadata;
-use aws_sdk_eks::types::{FargateProfile, FargateProfileStatus};
+use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileStatus};
 use serde::{Deserialize, Serialize};
 use step::error::required;
 use step::telemetry::{changed, changing};
@@ -69,7 +69,7 @@ impl Step for FargateProfiles {
         let wanted = Wanted::all(plan, &input);
         for wanted in &wanted {
             if let Some(profile) = named(&existing, wanted.name()) {
-                require_as_wanted(plan, wanted, profile)?;
+                wanted.require(plan, profile)?;
             }
         }
         for wanted in &wanted {
@@ -91,7 +91,7 @@ impl Step for FargateProfiles {
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let existing = eks::find_fargate_profiles(aws, target).await?;
         let is_ours = |profile: &&FargateProfile| tags::eks_is_ours(profile.tags(), target);
-        let Some(next) = existing.iter().filter(is_ours).next_back() else {
+        let Some(next) = existing.iter().rfind(is_ours) else {
             return Ok(Outcome::Ready(Removed::default()));
         };
         match busy(&existing) {
@@ -120,8 +120,10 @@ fn busy(profiles: &[FargateProfile]) -> Option<&FargateProfile> {
 /// `Fargate profile kube-system is CREATE_FAILED; AccessDenied: …`
 fn describe(profile: &FargateProfile) -> String {
     let name = profile.fargate_profile_name().unwrap_or("without a name");
-    let status = profile.status().map_or("unknown", |status| status.as_str());
-    let issues = profile.health().map(|health| health.issues());
+    let status = profile
+        .status()
+        .map_or("unknown", FargateProfileStatus::as_str);
+    let issues = profile.health().map(FargateProfileHealth::issues);
     format!(
         "Fargate profile {name} is {}",
         eks::status_line(status, issues.unwrap_or_default())
@@ -148,36 +150,6 @@ fn status(profile: &FargateProfile) -> Result<Option<Outcome<Output>>, Error> {
         }
         _ => Err(Error::Unexpected(describe(profile))),
     }
-}
-
-/// A profile on its way out is not compared: the one that follows it will be as wanted.
-fn require_as_wanted(
-    plan: &Plan,
-    wanted: &Wanted<'_>,
-    profile: &FargateProfile,
-) -> Result<(), Error> {
-    let name = wanted.name();
-    if !tags::eks_is_ours(profile.tags(), &plan.target) {
-        return Err(tags::not_ours(
-            &format!("Fargate profile {name}"),
-            &plan.target,
-        ));
-    }
-    if profile.status() == Some(&FargateProfileStatus::Deleting) {
-        return Ok(());
-    }
-    let differences = wanted.differences(profile);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Error::ResourceConflict(format!(
-        "Fargate profile {name} differs from the plan and a profile cannot be changed: {}; delete it \
-         with `aws eks delete-fargate-profile --region {} --cluster-name {} --fargate-profile-name \
-         {name}` (its pods go with it), or give the planned one another name",
-        differences.join("; "),
-        plan.target.region,
-        plan.target.cluster_name,
-    )))
 }
 
 async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<Outcome<Output>, Error> {
@@ -216,7 +188,7 @@ async fn in_use(
 ) -> Result<Outcome<Output>, Error> {
     let name = wanted.name();
     if let Some(profile) = eks::find_fargate_profile(aws, &plan.target, name).await? {
-        require_as_wanted(plan, wanted, &profile)?;
+        wanted.require(plan, &profile)?;
         let reason = format!("{}; an earlier attempt made it", describe(&profile));
         return Ok(Outcome::pending(CREATING_CHECK_SECONDS, reason));
     }
@@ -253,7 +225,7 @@ fn report_surplus(plan: &Plan, existing: &[FargateProfile]) {
 
 fn output(plan: &Plan, existing: &[FargateProfile]) -> Result<Output, Error> {
     let profile = |name: &str| {
-        let arn = named(existing, name).and_then(|profile| profile.fargate_profile_arn());
+        let arn = named(existing, name).and_then(FargateProfile::fargate_profile_arn);
         Ok(Profile {
             name: name.to_owned(),
             arn: required(arn, "eks:DescribeFargateProfile: fargateProfileArn")?.to_owned(),
@@ -305,4 +277,399 @@ async fn delete(
     }
     let reason = format!("Fargate profile {name} is being deleted");
     Ok(Outcome::pending(DELETING_CHECK_SECONDS, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_eks::Client;
+    use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileOutput;
+    use aws_sdk_eks::operation::delete_fargate_profile::DeleteFargateProfileOutput;
+    use aws_sdk_eks::operation::describe_fargate_profile::DescribeFargateProfileOutput;
+    use aws_sdk_eks::operation::list_fargate_profiles::ListFargateProfilesOutput;
+    use aws_sdk_eks::types::FargateProfileStatus::{
+        Active, CreateFailed, Creating, DeleteFailed, Deleting,
+    };
+    use aws_sdk_eks::types::builders::FargateProfileBuilder;
+    use aws_sdk_eks::types::{
+        FargateProfileIssue, FargateProfileIssueCode, FargateProfileSelector,
+    };
+    use aws_smithy_mocks::{Rule, mock};
+    use step::mocks::eks_refusal;
+
+    const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/pod-execution";
+
+    fn input() -> Input {
+        let zone = |number: u8| ZoneSubnets {
+            zone_id: format!("apne1-az{number}"),
+            zone_name: format!("ap-northeast-1{number}"),
+            public_subnet_id: format!("subnet-public{number}"),
+            private_subnet_id: format!("subnet-private{number}"),
+        };
+        Input {
+            subnets: [1, 2].map(zone).to_vec(),
+            role_arn: ROLE_ARN.to_owned(),
+        }
+    }
+
+    /// A profile of [`Plan::example`], ours, named after the namespace that it selects.
+    fn profile(name: &str, status: FargateProfileStatus) -> FargateProfileBuilder {
+        FargateProfile::builder()
+            .fargate_profile_name(name)
+            .fargate_profile_arn(format!("arn:{name}"))
+            .pod_execution_role_arn(ROLE_ARN)
+            .subnets("subnet-private2")
+            .subnets("subnet-private1")
+            .selectors(FargateProfileSelector::builder().namespace(name).build())
+            .status(status)
+            .tags(tags::CLUSTER, "demo")
+    }
+
+    fn with_issue(profile: FargateProfileBuilder) -> FargateProfileBuilder {
+        let issue = FargateProfileIssue::builder()
+            .code(FargateProfileIssueCode::AccessDenied)
+            .message("the role cannot be assumed")
+            .build();
+        profile.health(FargateProfileHealth::builder().issues(issue).build())
+    }
+
+    fn listed(profiles: &[FargateProfileBuilder]) -> Rule {
+        let names: Vec<_> = profiles
+            .iter()
+            .map(|profile| profile.get_fargate_profile_name().clone().unwrap())
+            .collect();
+        mock!(Client::list_fargate_profiles).then_output(move || {
+            ListFargateProfilesOutput::builder()
+                .set_fargate_profile_names(Some(names.clone()))
+                .build()
+        })
+    }
+
+    fn described(profiles: &[FargateProfileBuilder]) -> Rule {
+        let profiles: Vec<_> = profiles
+            .iter()
+            .map(|profile| profile.clone().build())
+            .collect();
+        mock!(Client::describe_fargate_profile).then_compute_output(move |call| {
+            let profile = named(&profiles, call.fargate_profile_name().unwrap());
+            DescribeFargateProfileOutput::builder()
+                .set_fargate_profile(profile.cloned())
+                .build()
+        })
+    }
+
+    fn creates(name: &'static str) -> Rule {
+        mock!(Client::create_fargate_profile)
+            .match_requests(move |call| {
+                call.cluster_name() == Some("demo")
+                    && call.fargate_profile_name() == Some(name)
+                    && call.pod_execution_role_arn() == Some(ROLE_ARN)
+                    && call.subnets() == ["subnet-private1", "subnet-private2"]
+                    && call.selectors()[0].namespace() == Some(name)
+                    && call
+                        .client_request_token()
+                        .is_some_and(|token| token.len() == 64)
+                    && call.tags().unwrap()[tags::CLUSTER] == "demo"
+                    && call.tags().unwrap()[tags::ROLE] == format!("fargate-profile-{name}")
+            })
+            .then_output(|| CreateFargateProfileOutput::builder().build())
+    }
+
+    fn refuses(code: &'static str, message: &'static str) -> Rule {
+        mock!(Client::create_fargate_profile)
+            .then_http_response(move || eks_refusal(409, code, message))
+    }
+
+    fn deletes(name: &'static str) -> Rule {
+        mock!(Client::delete_fargate_profile)
+            .match_requests(move |call| call.fargate_profile_name() == Some(name))
+            .then_output(|| DeleteFargateProfileOutput::builder().build())
+    }
+
+    fn aws(existing: &[FargateProfileBuilder], rule: &Rule) -> Aws {
+        let (listed, described) = (listed(existing), described(existing));
+        Aws {
+            eks: step::mocked!(aws_sdk_eks, [&listed, &described, rule]),
+            ..Aws::offline()
+        }
+    }
+
+    async fn ensure(
+        existing: &[FargateProfileBuilder],
+        rule: &Rule,
+    ) -> Result<Outcome<Output>, Error> {
+        FargateProfiles::ensure(&aws(existing, rule), &Plan::example(), input()).await
+    }
+
+    async fn remove(
+        existing: &[FargateProfileBuilder],
+        rule: &Rule,
+    ) -> Result<Outcome<Removed>, Error> {
+        FargateProfiles::remove(&aws(existing, rule), &Plan::example().target).await
+    }
+
+    fn pending<T: std::fmt::Debug>(outcome: Result<Outcome<T>, Error>) -> (u64, String) {
+        match outcome {
+            Ok(Outcome::Pending {
+                check_after,
+                reason,
+            }) => (check_after.as_secs(), reason),
+            other => panic!("expected Pending, got {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn creates_the_profile_of_coredns_first_and_only_that_one() {
+        let mut plan = Plan::example();
+        plan.fargate_profiles.reverse();
+        let created = creates("kube-system");
+        let outcome = FargateProfiles::ensure(&aws(&[], &created), &plan, input()).await;
+        let (seconds, reason) = pending(outcome);
+        assert_eq!(seconds, 10);
+        assert_eq!(reason, "Fargate profile kube-system is being created");
+        assert_eq!(created.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_profile_being_created_holds_back_the_next() {
+        let created = creates("default");
+        let existing = [profile("kube-system", Creating)];
+        let (_, reason) = pending(ensure(&existing, &created).await);
+        assert_eq!(reason, "Fargate profile kube-system is CREATING");
+        assert_eq!(created.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_strangers_changing_profile_holds_back_ours() {
+        let created = creates("default");
+        let stranger = profile("batch", Deleting).set_tags(None);
+        let existing = [stranger, profile("kube-system", Active)];
+        let (_, reason) = pending(ensure(&existing, &created).await);
+        assert!(
+            reason.contains("Fargate profile batch is DELETING"),
+            "{reason}"
+        );
+        assert_eq!(created.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn creates_the_next_profile_once_the_first_is_active() {
+        let created = creates("default");
+        let existing = [profile("kube-system", Active)];
+        pending(ensure(&existing, &created).await);
+        assert_eq!(created.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn active_profiles_are_ready_in_the_plans_order_and_surplus_ones_are_left() {
+        let deleted = deletes("former");
+        let existing = ["default", "former", "kube-system"].map(|name| profile(name, Active));
+        let output = ensure(&existing, &deleted).await.unwrap().ready().unwrap();
+        let arns: Vec<_> = output
+            .fargate_profiles
+            .iter()
+            .map(|p| p.arn.as_str())
+            .collect();
+        assert_eq!(arns, ["arn:kube-system", "arn:default"]);
+        assert_eq!(deleted.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_deleting_profile_is_made_again_when_it_is_gone() {
+        let created = creates("kube-system");
+        let other_role = profile("kube-system", Deleting).pod_execution_role_arn("arn:old");
+        let (seconds, reason) = pending(ensure(&[other_role], &created).await);
+        assert_eq!(seconds, 15);
+        assert_eq!(reason, "Fargate profile kube-system is DELETING");
+        assert_eq!(created.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_failed_profile_carries_its_health_issues() {
+        let created = creates("kube-system");
+        let failed = with_issue(profile("kube-system", CreateFailed));
+        let outcome = ensure(&[failed], &created).await;
+        assert_eq!(
+            outcome,
+            Err(Error::ResourceFailed(
+                "Fargate profile kube-system is CREATE_FAILED; AccessDenied: the role cannot be \
+                 assumed"
+                    .to_owned()
+            ))
+        );
+        assert_eq!(created.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn refuses_a_profile_that_is_not_ours_before_anything_is_created() {
+        let created = creates("kube-system");
+        let theirs = profile("default", Active).set_tags(None);
+        let error = ensure(&[theirs], &created).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert!(error.to_string().contains("Fargate profile default"));
+        assert_eq!(created.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_differs_is_a_conflict_that_says_what() {
+        let labelled = FargateProfileSelector::builder()
+            .namespace("kube-system")
+            .labels("k8s-app", "kube-dns")
+            .build();
+        let created = creates("default");
+        for (differing, what) in [
+            (
+                profile("kube-system", Active).pod_execution_role_arn("arn:old"),
+                "its role is arn:old",
+            ),
+            (
+                profile("kube-system", Active).subnets("subnet-9"),
+                "its subnets are subnet-9, subnet-private1, subnet-private2, not subnet-private1",
+            ),
+            (
+                profile("kube-system", Active).set_selectors(Some(vec![labelled])),
+                "its selectors are kube-system{k8s-app=kube-dns}, not kube-system",
+            ),
+        ] {
+            let error = ensure(&[differing], &created).await.unwrap_err();
+            assert_eq!(error.name(), "ResourceConflict");
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        assert_eq!(created.num_calls(), 0);
+    }
+
+    /// What comes of a create call that EKS refuses; `existing` is what a second look finds.
+    async fn refused(
+        existing: Option<FargateProfileBuilder>,
+        refusal: &Rule,
+    ) -> Result<Outcome<Output>, Error> {
+        let listed = listed(&[]);
+        let looked = match existing {
+            Some(profile) => described(&[profile]),
+            None => mock!(Client::describe_fargate_profile)
+                .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "none")),
+        };
+        let aws = Aws {
+            eks: step::mocked!(aws_sdk_eks, [&listed, refusal, &looked]),
+            ..Aws::offline()
+        };
+        FargateProfiles::ensure(&aws, &Plan::example(), input()).await
+    }
+
+    #[tokio::test]
+    async fn in_use_because_it_exists_means_looking_at_it() {
+        let message = "A Fargate Profile already exists with this name in this cluster.";
+        let refusal = refuses(codes::RESOURCE_IN_USE, message);
+        let ours = profile("kube-system", Creating);
+        let (_, reason) = pending(refused(Some(ours), &refusal).await);
+        assert!(reason.contains("an earlier attempt made it"), "{reason}");
+
+        let theirs = profile("kube-system", Creating).set_tags(None);
+        let error = refused(Some(theirs), &refusal).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+    }
+
+    #[tokio::test]
+    async fn in_use_because_a_sibling_changes_means_waiting_a_little() {
+        let message = "Cannot create Fargate Profile kube-system because cluster demo currently \
+                       has Fargate profile batch in status CREATING";
+        let refusal = refuses(codes::RESOURCE_IN_USE, message);
+        let (seconds, reason) = pending(refused(None, &refusal).await);
+        assert_eq!(seconds, 15);
+        assert!(reason.contains(message), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn in_use_because_of_a_hidden_update_means_waiting_longer() {
+        let message = "Cannot create Fargate Profile kube-system because cluster demo currently \
+                       has an update in progress";
+        let refusal = refuses(codes::RESOURCE_IN_USE, message);
+        let (seconds, reason) = pending(refused(None, &refusal).await);
+        assert_eq!(seconds, 30);
+        assert!(reason.contains(message), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn routes_and_trust_that_have_not_spread_are_not_yet_visible() {
+        for message in [
+            "Subnet subnet-private1 provided in Fargate Profile is not a private subnet",
+            "Misconfigured PodExecutionRole Trust Policy; Please add the \
+             eks-fargate-pods.amazonaws.com Service Principal",
+        ] {
+            let refusal = refuses(codes::INVALID_PARAMETER, message);
+            let error = ensure(&[], &refusal).await.unwrap_err();
+            assert_eq!(error.name(), "NotYetVisible", "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn remove_deletes_one_profile_of_ours_at_a_time() {
+        let deleted = deletes("kube-system");
+        let theirs = profile("theirs", Active).set_tags(None);
+        let existing = [
+            profile("default", Active),
+            profile("kube-system", Active),
+            theirs,
+        ];
+        let (seconds, reason) = pending(remove(&existing, &deleted).await);
+        assert_eq!(seconds, 15);
+        assert_eq!(reason, "Fargate profile kube-system is being deleted");
+        assert_eq!(deleted.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn remove_waits_for_a_profile_on_its_way() {
+        for status in [Creating, Deleting] {
+            let deleted = deletes("default");
+            let existing = [
+                profile("default", Active),
+                profile("kube-system", status.clone()),
+            ];
+            let (_, reason) = pending(remove(&existing, &deleted).await);
+            assert_eq!(reason, format!("Fargate profile kube-system is {status}"));
+            assert_eq!(deleted.num_calls(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn remove_waits_for_the_clusters_hidden_update() {
+        let message = "cluster demo currently has an update in progress";
+        let refusal = mock!(Client::delete_fargate_profile)
+            .then_http_response(move || eks_refusal(409, codes::RESOURCE_IN_USE, message));
+        let existing = [profile("default", Active)];
+        let (seconds, reason) = pending(remove(&existing, &refusal).await);
+        assert_eq!(seconds, 30);
+        assert!(reason.contains(message), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn remove_tries_a_failed_deletion_again_and_reports_it() {
+        let deleted = deletes("default");
+        let failed = with_issue(profile("default", DeleteFailed));
+        let error = remove(&[failed], &deleted).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceFailed");
+        assert!(error.to_string().contains("AccessDenied"), "{error}");
+        assert_eq!(deleted.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn remove_leaves_what_is_not_ours() {
+        let deleted = deletes("default");
+        let theirs = profile("default", Active).set_tags(None);
+        let outcome = remove(&[theirs], &deleted).await;
+        assert_eq!(outcome, Ok(Outcome::Ready(Removed::default())));
+        assert_eq!(deleted.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn remove_without_a_cluster_succeeds() {
+        let none = mock!(Client::list_fargate_profiles)
+            .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "No cluster found"));
+        let aws = Aws {
+            eks: step::mocked!(aws_sdk_eks, [&none]),
+            ..Aws::offline()
+        };
+        let outcome = FargateProfiles::remove(&aws, &Plan::example().target).await;
+        assert_eq!(outcome, Ok(Outcome::Ready(Removed::default())));
+    }
 }

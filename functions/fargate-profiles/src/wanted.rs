@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_eks::operation::create_fargate_profile::builders::CreateFargateProfileFluentBuilder;
-use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector};
+use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, FargateProfileStatus};
 use step::spec::{self, Selector};
-use step::{Plan, Target, eks, names};
+use step::{Error, Plan, Target, eks, names, tags};
 
 use crate::Input;
 
@@ -60,8 +60,31 @@ impl<'a> Wanted<'a> {
             .client_request_token(names::client_token(target, token_parts))
     }
 
+    /// Refuses a profile of this name that is not ours, or that differs from the plan.
+    ///
+    /// A profile on its way out is not compared: the one that follows it will be as wanted.
+    pub fn require(&self, plan: &Plan, profile: &FargateProfile) -> Result<(), Error> {
+        let (name, target) = (self.name(), &plan.target);
+        if !tags::eks_is_ours(profile.tags(), target) {
+            return Err(tags::not_ours(&format!("Fargate profile {name}"), target));
+        }
+        let differences = self.differences(profile);
+        if differences.is_empty() || profile.status() == Some(&FargateProfileStatus::Deleting) {
+            return Ok(());
+        }
+        Err(Error::ResourceConflict(format!(
+            "Fargate profile {name} differs from the plan and a profile cannot be changed: {}; \
+             delete it with `aws eks delete-fargate-profile --region {} --cluster-name {} \
+             --fargate-profile-name {name}` (its pods go with it), or give the planned one another \
+             name",
+            differences.join("; "),
+            target.region,
+            target.cluster_name,
+        )))
+    }
+
     /// How an existing profile differs, one sentence for each difference.
-    pub fn differences(&self, profile: &FargateProfile) -> Vec<String> {
+    fn differences(&self, profile: &FargateProfile) -> Vec<String> {
         let mut differences = vec![];
         let role_arn = profile.pod_execution_role_arn().unwrap_or_default();
         if role_arn != self.role_arn {

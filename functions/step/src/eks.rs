@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use aws_sdk_eks::types::{
-    AddonIssue, Cluster, ClusterIssue, FargateProfile, FargateProfileIssue, FargateProfileSelector,
+    AddonIssue, AddonIssueCode, Cluster, ClusterIssue, ClusterIssueCode, FargateProfile,
+    FargateProfileIssue, FargateProfileIssueCode, FargateProfileSelector,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -146,21 +147,21 @@ impl Issue {
 
 impl From<&ClusterIssue> for Issue {
     fn from(issue: &ClusterIssue) -> Self {
-        let code = issue.code().map(|code| code.as_str());
+        let code = issue.code().map(ClusterIssueCode::as_str);
         Self::new(code, issue.message(), issue.resource_ids())
     }
 }
 
 impl From<&FargateProfileIssue> for Issue {
     fn from(issue: &FargateProfileIssue) -> Self {
-        let code = issue.code().map(|code| code.as_str());
+        let code = issue.code().map(FargateProfileIssueCode::as_str);
         Self::new(code, issue.message(), issue.resource_ids())
     }
 }
 
 impl From<&AddonIssue> for Issue {
     fn from(issue: &AddonIssue) -> Self {
-        let code = issue.code().map(|code| code.as_str());
+        let code = issue.code().map(AddonIssueCode::as_str);
         Self::new(code, issue.message(), issue.resource_ids())
     }
 }
@@ -187,7 +188,6 @@ where
 mod tests {
     use super::*;
     use aws_sdk_eks::error::ErrorMetadata;
-    use aws_sdk_eks::types::ClusterIssueCode;
 
     fn error(code: &str, message: &str) -> ErrorMetadata {
         ErrorMetadata::builder().code(code).message(message).build()

@@ -277,8 +277,315 @@ async fn detach(aws: &Aws, name: &str, policy_arn: &str) -> Result<(), Error> {
         Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {}
         answer => {
             answer.during("iam:DetachRolePolicy")?;
+            changed("iam:DetachRolePolicy", name);
         }
     }
-    changed("iam:DetachRolePolicy", name);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mocks::iam_refusal;
+    use aws_sdk_iam::Client;
+    use aws_sdk_iam::operation::attach_role_policy::AttachRolePolicyOutput;
+    use aws_sdk_iam::operation::create_role::CreateRoleOutput;
+    use aws_sdk_iam::operation::create_service_linked_role::CreateServiceLinkedRoleOutput;
+    use aws_sdk_iam::operation::delete_role::DeleteRoleOutput;
+    use aws_sdk_iam::operation::detach_role_policy::DetachRolePolicyOutput;
+    use aws_sdk_iam::operation::get_role::GetRoleOutput;
+    use aws_sdk_iam::operation::list_attached_role_policies::ListAttachedRolePoliciesOutput;
+    use aws_sdk_iam::operation::put_role_permissions_boundary::PutRolePermissionsBoundaryOutput;
+    use aws_sdk_iam::operation::update_assume_role_policy::UpdateAssumeRolePolicyOutput;
+    use aws_sdk_iam::primitives::DateTime;
+    use aws_sdk_iam::types::builders::RoleBuilder;
+    use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy, Tag};
+    use aws_smithy_mocks::{Rule, mock};
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use serde_json::json;
+
+    const NAME: &str = "hardway-demo-ap-northeast-1-cluster";
+    const ARN: &str = "arn:aws:iam::111122223333:role/hardway-demo-ap-northeast-1-cluster";
+    const POLICY_ARN: &str = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy";
+    const BOUNDARY_ARN: &str = "arn:aws:iam::111122223333:policy/Boundary";
+    const SERVICE_LINKED: ServiceLinkedRole = ServiceLinkedRole {
+        name: "AWSServiceRoleForAmazonEKS",
+        service: "eks.amazonaws.com",
+    };
+
+    fn wanted() -> ServiceRole {
+        ServiceRole {
+            name: NAME.to_owned(),
+            role: "cluster-role",
+            trust: json!({"Statement": [{"Principal": {"Service": "eks.amazonaws.com"}}]}),
+            policy_arn: POLICY_ARN.to_owned(),
+        }
+    }
+
+    fn plan_with_boundary() -> Plan {
+        let mut plan = Plan::example();
+        plan.permissions_boundary_arn = Some(BOUNDARY_ARN.to_owned());
+        plan
+    }
+
+    /// A role of cluster `demo`, or of whichever is given, that trusts whom it should.
+    fn role_of(cluster: &str) -> RoleBuilder {
+        // IAM's own spacing, percent-encoded.
+        let trust = format!("{:#}", wanted().trust);
+        Role::builder()
+            .path("/")
+            .role_name(NAME)
+            .role_id("AROAEXAMPLE")
+            .arn(ARN)
+            .create_date(DateTime::from_secs(0))
+            .assume_role_policy_document(utf8_percent_encode(&trust, NON_ALPHANUMERIC).to_string())
+            .tags(
+                Tag::builder()
+                    .key(tags::CLUSTER)
+                    .value(cluster)
+                    .build()
+                    .unwrap(),
+            )
+    }
+
+    fn role() -> RoleBuilder {
+        role_of("demo")
+    }
+
+    fn found(role: RoleBuilder) -> Rule {
+        mock!(Client::get_role).then_output(move || {
+            let role = role.clone().build().unwrap();
+            GetRoleOutput::builder().role(role).build()
+        })
+    }
+
+    fn missing() -> Rule {
+        mock!(Client::get_role)
+            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"))
+    }
+
+    fn attached(arns: &'static [&'static str]) -> Rule {
+        mock!(Client::list_attached_role_policies).then_output(|| {
+            let policies = arns
+                .iter()
+                .map(|arn| AttachedPolicy::builder().policy_arn(*arn).build());
+            ListAttachedRolePoliciesOutput::builder()
+                .set_attached_policies(Some(policies.collect()))
+                .is_truncated(false)
+                .build()
+        })
+    }
+
+    fn attaches() -> Rule {
+        mock!(Client::attach_role_policy)
+            .match_requests(|call| {
+                call.role_name() == Some(NAME) && call.policy_arn() == Some(POLICY_ARN)
+            })
+            .then_output(|| AttachRolePolicyOutput::builder().build())
+    }
+
+    fn updates_trust() -> Rule {
+        mock!(Client::update_assume_role_policy)
+            .match_requests(|call| {
+                let document = call.policy_document().unwrap();
+                serde_json::from_str::<Value>(document).unwrap() == wanted().trust
+            })
+            .then_output(|| UpdateAssumeRolePolicyOutput::builder().build())
+    }
+
+    fn puts_boundary() -> Rule {
+        mock!(Client::put_role_permissions_boundary)
+            .match_requests(|call| call.permissions_boundary() == Some(BOUNDARY_ARN))
+            .then_output(|| PutRolePermissionsBoundaryOutput::builder().build())
+    }
+
+    fn detaches() -> Rule {
+        mock!(Client::detach_role_policy).then_output(|| DetachRolePolicyOutput::builder().build())
+    }
+
+    fn deletes() -> Rule {
+        mock!(Client::delete_role).then_output(|| DeleteRoleOutput::builder().build())
+    }
+
+    macro_rules! aws {
+        ($($rule:expr),*) => {
+            Aws { iam: crate::mocked!(aws_sdk_iam, [$($rule),*]), ..Aws::offline() }
+        };
+    }
+
+    fn ready() -> Outcome<RoleOutput> {
+        Outcome::Ready(RoleOutput {
+            role_arn: ARN.to_owned(),
+        })
+    }
+
+    #[tokio::test]
+    async fn creates_a_role_with_trust_boundary_and_tags_in_one_call() {
+        let created = mock!(Client::create_role)
+            .match_requests(|call| {
+                let tag = |key: &str, value: &str| {
+                    let mut tags = call.tags().iter();
+                    tags.any(|tag| tag.key() == key && tag.value() == value)
+                };
+                call.role_name() == Some(NAME)
+                    && call.permissions_boundary() == Some(BOUNDARY_ARN)
+                    && call.assume_role_policy_document() == Some(&wanted().trust.to_string())
+                    && tag(tags::CLUSTER, "demo")
+                    && tag(tags::ROLE, "cluster-role")
+            })
+            .then_output(|| {
+                let role = role().build().unwrap();
+                CreateRoleOutput::builder().role(role).build()
+            });
+        let attached = attaches();
+        let aws = aws!(&missing(), &created, &attached);
+        let outcome = ensure(&aws, &plan_with_boundary(), &wanted()).await;
+        assert_eq!(outcome, Ok(ready()));
+        assert_eq!((created.num_calls(), attached.num_calls()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_role_that_is_as_wanted_is_left_alone() {
+        let (trust, attach, boundary) = (updates_trust(), attaches(), puts_boundary());
+        let aws = aws!(
+            &found(role()),
+            &attached(&[POLICY_ARN]),
+            &trust,
+            &attach,
+            &boundary
+        );
+        assert_eq!(ensure(&aws, &Plan::example(), &wanted()).await, Ok(ready()));
+        let calls = [&trust, &attach, &boundary].map(Rule::num_calls);
+        assert_eq!(calls, [0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn repairs_trust_policy_and_boundary() {
+        let (trust, attach, boundary) = (updates_trust(), attaches(), puts_boundary());
+        let drifted = role().assume_role_policy_document("%7B%7D");
+        let aws = aws!(&found(drifted), &attached(&[]), &trust, &attach, &boundary);
+        assert_eq!(
+            ensure(&aws, &plan_with_boundary(), &wanted()).await,
+            Ok(ready())
+        );
+        let calls = [&trust, &attach, &boundary].map(Rule::num_calls);
+        assert_eq!(calls, [1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_boundary_that_the_plan_does_not_know_stays() {
+        let limit = AttachedPermissionsBoundary::builder()
+            .permissions_boundary_arn("arn:aws:iam::111122223333:policy/Stricter")
+            .build();
+        let bounded = role().permissions_boundary(limit);
+        let boundary = puts_boundary();
+        let aws = aws!(&found(bounded.clone()), &attached(&[POLICY_ARN]), &boundary);
+        assert_eq!(ensure(&aws, &Plan::example(), &wanted()).await, Ok(ready()));
+        assert_eq!(boundary.num_calls(), 0);
+
+        let aws = aws!(&found(bounded), &attached(&[POLICY_ARN]), &boundary);
+        assert_eq!(
+            ensure(&aws, &plan_with_boundary(), &wanted()).await,
+            Ok(ready())
+        );
+        assert_eq!(boundary.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn refuses_a_role_of_another_cluster_and_touches_nothing() {
+        let (trust, delete) = (updates_trust(), deletes());
+        let aws = aws!(&found(role_of("other")), &trust, &delete);
+        let error = ensure(&aws, &Plan::example(), &wanted()).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert!(error.to_string().contains(NAME), "{error}");
+        let error = remove(&aws, &Plan::example().target, NAME)
+            .await
+            .unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert_eq!((trust.num_calls(), delete.num_calls()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_was_taken_a_moment_ago_is_looked_at_again() {
+        let taken = mock!(Client::create_role)
+            .then_http_response(|| iam_refusal(409, codes::ENTITY_ALREADY_EXISTS, "exists"));
+        let attach = attaches();
+        let aws = aws!(&missing(), &taken, &attach);
+        let error = ensure(&aws, &Plan::example(), &wanted()).await.unwrap_err();
+        assert_eq!(error.name(), "NotYetVisible");
+        assert_eq!(attach.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn remove_detaches_every_policy_first() {
+        let (detach, delete) = (detaches(), deletes());
+        let aws = aws!(
+            &found(role()),
+            &attached(&[POLICY_ARN, "arn:aws:iam::aws:policy/ReadOnlyAccess"]),
+            &detach,
+            &delete
+        );
+        let removed = remove(&aws, &Plan::example().target, NAME).await.unwrap();
+        let resource = Resource::new("AWS::IAM::Role", NAME);
+        assert_eq!(removed.ready().unwrap().removed, [resource]);
+        assert_eq!((detach.num_calls(), delete.num_calls()), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn remove_of_a_missing_role_succeeds() {
+        let delete = deletes();
+        let aws = aws!(&missing(), &delete);
+        let removed = remove(&aws, &Plan::example().target, NAME).await;
+        assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
+        assert_eq!(delete.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn remove_reports_what_a_person_gave_the_role() {
+        let refused = mock!(Client::delete_role).then_http_response(|| {
+            iam_refusal(409, codes::DELETE_CONFLICT, "must delete policies first")
+        });
+        let aws = aws!(&found(role()), &attached(&[]), &refused);
+        let error = remove(&aws, &Plan::example().target, NAME)
+            .await
+            .unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert!(error.to_string().contains("must delete policies first"));
+    }
+
+    fn creates_service_linked() -> Rule {
+        mock!(Client::create_service_linked_role)
+            .match_requests(|call| call.aws_service_name() == Some("eks.amazonaws.com"))
+            .then_output(|| CreateServiceLinkedRoleOutput::builder().build())
+    }
+
+    #[tokio::test]
+    async fn a_service_linked_role_is_made_once_for_all_clusters() {
+        let created = creates_service_linked();
+        let aws = aws!(&missing(), &created);
+        assert_eq!(ensure_service_linked(&aws, SERVICE_LINKED).await, Ok(()));
+        assert_eq!(created.num_calls(), 1);
+
+        let created = creates_service_linked();
+        let aws = aws!(&found(role_of("other")), &created);
+        assert_eq!(ensure_service_linked(&aws, SERVICE_LINKED).await, Ok(()));
+        assert_eq!(created.num_calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_service_linked_role_that_has_been_taken_exists() {
+        let refused = |message: &'static str| {
+            mock!(Client::create_service_linked_role)
+                .then_http_response(move || iam_refusal(400, codes::INVALID_INPUT, message))
+        };
+        let taken = "Service role name AWSServiceRoleForAmazonEKS has been taken in this account";
+        let aws = aws!(&missing(), &refused(taken));
+        assert_eq!(ensure_service_linked(&aws, SERVICE_LINKED).await, Ok(()));
+
+        let aws = aws!(&missing(), &refused("Unknown service"));
+        let error = ensure_service_linked(&aws, SERVICE_LINKED)
+            .await
+            .unwrap_err();
+        assert_eq!(error.name(), "Unexpected");
+    }
 }

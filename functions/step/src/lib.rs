@@ -11,6 +11,7 @@
 
 pub mod aws;
 pub mod codes;
+pub mod ec2_routes;
 pub mod eks;
 pub mod error;
 pub mod function;

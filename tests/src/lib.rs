@@ -1,1 +1,11 @@
-//! x
+//! What the tests that span crates share: the state machine walked in process, over the real
+//! handlers, against the simulated AWS, in virtual time.
+//!
+//! It is no test of its own: `tests/*.rs` beside this folder are.
+
+pub mod asl;
+pub mod project;
+pub mod world;
+
+pub use asl::{Execution, Failure, Machine};
+pub use world::World;

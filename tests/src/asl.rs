@@ -1,0 +1,437 @@
+//! A small walker for the states that hardway's machines use: Task, Choice, Wait, Pass, Parallel,
+//! Succeed and Fail, in the JSONPath query language.
+//!
+//! Source: the Amazon States Language specification (states-language.net). It refuses what it does
+//! not know, so that no field of the real file is silently passed over. Time is Tokio's: in a paused
+//! runtime waits and retries cost nothing.
+
+mod path;
+mod retry;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout};
+
+use path::Data;
+
+/// An error name and its cause, as Catch sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The name that `ErrorEquals` matches.
+    pub error: String,
+    /// The sentence for people.
+    pub cause: String,
+}
+
+impl Failure {
+    /// A failure with this name and cause.
+    pub fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self {
+            error: error.into(),
+            cause: cause.into(),
+        }
+    }
+
+    fn runtime(cause: impl Into<String>) -> Self {
+        Self::new("States.Runtime", cause)
+    }
+
+    fn as_output(&self) -> Value {
+        json!({"Error": self.error, "Cause": self.cause})
+    }
+}
+
+/// Something that happened in an execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Time since the execution started.
+    pub at: Duration,
+    /// The state.
+    pub state: String,
+    /// `entered`, `retried: …` or `caught: …`.
+    pub what: String,
+}
+
+/// How an execution ended and what happened in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execution {
+    /// Its output, or the error that it failed with.
+    pub result: Result<Value, Failure>,
+    /// Its history, parallel branches included.
+    pub events: Vec<Event>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl Execution {
+    /// The output; a failed execution fails the test, with its history.
+    ///
+    /// # Panics
+    /// If the execution failed.
+    #[must_use]
+    pub fn output(&self) -> &Value {
+        match &self.result {
+            Ok(output) => output,
+            Err(failure) => panic!("{failure:#?}\n{}", self.timeline()),
+        }
+    }
+
+    /// The failure; a succeeded execution fails the test.
+    ///
+    /// # Panics
+    /// If the execution succeeded.
+    #[must_use]
+    pub fn failure(&self) -> &Failure {
+        match &self.result {
+            Err(failure) => failure,
+            Ok(output) => panic!("succeeded with {output:#}"),
+        }
+    }
+
+    /// The history as text, an event a line.
+    #[must_use]
+    pub fn timeline(&self) -> String {
+        self.events
+            .iter()
+            .map(|event| {
+                let seconds = event.at.as_secs_f64();
+                format!("{seconds:9.3} s  {}: {}\n", event.state, event.what)
+            })
+            .collect()
+    }
+}
+
+/// A state machine's definition.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    definition: Value,
+}
+
+/// What runs a Task: its `Resource`, its payload.
+pub trait Invoke: Sync {
+    /// Answers a Task, or fails it.
+    fn invoke(
+        &self,
+        resource: &str,
+        payload: Value,
+    ) -> impl Future<Output = Result<Value, Failure>> + Send;
+}
+
+impl Machine {
+    /// A machine with this definition (a JSON document in ASL).
+    #[must_use]
+    pub fn new(definition: Value) -> Self {
+        Self { definition }
+    }
+
+    /// Runs an execution to its end. `seed` decides the jitter of retries.
+    pub async fn run<I: Invoke>(
+        &self,
+        invoker: &I,
+        name: &str,
+        input: Value,
+        seed: u64,
+    ) -> Execution {
+        let context = json!({
+            "Execution": {
+                "Id": format!("arn:aws:states:ap-northeast-1:111122223333:execution:hardway:{name}"),
+                "Name": name,
+                "Input": input,
+            },
+        });
+        let walker = Walker {
+            invoker,
+            context,
+            start: Instant::now(),
+            events: Mutex::default(),
+            rng: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+        };
+        let limit = self.definition["TimeoutSeconds"].as_u64();
+        let limit = Duration::from_secs(limit.unwrap_or(u64::from(u32::MAX)));
+        let result = timeout(limit, walker.machine(&self.definition, input)).await;
+        let timed_out = || Err(Failure::new("States.Timeout", ""));
+        Execution {
+            result: result.unwrap_or_else(|_| timed_out()),
+            duration: walker.start.elapsed(),
+            events: walker.events.into_inner().unwrap_or_default(),
+        }
+    }
+}
+
+/// One execution under way.
+struct Walker<'a, I> {
+    invoker: &'a I,
+    context: Value,
+    start: Instant,
+    events: Mutex<Vec<Event>>,
+    rng: Mutex<ChaCha8Rng>,
+}
+
+/// Where a state leads: its output, and the next state if there is one.
+type Step<'a> = (Value, Option<&'a str>);
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl<I: Invoke> Walker<'_, I> {
+    /// Runs a machine or a branch from its `StartAt` to its end.
+    fn machine<'a>(
+        &'a self,
+        definition: &'a Value,
+        input: Value,
+    ) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move {
+            let mut name = text(definition, "StartAt")?;
+            let mut data = input;
+            loop {
+                let state = &definition["States"][name];
+                self.record(name, "entered");
+                let (output, next) = self.state(name, state, data).await?;
+                data = output;
+                match next {
+                    Some(next) => name = next,
+                    None => return Ok(data),
+                }
+            }
+        })
+    }
+
+    async fn state<'a>(
+        &self,
+        name: &str,
+        state: &'a Value,
+        data: Value,
+    ) -> Result<Step<'a>, Failure> {
+        check_fields(name, state)?;
+        match text(state, "Type")? {
+            "Task" => self.task(name, state, data).await,
+            "Parallel" => self.parallel(name, state, data).await,
+            "Choice" => choose(state, &data).map(|next| (data, Some(next))),
+            "Wait" => {
+                tokio::time::sleep(self.wait_time(state, &data)?).await;
+                Ok((data, next(state)))
+            }
+            "Pass" => {
+                let result = match state.get("Result") {
+                    Some(result) => result.clone(),
+                    None => self.parameters(state, &data)?,
+                };
+                Ok((put(state, data, result)?, next(state)))
+            }
+            "Succeed" => Ok((data, None)),
+            "Fail" => Err(self.fail(state, &data)?),
+            other => Err(Failure::runtime(format!("{name}: unknown type {other}"))),
+        }
+    }
+
+    async fn task<'a>(
+        &self,
+        name: &str,
+        state: &'a Value,
+        data: Value,
+    ) -> Result<Step<'a>, Failure> {
+        let resource = text(state, "Resource")?;
+        let limit = Duration::from_secs(state["TimeoutSeconds"].as_u64().unwrap_or(60));
+        let mut retries = retry::Counts::default();
+        loop {
+            let payload = self.parameters(state, &data)?;
+            let answer = timeout(limit, self.invoker.invoke(resource, payload)).await;
+            let failure = match answer {
+                Ok(Ok(result)) => return Ok((self.result(state, data, result)?, next(state))),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::new("States.Timeout", ""),
+            };
+            let delay = {
+                let mut rng = self.rng.lock().unwrap();
+                retries.delay(state, &failure.error, &mut *rng)
+            };
+            let Some(delay) = delay else {
+                return self.catch(name, state, data, failure);
+            };
+            self.record(
+                name,
+                &format!("retried: {} {}", failure.error, failure.cause),
+            );
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn parallel<'a>(
+        &self,
+        name: &str,
+        state: &'a Value,
+        data: Value,
+    ) -> Result<Step<'a>, Failure> {
+        let input = self.parameters(state, &data)?;
+        let branches = state["Branches"].as_array().map_or(&[][..], Vec::as_slice);
+        let runs = branches
+            .iter()
+            .map(|branch| self.machine(branch, input.clone()));
+        // The first failure ends the others, as AWS does.
+        match futures::future::try_join_all(runs).await {
+            Ok(outputs) => {
+                let output = self.result(state, data, Value::Array(outputs))?;
+                Ok((output, next(state)))
+            }
+            Err(failure) => self.catch(name, state, data, failure),
+        }
+    }
+
+    fn catch<'a>(
+        &self,
+        name: &str,
+        state: &'a Value,
+        data: Value,
+        failure: Failure,
+    ) -> Result<Step<'a>, Failure> {
+        for catcher in state["Catch"].as_array().into_iter().flatten() {
+            if retry::matches(catcher, &failure.error) {
+                self.record(
+                    name,
+                    &format!("caught: {} {}", failure.error, failure.cause),
+                );
+                let output = put(catcher, data, failure.as_output())?;
+                return Ok((output, next(catcher)));
+            }
+        }
+        Err(failure)
+    }
+
+    /// The state's effective input: `Parameters` filled in, or the data as they are.
+    fn parameters(&self, state: &Value, data: &Value) -> Result<Value, Failure> {
+        match state.get("Parameters") {
+            Some(template) => self.data(data).fill(template),
+            None => Ok(data.clone()),
+        }
+    }
+
+    /// `ResultSelector`, then `ResultPath`.
+    fn result(&self, state: &Value, data: Value, result: Value) -> Result<Value, Failure> {
+        let selected = match state.get("ResultSelector") {
+            Some(template) => self.data(&result).fill(template)?,
+            None => result,
+        };
+        put(state, data, selected)
+    }
+
+    fn wait_time(&self, state: &Value, data: &Value) -> Result<Duration, Failure> {
+        let seconds = match state.get("Seconds") {
+            Some(seconds) => seconds.clone(),
+            None => self.data(data).get(text(state, "SecondsPath")?)?,
+        };
+        let whole = seconds.as_u64();
+        whole
+            .map(Duration::from_secs)
+            .ok_or_else(|| Failure::runtime(format!("{seconds} is no number of seconds")))
+    }
+
+    fn fail(&self, state: &Value, data: &Value) -> Result<Failure, Failure> {
+        let member = |name: &str| -> Result<String, Failure> {
+            let value = match state.get(format!("{name}Path")) {
+                Some(path) => self.data(data).evaluate(path.as_str().unwrap_or(""))?,
+                None => state[name].clone(),
+            };
+            let value = value.as_str().map(ToOwned::to_owned);
+            value.ok_or_else(|| Failure::runtime(format!("{name} is no string")))
+        };
+        Ok(Failure::new(member("Error")?, member("Cause")?))
+    }
+
+    fn data<'d>(&'d self, data: &'d Value) -> Data<'d> {
+        Data {
+            data,
+            context: &self.context,
+        }
+    }
+
+    fn record(&self, state: &str, what: &str) {
+        self.events.lock().unwrap().push(Event {
+            at: self.start.elapsed(),
+            state: state.to_owned(),
+            what: what.to_owned(),
+        });
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str, Failure> {
+    value[field]
+        .as_str()
+        .ok_or_else(|| Failure::runtime(format!("{field} is missing in {value}")))
+}
+
+fn next(state: &Value) -> Option<&str> {
+    state["Next"].as_str()
+}
+
+/// Puts a result where `ResultPath` says (default `$`: it replaces the data).
+fn put(state: &Value, data: Value, result: Value) -> Result<Value, Failure> {
+    match state.get("ResultPath").map(|path| path.as_str()) {
+        None | Some(Some("$")) => Ok(result),
+        Some(None) => Ok(data),
+        Some(Some(path)) => path::put(data, path, result),
+    }
+}
+
+fn choose<'a>(state: &'a Value, data: &Value) -> Result<&'a str, Failure> {
+    let nothing = Value::Object(Map::new());
+    for choice in state["Choices"].as_array().into_iter().flatten() {
+        let variable = text(choice, "Variable")?;
+        let found = Data {
+            data,
+            context: &nothing,
+        }
+        .get(variable);
+        let holds = match (choice.get("StringEquals"), choice.get("IsPresent")) {
+            (Some(expected), None) => &found? == expected,
+            (None, Some(expected)) => Some(found.is_ok()) == expected.as_bool(),
+            _ => return Err(Failure::runtime(format!("unknown test in {choice}"))),
+        };
+        if holds {
+            return text(choice, "Next");
+        }
+    }
+    next_default(state)
+}
+
+fn next_default(state: &Value) -> Result<&str, Failure> {
+    state["Default"]
+        .as_str()
+        .ok_or_else(|| Failure::new("States.NoChoiceMatched", ""))
+}
+
+/// Refuses a field that the walker would pass over.
+fn check_fields(name: &str, state: &Value) -> Result<(), Failure> {
+    const KNOWN: &[&str] = &[
+        "Comment",
+        "Type",
+        "Resource",
+        "Parameters",
+        "ResultSelector",
+        "ResultPath",
+        "TimeoutSeconds",
+        "Retry",
+        "Catch",
+        "Next",
+        "End",
+        "Branches",
+        "Choices",
+        "Default",
+        "Seconds",
+        "SecondsPath",
+        "Result",
+        "Error",
+        "ErrorPath",
+        "Cause",
+        "CausePath",
+    ];
+    let fields = state.as_object();
+    let fields = fields.ok_or_else(|| Failure::runtime(format!("there is no state {name}")))?;
+    match fields.keys().find(|field| !KNOWN.contains(&field.as_str())) {
+        Some(field) => Err(Failure::runtime(format!("{name}: unknown field {field}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,146 @@
+//! Reference paths (`$.a.b[0]`, `$$.Execution.Id`), payload templates and `States.Format`.
+
+use serde_json::{Map, Value};
+
+use super::Failure;
+
+/// What a path can lead to: the state's data, and the context object.
+#[derive(Clone, Copy)]
+pub(super) struct Data<'a> {
+    pub(super) data: &'a Value,
+    pub(super) context: &'a Value,
+}
+
+impl Data<'_> {
+    /// The value at a reference path.
+    pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
+        let (root, rest) = match path.strip_prefix("$$") {
+            Some(rest) => (self.context, rest),
+            None => (self.data, path.strip_prefix('$').unwrap_or(path)),
+        };
+        let mut value = root;
+        for part in parts(rest) {
+            let inner = match part.parse::<usize>() {
+                Ok(index) => value.get(index),
+                Err(_) => value.get(part),
+            };
+            value = inner.ok_or_else(|| {
+                Failure::new(
+                    "States.ParameterPathFailure",
+                    format!("{path} leads nowhere in {root}"),
+                )
+            })?;
+        }
+        Ok(value.clone())
+    }
+
+    /// A path, or a call of an intrinsic function.
+    pub(super) fn evaluate(&self, expression: &str) -> Result<Value, Failure> {
+        let Some(call) = expression.strip_prefix("States.Format('") else {
+            return self.get(expression);
+        };
+        let bad = || Failure::new("States.IntrinsicFailure", expression);
+        let (template, arguments) = call.split_once('\'').ok_or_else(bad)?;
+        let arguments = arguments.strip_suffix(')').ok_or_else(bad)?;
+        let mut text = template.to_owned();
+        for path in arguments
+            .split(',')
+            .map(str::trim)
+            .filter(|path| !path.is_empty())
+        {
+            let value = match self.get(path)? {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            let place = text.find("{}").ok_or_else(bad)?;
+            text.replace_range(place..place + 2, &value);
+        }
+        Ok(Value::String(text))
+    }
+
+    /// A payload template: members whose names end in `.$` are paths.
+    pub(super) fn fill(&self, template: &Value) -> Result<Value, Failure> {
+        match template {
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, value)| match name.strip_suffix(".$") {
+                    Some(name) => {
+                        let value = self.evaluate(value.as_str().unwrap_or(""))?;
+                        Ok((name.to_owned(), value))
+                    }
+                    None => Ok((name.clone(), self.fill(value)?)),
+                })
+                .collect::<Result<Map<_, _>, _>>()
+                .map(Value::Object),
+            Value::Array(items) => items
+                .iter()
+                .map(|item| self.fill(item))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Value::Array),
+            other => Ok(other.clone()),
+        }
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '[', ']']).filter(|part| !part.is_empty())
+}
+
+/// Puts `value` at `path` (`$.a.b`), making the objects on the way.
+pub(super) fn put(mut data: Value, path: &str, value: Value) -> Result<Value, Failure> {
+    let mut place = &mut data;
+    for part in parts(path.strip_prefix('$').unwrap_or(path)) {
+        if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+        let object = place.as_object_mut().ok_or_else(|| {
+            Failure::new(
+                "States.ResultPathMatchFailure",
+                format!("{path} cannot be set"),
+            )
+        })?;
+        place = object.entry(part).or_insert(Value::Null);
+    }
+    *place = value;
+    Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn paths_lead_into_data_and_context() {
+        let (data, context) = (json!({"a": [{"b": 1}]}), json!({"Execution": {"Id": "x"}}));
+        let data = Data {
+            data: &data,
+            context: &context,
+        };
+        assert_eq!(data.get("$.a[0].b").unwrap(), 1);
+        assert_eq!(data.get("$$.Execution.Id").unwrap(), "x");
+        assert_eq!(
+            data.get("$.c").unwrap_err().error,
+            "States.ParameterPathFailure"
+        );
+        let text = data.evaluate("States.Format('{} of {}', $.a[0].b, $$.Execution.Id)");
+        assert_eq!(text.unwrap(), "1 of x");
+    }
+
+    #[test]
+    fn templates_are_filled_at_every_depth() {
+        let data = json!({"a": 1});
+        let filled = Data {
+            data: &data,
+            context: &Value::Null,
+        }
+        .fill(&json!({"x": {"y.$": "$.a"}, "z": "$.a"}));
+        assert_eq!(filled.unwrap(), json!({"x": {"y": 1}, "z": "$.a"}));
+    }
+
+    #[test]
+    fn a_result_is_put_beside_the_data() {
+        let data = put(json!({"a": 1}), "$.b.c", json!(2)).unwrap();
+        assert_eq!(data, json!({"a": 1, "b": {"c": 2}}));
+    }
+}

@@ -1,0 +1,179 @@
+//! Whole runs over the real state machine and the real handlers, in virtual time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::Call;
+use tests::world::{ACCOUNT, REGION};
+use tests::{Execution, World, project};
+
+fn demo() -> Value {
+    json!({"clusterName": "demo"})
+}
+
+fn count(calls: &[Call], action: &str) -> usize {
+    calls
+        .iter()
+        .filter(|call| call.action() == action && call.error.is_none())
+        .count()
+}
+
+fn entered(execution: &Execution, state: &str) -> Duration {
+    let event = execution.events.iter().find(|event| event.state == state);
+    event
+        .unwrap_or_else(|| panic!("{state} was never entered"))
+        .at
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_enough_for_a_cluster_whose_coredns_runs_on_fargate() {
+    let world = World::new(1);
+    let execution = world.provision(demo()).await;
+    let output = execution.output();
+
+    assert_eq!(output["clusterName"], "demo");
+    assert_eq!(output["accountId"], ACCOUNT);
+    assert_eq!(output["region"], REGION);
+    assert_eq!(output["kubernetesVersion"], "1.36");
+    assert_eq!(output["coredns"]["status"], "ACTIVE");
+    assert_eq!(
+        output["updateKubeconfig"],
+        "aws eks update-kubeconfig --region ap-northeast-1 --name demo"
+    );
+    assert_eq!(output["subnets"].as_array().unwrap().len(), 3);
+    assert_eq!(output["natGateways"].as_array().unwrap().len(), 3);
+    let view = world.simulator.kubernetes(ACCOUNT, REGION, "demo").unwrap();
+    assert_eq!(view.pods.len(), 2);
+    assert_eq!(view.nodes.len(), view.pods.len());
+    assert!(
+        view.nodes
+            .iter()
+            .all(|node| node.name.starts_with("fargate-ip-10-100-"))
+    );
+    assert!(world.coredns_runs("demo"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_example_input_makes_its_cluster() {
+    for (name, input) in project::examples() {
+        let world = World::new(2);
+        world.prepare_for(&input).await;
+        let execution = world.provision(input.clone()).await;
+        let output = execution.output();
+        assert_eq!(output["clusterName"], input["clusterName"], "{name}");
+        let gateways = match input["network"]["natGateways"].as_str() {
+            Some("single") => 1,
+            _ => output["subnets"].as_array().unwrap().len(),
+        };
+        assert_eq!(
+            output["natGateways"].as_array().unwrap().len(),
+            gateways,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_twice_equals_run_once() {
+    let world = World::new(3);
+    let first = world.provision(demo()).await;
+    let (state, changes) = (world.simulator.state(), world.changes().len());
+    let second = world.provision(demo()).await;
+    assert_eq!(second.output(), first.output());
+    let new = &world.changes()[changes..];
+    assert!(new.is_empty(), "{new:#?}");
+    assert_eq!(world.simulator.state(), state);
+    assert!(
+        second.duration < Duration::from_secs(10),
+        "{:?}",
+        second.duration
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_timeline() {
+    let (one, other) = (World::new(4), World::new(4));
+    let (first, second) = (one.provision(demo()).await, other.provision(demo()).await);
+    assert_eq!(first.timeline(), second.timeline());
+    assert_eq!(one.simulator.durations(), other.simulator.durations());
+    assert_ne!(
+        World::new(5).provision(demo()).await.timeline(),
+        first.timeline()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nat_gateways_and_routes_are_made_while_the_control_plane_is_being_made() {
+    let world = World::new(6);
+    let execution = world.provision(demo()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let active = entered(&execution, "Cluster access");
+    assert!(entered(&execution, "Public routes") < Duration::from_secs(60));
+    assert!(entered(&execution, "Routes exist") < active);
+    assert!(entered(&execution, "Fargate profiles") - active < Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_made_twice() {
+    let world = World::new(7);
+    let execution = world.provision(demo()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let calls = world.simulator.calls();
+    for (action, times) in [
+        ("ec2:CreateVpc", 1),
+        ("ec2:CreateSubnet", 6),
+        ("ec2:CreateInternetGateway", 1),
+        ("ec2:AllocateAddress", 3),
+        ("ec2:CreateNatGateway", 3),
+        ("ec2:CreateRouteTable", 4),
+        ("iam:CreateRole", 2),
+        ("iam:CreateServiceLinkedRole", 2),
+        ("eks:CreateCluster", 1),
+        ("eks:CreateFargateProfile", 2),
+        ("eks:CreateAddon", 1),
+    ] {
+        assert_eq!(count(&calls, action), times, "{action}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_input_is_refused_by_name_before_anything_is_created() {
+    for (field, input) in [
+        ("clusterNam", json!({"clusterNam": "demo"})),
+        ("clusterName", json!({"clusterName": "-demo-"})),
+        (
+            "network.cidr",
+            json!({"clusterName": "demo", "network": {"cidr": "10.0.0.0/28"}}),
+        ),
+        (
+            "network.cidr",
+            json!({"clusterName": "demo", "network": {"cidr": "10.0.0.1/16"}}),
+        ),
+        (
+            "network.availabilityZones",
+            json!({"clusterName": "demo", "network": {"availabilityZones": 1}}),
+        ),
+        (
+            "kubernetesVersion",
+            json!({"clusterName": "demo", "kubernetesVersion": "1.12"}),
+        ),
+        (
+            "fargateProfiles",
+            json!({"clusterName": "demo", "fargateProfiles": [
+                {"name": "apps", "selectors": [{"namespace": "apps"}]}
+            ]}),
+        ),
+        (
+            "account.id",
+            json!({"clusterName": "demo", "account": {"id": "1234"}}),
+        ),
+    ] {
+        let world = World::new(8);
+        let execution = world.provision(input).await;
+        let failure = execution.failure();
+        assert_eq!(failure.error, "InvalidRequest", "{}", failure.cause);
+        assert!(failure.cause.starts_with("Plan: "), "{}", failure.cause);
+        assert!(failure.cause.contains(field), "{field}: {}", failure.cause);
+        assert!(world.changes().is_empty(), "{:#?}", world.changes());
+    }
+}

@@ -1,0 +1,284 @@
+//! Subnets.
+
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::cidr::overlap;
+use super::describe::{Resource, Spelling, describe as answer};
+use super::kind::{Kind, SUBNET, VPC};
+use super::request::{Request, invalid_value};
+use super::tags::{self, Tags};
+use super::zones::{OptIn, Zone, zones_of};
+use super::{Ec2, Quotas, yes};
+use crate::fault::Fault;
+use crate::xml::Element;
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// `subnet-…`
+    pub id: String,
+    /// The VPC that it is in.
+    pub vpc_id: String,
+    /// Its block of addresses.
+    pub cidr: Ipv4Net,
+    /// The zone, for example `apne1-az4`.
+    pub zone_id: String,
+    /// The account's name for the zone, for example `ap-northeast-1a`.
+    pub zone_name: String,
+    /// Whether instances get public addresses at launch.
+    pub map_public_ip_on_launch: bool,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Until then it is pending.
+    pub available_at: Timestamp,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// botocore's EC2 model, CreateSubnet: the first four addresses and the last one are AWS'.
+pub(super) const RESERVED_AT_START: u32 = 4;
+pub(super) const RESERVED: u32 = RESERVED_AT_START + 1;
+
+impl Subnet {
+    /// botocore's EC2 model, SubnetState.
+    fn state(&self, now: Timestamp) -> &'static str {
+        if now < self.available_at {
+            "pending"
+        } else {
+            "available"
+        }
+    }
+}
+
+/// `CreateSubnet`. There is no client token; a repetition meets its own first subnet as a conflict.
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    request.refuse_unmodelled(&[
+        "Ipv4IpamPoolId",
+        "Ipv6CidrBlock",
+        "Ipv6IpamPoolId",
+        "Ipv6Native",
+        "OutpostArn",
+    ])?;
+    let vpc_id = request.id("VpcId", &VPC)?;
+    let vpc = ec2.look_up(&ec2.vpcs, &VPC, vpc_id)?;
+    let vpc_cidr = vpc.cidr;
+    let cidr = request.cidr("CidrBlock")?;
+    let zone = zone(request)?;
+    let tags = tags::of_new(request, &SUBNET)?;
+    check_range(vpc_cidr, cidr)?;
+    let siblings = || {
+        ec2.subnets
+            .values()
+            .filter(|subnet| subnet.vpc_id == vpc_id)
+    };
+    // botocore's EC2 model: a block must not overlap that of another subnet of the VPC.
+    if siblings().any(|subnet| overlap(subnet.cidr, cidr)) {
+        let message = format!("The CIDR '{cidr}' conflicts with another subnet");
+        return Err(Fault::client("InvalidSubnet.Conflict", message));
+    }
+    let (used, quota) = (siblings().count(), ec2.quotas.subnets_per_vpc);
+    Quotas::check(used, quota, "SubnetLimitExceeded", "subnets")?;
+
+    let id = ec2.mint(request, SUBNET.prefix, &format!("{vpc_id}/{cidr}"));
+    let subnet = Subnet {
+        vpc_id: vpc_id.to_owned(),
+        cidr,
+        zone_id: zone.id,
+        zone_name: zone.name,
+        map_public_ip_on_launch: false,
+        created_at: request.now,
+        available_at: request.now + request.seed.duration("subnet", &id, 1.0..3.0),
+        tags,
+        id: id.clone(),
+    };
+    ec2.subnets.insert(id, subnet.clone());
+    let content = subnet.content(ec2, request);
+    Ok(vec![Element::new("subnet").children(content)])
+}
+
+/// botocore's EC2 model, CreateSubnet: between /28 and /16, and within the VPC's block.
+fn check_range(vpc: Ipv4Net, cidr: Ipv4Net) -> Result<(), Fault> {
+    if vpc.contains(&cidr) && (16..=28).contains(&cidr.prefix_len()) {
+        return Ok(());
+    }
+    let message = format!("The CIDR '{cidr}' is invalid.");
+    Err(Fault::client("InvalidSubnet.Range", message))
+}
+
+/// The zone that is asked for by id or name; without either EC2 picks one.
+fn zone(request: &Request<'_>) -> Result<Zone, Fault> {
+    let (by_id, by_name) = (
+        request.get("AvailabilityZoneId"),
+        request.get("AvailabilityZone"),
+    );
+    let mut usable = zones_of(request.account, request.region);
+    usable.retain(|zone| zone.opt_in != OptIn::NotOptedIn);
+    let found = match (by_id, by_name) {
+        (Some(_), Some(_)) => {
+            let message = "Only one of AvailabilityZone and AvailabilityZoneId can be specified";
+            return Err(Fault::client("InvalidParameterCombination", message));
+        }
+        (None, None) => usable.first(),
+        (Some(id), None) => usable.iter().find(|zone| zone.id == id),
+        (None, Some(name)) => usable.iter().find(|zone| zone.name == name),
+    };
+    found.cloned().ok_or_else(|| {
+        let names: Vec<&str> = usable.iter().map(|zone| zone.name.as_str()).collect();
+        let why = format!(
+            "Subnets can currently only be created in the following availability zones: {}.",
+            names.join(", ")
+        );
+        let asked = by_id.or(by_name).unwrap_or_default();
+        invalid_value("availabilityZone", asked, &why)
+    })
+}
+
+/// `DeleteSubnet`: its explicit association with a route table goes with it.
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    let id = request.id("SubnetId", &SUBNET)?;
+    ec2.look_up(&ec2.subnets, &SUBNET, id)?;
+    // EC2 API reference, DependencyViolation: a network interface is in it, that of a NAT gateway for
+    // one.
+    let has_interfaces = (ec2.network_interfaces.values()).any(|eni| eni.subnet_id == id);
+    let has_gateways =
+        (ec2.nat_gateways.values()).any(|nat| nat.subnet_id == id && nat.exists(request.now));
+    if has_interfaces || has_gateways {
+        let message = format!("The subnet '{id}' has dependencies and cannot be deleted.");
+        return Err(Fault::client("DependencyViolation", message));
+    }
+    ec2.subnets.remove(id);
+    for table in ec2.route_tables.values_mut() {
+        (table.associations).retain(|_, association| association.subnet_id.as_deref() != Some(id));
+    }
+    Ok(yes())
+}
+
+/// `DescribeSubnets`.
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    let spelling = Spelling {
+        ids: "SubnetId",
+        set: "subnetSet",
+        page_limit: Some(1000),
+    };
+    answer(ec2, request, &ec2.subnets, &spelling)
+}
+
+/// `ModifySubnetAttribute`.
+pub(super) fn modify_attribute(
+    ec2: &mut Ec2,
+    request: &Request<'_>,
+) -> Result<Vec<Element>, Fault> {
+    let id = request.id("SubnetId", &SUBNET)?;
+    ec2.look_up(&ec2.subnets, &SUBNET, id)?;
+    request.refuse_unmodelled(&[
+        "AssignIpv6AddressOnCreation",
+        "CustomerOwnedIpv4Pool",
+        "DisableLniAtDeviceIndex",
+        "EnableDns64",
+        "EnableLniAtDeviceIndex",
+        "EnableResourceNameDnsAAAARecordOnLaunch",
+        "EnableResourceNameDnsARecordOnLaunch",
+        "MapCustomerOwnedIpOnLaunch",
+        "PrivateDnsHostnameTypeOnLaunch",
+    ])?;
+    let (_, value) = request.one_attribute(&["MapPublicIpOnLaunch"])?;
+    if let Some(subnet) = ec2.subnets.get_mut(id) {
+        subnet.map_public_ip_on_launch = value;
+    }
+    Ok(yes())
+}
+
+impl Resource for Subnet {
+    const KIND: Kind = SUBNET;
+    const FILTERS: &'static [&'static str] = &[
+        "availability-zone",
+        "availability-zone-id",
+        "availabilityZone",
+        "availabilityZoneId",
+        "available-ip-address-count",
+        "cidr",
+        "cidr-block",
+        "cidrBlock",
+        "customer-owned-ipv4-pool",
+        "default-for-az",
+        "defaultForAz",
+        "enable-dns64",
+        "enable-lni-at-device-index",
+        "ipv6-cidr-block-association.association-id",
+        "ipv6-cidr-block-association.ipv6-cidr-block",
+        "ipv6-cidr-block-association.state",
+        "ipv6-native",
+        "map-customer-owned-ip-on-launch",
+        "map-public-ip-on-launch",
+        "outpost-arn",
+        "owner-id",
+        "private-dns-name-options-on-launch.enable-resource-name-dns-a-record",
+        "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record",
+        "private-dns-name-options-on-launch.hostname-type",
+        "state",
+        "subnet-arn",
+        "subnet-id",
+        "vpc-id",
+    ];
+
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    fn attribute(&self, name: &str, ec2: &Ec2, request: &Request<'_>) -> Vec<String> {
+        let value = match name {
+            "availability-zone" | "availabilityZone" => self.zone_name.clone(),
+            "availability-zone-id" | "availabilityZoneId" => self.zone_id.clone(),
+            "available-ip-address-count" => ec2.free_addresses(&self.id).to_string(),
+            "cidr" | "cidr-block" | "cidrBlock" => self.cidr.to_string(),
+            "default-for-az"
+            | "defaultForAz"
+            | "enable-dns64"
+            | "ipv6-native"
+            | "map-customer-owned-ip-on-launch"
+            | "private-dns-name-options-on-launch.enable-resource-name-dns-a-record"
+            | "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record" => {
+                "false".to_owned()
+            }
+            "map-public-ip-on-launch" => self.map_public_ip_on_launch.to_string(),
+            "owner-id" => request.account.to_owned(),
+            "private-dns-name-options-on-launch.hostname-type" => "ip-name".to_owned(),
+            "state" => self.state(request.now).to_owned(),
+            "subnet-arn" => request.arn(&format!("subnet/{}", self.id)),
+            "subnet-id" => self.id.clone(),
+            "vpc-id" => self.vpc_id.clone(),
+            _ => return Vec::new(),
+        };
+        vec![value]
+    }
+
+    fn content(&self, ec2: &Ec2, request: &Request<'_>) -> Vec<Element> {
+        let dns_name_options = [
+            Element::text("hostnameType", "ip-name"),
+            Element::text("enableResourceNameDnsARecord", false),
+            Element::text("enableResourceNameDnsAAAARecord", false),
+        ];
+        vec![
+            Element::text("subnetId", &self.id),
+            Element::text("subnetArn", request.arn(&format!("subnet/{}", self.id))),
+            Element::text("state", self.state(request.now)),
+            Element::text("ownerId", request.account),
+            Element::text("vpcId", &self.vpc_id),
+            Element::text("cidrBlock", self.cidr),
+            Element::new("ipv6CidrBlockAssociationSet"),
+            Element::text("availableIpAddressCount", ec2.free_addresses(&self.id)),
+            Element::text("availabilityZone", &self.zone_name),
+            Element::text("availabilityZoneId", &self.zone_id),
+            Element::text("defaultForAz", false),
+            Element::text("mapPublicIpOnLaunch", self.map_public_ip_on_launch),
+            Element::text("assignIpv6AddressOnCreation", false),
+            Element::text("mapCustomerOwnedIpOnLaunch", false),
+            Element::text("enableDns64", false),
+            Element::text("ipv6Native", false),
+            Element::new("privateDnsNameOptionsOnLaunch").children(dns_name_options),
+            tags::element(&self.tags),
+        ]
+    }
+}

@@ -39,3 +39,23 @@ pub(super) fn describe_attributes(
         });
     Ok(vec![Element::list("accountAttributeSet", "item", items)])
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::AccountAttributeName;
+
+    use crate::ec2::testing::World;
+
+    #[tokio::test(start_paused = true)]
+    async fn says_that_there_is_no_default_vpc() {
+        let world = World::new();
+        let call = world.ec2.describe_account_attributes();
+        let call = call
+            .attribute_names(AccountAttributeName::DefaultVpc)
+            .send();
+        let attributes = call.await.unwrap().account_attributes.unwrap();
+        assert_eq!(attributes.len(), 1);
+        let value = attributes[0].attribute_values()[0].attribute_value();
+        assert_eq!(value, Some("none"));
+    }
+}

@@ -122,13 +122,24 @@ pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
 
 /// `DescribeAddresses`: by allocation ids or public addresses, without pages.
 pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
-    request.refuse_unmodelled(&["PublicIp"])?;
+    let public_ips = request.params.list("PublicIp");
+    let has =
+        |wanted: &&str| (ec2.addresses.values()).any(|it| it.public_ip.to_string() == **wanted);
+    if let Some(unknown) = public_ips.iter().find(|wanted| !has(wanted)) {
+        // EC2 API reference, error codes.
+        let message = format!("Address '{unknown}' not found.");
+        return Err(Fault::client("InvalidAddress.NotFound", message));
+    }
+    let mut asked_for = ec2.addresses.clone();
+    asked_for.retain(|_, address| {
+        public_ips.is_empty() || public_ips.contains(&address.public_ip.to_string().as_str())
+    });
     let spelling = Spelling {
         ids: "AllocationId",
         set: "addressesSet",
         page_limit: None,
     };
-    answer(ec2, request, &ec2.addresses, &spelling)
+    answer(ec2, request, &asked_for, &spelling)
 }
 
 impl Resource for Address {
@@ -187,5 +198,61 @@ impl Resource for Address {
         }
         content.push(tags::element(&self.tags));
         content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ec2::testing::{World, code};
+
+    #[tokio::test(start_paused = true)]
+    async fn every_call_allocates_another_address_until_the_quota() {
+        let world = World::new();
+        for _ in 0..5 {
+            world.address().await;
+        }
+        let call = world.ec2.describe_addresses().send();
+        let addresses = call.await.unwrap().addresses.unwrap();
+        let ips = addresses.iter().map(|it| it.public_ip.clone().unwrap());
+        assert_eq!(ips.collect::<std::collections::BTreeSet<_>>().len(), 5);
+        let sixth = world.ec2.allocate_address().send().await;
+        assert_eq!(code(sixth), "AddressLimitExceeded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn address_in_use_cannot_be_released() {
+        let world = World::new();
+        let network = world.network().await;
+        let call = world
+            .ec2
+            .release_address()
+            .allocation_id(&network.allocation);
+        assert_eq!(code(call.send().await), "InvalidIPAddress.InUse");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn released_address_is_somebody_elses() {
+        let world = World::new();
+        let id = world.address().await;
+        let release = |id: &str| world.ec2.release_address().allocation_id(id).send();
+        release(&id).await.unwrap();
+        assert_eq!(code(release(&id).await), "AuthFailure");
+        let describe = world.ec2.describe_addresses().allocation_ids(&id).send();
+        assert_eq!(code(describe.await), "InvalidAllocationID.NotFound");
+        let unknown = release("eipalloc-0123456789abcdef0").await;
+        assert_eq!(code(unknown), "InvalidAllocationID.NotFound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_are_found_by_the_address_itself() {
+        let world = World::new();
+        let (id, _) = (world.address().await, world.address().await);
+        let ip = world.read(|ec2| ec2.addresses[&id].public_ip.to_string());
+        let call = world.ec2.describe_addresses().public_ips(ip).send();
+        let found = call.await.unwrap().addresses.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].allocation_id.as_ref(), Some(&id));
+        let unknown = world.ec2.describe_addresses().public_ips("198.51.100.1");
+        assert_eq!(code(unknown.send().await), "InvalidAddress.NotFound");
     }
 }

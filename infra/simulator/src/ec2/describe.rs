@@ -139,3 +139,118 @@ fn decode(token: &str) -> Result<String, Fault> {
         Fault::client("InvalidNextToken", message)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{Filter, ResourceType};
+
+    use crate::ec2::testing::{ACCOUNT, World, client, code, tagged, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_add_up_to_everything_once() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let mut made = Vec::new();
+        for n in 0..12 {
+            made.push(world.subnet(&vpc, &format!("10.0.{n}.0/24")).await);
+        }
+        made.sort();
+        let pages = world.ec2.describe_subnets().max_results(5).into_paginator();
+        let mut pages = pages.send();
+        let (mut found, mut sizes) = (Vec::new(), Vec::new());
+        while let Some(page) = pages.next().await {
+            let subnets = page.unwrap().subnets.unwrap();
+            sizes.push(subnets.len());
+            found.extend(subnets.into_iter().filter_map(|it| it.subnet_id));
+        }
+        assert_eq!(sizes, [5, 5, 2]);
+        assert_eq!(found, made);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refuses_pages_of_a_wrong_size_and_pages_of_ids() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let describe = || world.ec2.describe_vpcs();
+        for size in [4, 1001] {
+            let call = describe().max_results(size).send().await;
+            assert_eq!(code(call), "InvalidParameterValue");
+        }
+        let both = describe().vpc_ids(vpc).max_results(5).send().await;
+        assert_eq!(code(both), "InvalidParameterCombination");
+        let call = describe().next_token("what").send().await;
+        assert_eq!(code(call), "InvalidNextToken");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn finds_by_tags_only_what_has_them() {
+        let world = World::new();
+        world.vpc().await;
+        let call = world.ec2.create_vpc().cidr_block("10.1.0.0/16");
+        let call = call.tag_specifications(tagged(ResourceType::Vpc, &[("team", "a")]));
+        let vpc = call.send().await.unwrap().vpc.unwrap().vpc_id;
+        let find = |name: &str, value: &str| {
+            let filter = Filter::builder().name(name).values(value).build();
+            world.ec2.describe_vpcs().filters(filter).send()
+        };
+        for (name, value) in [
+            ("tag:team", "a"),
+            ("tag-key", "team"),
+            ("cidr", "10.1.0.0/16"),
+        ] {
+            let found = find(name, value).await.unwrap().vpcs.unwrap();
+            assert_eq!(found.len(), 1, "{name}");
+            assert_eq!(found[0].vpc_id, vpc);
+        }
+        let found = find("tag:team", "b").await.unwrap();
+        assert!(found.vpcs().is_empty());
+        assert_eq!(code(find("colour", "red").await), "InvalidParameterValue");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_and_regions_see_only_their_own() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let elsewhere = [
+            client(&world.simulator, "444455556666", "ap-northeast-1"),
+            client(&world.simulator, ACCOUNT, "us-east-1"),
+        ];
+        for ec2 in elsewhere {
+            let call = ec2.describe_vpcs().vpc_ids(&vpc).send().await;
+            assert_eq!(code(call), "InvalidVpcID.NotFound");
+            let found = ec2.describe_vpcs().send().await.unwrap();
+            assert!(found.vpcs().is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_ids_can_be_unknown_for_a_while() {
+        let world = World::new();
+        world.simulator.change(|state| state.ec2_lag_seconds = 30.0);
+        let vpc = world.vpc().await;
+        let by_id = || world.ec2.describe_vpcs().vpc_ids(&vpc).send();
+        assert_eq!(code(by_id().await), "InvalidVpcID.NotFound");
+        let all = world.ec2.describe_vpcs().send().await.unwrap();
+        assert!(all.vpcs().is_empty());
+        let call = world
+            .ec2
+            .create_subnet()
+            .vpc_id(&vpc)
+            .cidr_block("10.0.0.0/24");
+        assert_eq!(code(call.send().await), "InvalidVpcID.NotFound");
+        wait(30).await;
+        by_id().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dry_runs_change_nothing_and_say_so() {
+        let world = World::new();
+        let call = world
+            .ec2
+            .create_vpc()
+            .cidr_block("10.0.0.0/16")
+            .dry_run(true);
+        assert_eq!(code(call.send().await), "DryRunOperation");
+        assert!(world.read(|ec2| ec2.vpcs.is_empty()));
+    }
+}

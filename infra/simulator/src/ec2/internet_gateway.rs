@@ -160,3 +160,98 @@ impl Resource for InternetGateway {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ec2::testing::{World, code, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_and_a_vpc_have_only_each_other() {
+        let world = World::new();
+        let (vpc, other_vpc) = (world.vpc().await, world.vpc().await);
+        let (gateway, other) = (
+            world.internet_gateway().await,
+            world.internet_gateway().await,
+        );
+        let attach = |gateway: &str, vpc: &str| {
+            let call = world.ec2.attach_internet_gateway();
+            call.internet_gateway_id(gateway).vpc_id(vpc).send()
+        };
+        attach(&gateway, &vpc).await.unwrap();
+        for vpc in [&vpc, &other_vpc] {
+            let again = attach(&gateway, vpc).await;
+            assert_eq!(code(again), "Resource.AlreadyAssociated");
+        }
+        assert_eq!(code(attach(&other, &vpc).await), "InvalidParameterValue");
+        attach(&other, &other_vpc).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attached_gateway_cannot_be_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let gateway = world.internet_gateway().await;
+        world.attach(&gateway, &vpc).await;
+        let delete = || {
+            world
+                .ec2
+                .delete_internet_gateway()
+                .internet_gateway_id(&gateway)
+        };
+        let detach = || {
+            let call = world.ec2.detach_internet_gateway().vpc_id(&vpc);
+            call.internet_gateway_id(&gateway).send()
+        };
+        assert_eq!(code(delete().send().await), "DependencyViolation");
+        detach().await.unwrap();
+        assert_eq!(code(detach().await), "Gateway.NotAttached");
+        delete().send().await.unwrap();
+        let again = delete().send().await;
+        assert_eq!(code(again), "InvalidInternetGatewayID.NotFound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gateway_stays_attached_while_the_vpc_has_public_addresses() {
+        let world = World::new();
+        let network = world.network().await;
+        let detach = || {
+            let call = world.ec2.detach_internet_gateway().vpc_id(&network.vpc);
+            call.internet_gateway_id(&network.internet_gateway).send()
+        };
+        assert_eq!(code(detach().await), "DependencyViolation");
+        let call = world.ec2.delete_nat_gateway();
+        call.nat_gateway_id(&network.nat_gateway)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(code(detach().await), "DependencyViolation");
+        wait(95).await;
+        detach().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_found_by_the_vpc_that_it_is_attached_to() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let gateway = world.internet_gateway().await;
+        world.internet_gateway().await;
+        world.attach(&gateway, &vpc).await;
+        let filter = aws_sdk_ec2::types::Filter::builder();
+        let filter = filter.name("attachment.vpc-id").values(&vpc).build();
+        let call = world.ec2.describe_internet_gateways().filters(filter);
+        let found = call.send().await.unwrap().internet_gateways.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].internet_gateway_id.as_ref(), Some(&gateway));
+        assert_eq!(found[0].attachments()[0].vpc_id.as_ref(), Some(&vpc));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gateways_have_a_quota() {
+        let world = World::new();
+        for _ in 0..5 {
+            world.internet_gateway().await;
+        }
+        let sixth = world.ec2.create_internet_gateway().send().await;
+        assert_eq!(code(sixth), "InternetGatewayLimitExceeded");
+    }
+}

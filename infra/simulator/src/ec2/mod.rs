@@ -9,6 +9,7 @@
 
 mod account;
 pub mod address;
+pub mod association;
 mod cidr;
 mod describe;
 mod filters;
@@ -23,6 +24,8 @@ pub mod route_table;
 pub mod security_group;
 pub mod subnet;
 pub mod tags;
+#[cfg(test)]
+mod testing;
 mod tokens;
 pub mod vpc;
 pub mod zones;
@@ -39,6 +42,7 @@ use crate::state::Context;
 use crate::xml::Element;
 
 pub use address::Address;
+pub use association::Association;
 pub use internet_gateway::InternetGateway;
 pub use nat_gateway::NatGateway;
 pub use network_interface::{NetworkInterface, NewInterface};
@@ -193,9 +197,9 @@ fn find(operation: &str) -> Option<Operation> {
         "CreateRouteTable" => route_table::create,
         "DeleteRouteTable" => route_table::delete,
         "DescribeRouteTables" => route_table::describe,
-        "AssociateRouteTable" => route_table::associate,
-        "ReplaceRouteTableAssociation" => route_table::replace_association,
-        "DisassociateRouteTable" => route_table::disassociate,
+        "AssociateRouteTable" => association::create,
+        "ReplaceRouteTableAssociation" => association::replace,
+        "DisassociateRouteTable" => association::delete,
         "CreateRoute" => route::create,
         "ReplaceRoute" => route::replace,
         "DeleteRoute" => route::delete,
@@ -247,11 +251,12 @@ impl Ec2 {
     }
 }
 
-/// How long each NAT gateway was pending.
+/// How long each NAT gateway that did not fail was (or will be) pending.
 #[must_use]
 pub fn lifetimes(ec2: &Ec2) -> Vec<Lifetime> {
     let gateways = ec2.nat_gateways.values();
     gateways
+        .filter(|gateway| gateway.failure.is_none())
         .map(|gateway| Lifetime {
             kind: "AWS::EC2::NatGateway".to_owned(),
             name: gateway.tags.get("Name").unwrap_or(&gateway.id).clone(),

@@ -325,3 +325,88 @@ impl Resource for NetworkInterface {
         content
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::Filter;
+
+    use super::*;
+    use crate::ec2::testing::{World, code};
+
+    #[tokio::test(start_paused = true)]
+    async fn nat_gateway_has_an_interface_that_clients_cannot_delete() {
+        let world = World::new();
+        let network = world.network().await;
+        let filter = Filter::builder().name("subnet-id").values(&network.public);
+        let call = world.ec2.describe_network_interfaces();
+        let found = call.filters(filter.build()).send().await.unwrap();
+        let interface = &found.network_interfaces()[0];
+        let kind = interface.interface_type.as_ref().unwrap();
+        assert_eq!(kind.as_str(), "nat_gateway");
+        let description = interface.description.as_deref().unwrap();
+        assert!(description.contains(&network.nat_gateway));
+        assert_eq!(interface.requester_managed, Some(true));
+        let id = interface.network_interface_id.as_deref().unwrap();
+        let delete = world
+            .ec2
+            .delete_network_interface()
+            .network_interface_id(id);
+        assert_eq!(code(delete.send().await), "InvalidParameterValue");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn detached_interface_blocks_its_subnet_until_it_is_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let mut id = String::new();
+        world.change(|ec2| {
+            let new = NewInterface {
+                subnet_id: subnet.clone(),
+                ..Default::default()
+            };
+            id = ec2.add_interface(Seed(1), new);
+        });
+        let delete = || {
+            world
+                .ec2
+                .delete_network_interface()
+                .network_interface_id(&id)
+        };
+        let delete_subnet = || world.ec2.delete_subnet().subnet_id(&subnet).send();
+        assert_eq!(code(delete().send().await), "InvalidParameterValue");
+        world.change(|ec2| ec2.detach_interface(&id));
+        assert_eq!(code(delete_subnet().await), "DependencyViolation");
+        delete().send().await.unwrap();
+        let again = delete().send().await;
+        assert_eq!(code(again), "InvalidNetworkInterfaceID.NotFound");
+        delete_subnet().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn interfaces_have_addresses_of_their_own_that_aws_does_not_keep() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/28").await;
+        world.change(|ec2| {
+            for n in 0..12 {
+                let new = NewInterface {
+                    subnet_id: subnet.clone(),
+                    description: format!("{n}"),
+                    ..Default::default()
+                };
+                ec2.add_interface(Seed(1), new);
+            }
+        });
+        let interfaces = world.read(|ec2| ec2.network_interfaces.clone());
+        let addresses = interfaces.values().map(|it| it.private_ip.octets()[3]);
+        let mut addresses: Vec<u8> = addresses.collect();
+        addresses.sort_unstable();
+        assert_eq!(addresses, (4..15).collect::<Vec<u8>>());
+        let count = world
+            .describe_subnet(&subnet)
+            .await
+            .available_ip_address_count;
+        assert_eq!(count, Some(0));
+    }
+}

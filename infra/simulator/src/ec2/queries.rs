@@ -111,3 +111,80 @@ impl Ec2 {
         Some(&route.target)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ec2::testing::{ANYWHERE, World, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn private_subnet_reaches_the_internet_through_its_nat_gateway() {
+        let world = World::new();
+        let network = world.network().await;
+        let now = world.simulator.now();
+        world.read(|ec2| {
+            assert!(ec2.is_private(&network.private));
+            assert!(!ec2.is_private(&network.public));
+            assert!(ec2.has_working_nat_route(&network.private, now));
+            assert!(!ec2.has_working_nat_route(&network.public, now));
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pending_or_deleted_nat_gateway_does_not_work() {
+        let world = World::new();
+        let network = world.network().await;
+        let call = world.ec2.delete_nat_gateway();
+        call.nat_gateway_id(&network.nat_gateway)
+            .send()
+            .await
+            .unwrap();
+        wait(95).await;
+        let works = || {
+            let now = world.simulator.now();
+            world.read(|ec2| ec2.has_working_nat_route(&network.private, now))
+        };
+        assert!(!works());
+        let id = world
+            .nat_gateway(&network.public, &network.allocation)
+            .await;
+        let call = world
+            .ec2
+            .replace_route()
+            .route_table_id(&network.private_routes);
+        let call = call.destination_cidr_block(ANYWHERE).nat_gateway_id(id);
+        call.send().await.unwrap();
+        assert!(!works());
+        wait(125).await;
+        assert!(works());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nat_gateway_in_a_private_subnet_does_not_work() {
+        let world = World::new();
+        let network = world.network().await;
+        let call = world
+            .ec2
+            .delete_route()
+            .route_table_id(&network.public_routes);
+        let call = call.destination_cidr_block(ANYWHERE);
+        call.send().await.unwrap();
+        let now = world.simulator.now();
+        assert!(!world.read(|ec2| ec2.has_working_nat_route(&network.private, now)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn subnet_without_association_uses_the_main_table() {
+        let world = World::new();
+        let network = world.network().await;
+        let other = world.subnet(&network.vpc, "10.0.2.0/24").await;
+        world.read(|ec2| {
+            assert!(ec2.route_table_of(&other).unwrap().is_main());
+            assert!(ec2.is_private(&other));
+            assert_eq!(
+                ec2.route_table_of(&network.private).unwrap().id,
+                network.private_routes
+            );
+            assert!(!ec2.has_working_nat_route(&other, world.simulator.now()));
+        });
+    }
+}

@@ -262,3 +262,131 @@ fn different_networks(table: &RouteTable, gateway_id: &str) -> Fault {
     );
     Fault::client("InvalidParameterValue", message)
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::operation::create_route::builders::CreateRouteFluentBuilder;
+    use aws_sdk_ec2::types::RouteState;
+
+    use crate::ec2::testing::{ANYWHERE, World, code, wait};
+
+    fn to_anywhere(world: &World, table: &str) -> CreateRouteFluentBuilder {
+        let call = world.ec2.create_route().route_table_id(table);
+        call.destination_cidr_block(ANYWHERE)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_destination_has_one_route() {
+        let world = World::new();
+        let network = world.network().await;
+        let create = to_anywhere(&world, &network.private_routes);
+        let again = create.nat_gateway_id(&network.nat_gateway).send().await;
+        assert_eq!(code(again), "RouteAlreadyExists");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gateways_of_another_vpc_are_refused() {
+        let world = World::new();
+        let network = world.network().await;
+        let other = world.vpc().await;
+        let table = world.route_table(&other).await;
+        let create = || to_anywhere(&world, &table);
+        let call = create().gateway_id(&network.internet_gateway).send().await;
+        assert_eq!(code(call), "InvalidParameterValue");
+        let call = create().nat_gateway_id(&network.nat_gateway).send().await;
+        assert_eq!(code(call), "InvalidParameterValue");
+        let detached = world.internet_gateway().await;
+        let call = create().gateway_id(detached).send().await;
+        assert_eq!(code(call), "InvalidParameterValue");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn missing_targets_have_codes_of_their_own() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let table = world.route_table(&vpc).await;
+        let create = || to_anywhere(&world, &table);
+        let call = create().gateway_id("igw-0123456789abcdef0").send().await;
+        assert_eq!(code(call), "InvalidGatewayID.NotFound");
+        let call = create()
+            .nat_gateway_id("nat-0123456789abcdef0")
+            .send()
+            .await;
+        assert_eq!(code(call), "InvalidNatGatewayID.NotFound");
+        let call = create().nat_gateway_id("nat-1").send().await;
+        assert_eq!(code(call), "NatGatewayMalformed");
+        assert_eq!(code(create().send().await), "MissingParameter");
+        let both = create().nat_gateway_id("nat-1").gateway_id("igw-1");
+        assert_eq!(code(both.send().await), "InvalidParameterCombination");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn routes_within_the_vpc_are_local() {
+        let world = World::new();
+        let network = world.network().await;
+        let create = |cidr: &str| {
+            let call = world
+                .ec2
+                .create_route()
+                .route_table_id(&network.public_routes);
+            let call = call.destination_cidr_block(cidr);
+            call.gateway_id(&network.internet_gateway).send()
+        };
+        assert_eq!(code(create("10.0.0.0/16").await), "RouteAlreadyExists");
+        assert_eq!(code(create("10.0.3.0/24").await), "InvalidParameterValue");
+        create("10.0.0.0/8").await.unwrap();
+        let call = world
+            .ec2
+            .delete_route()
+            .route_table_id(&network.public_routes);
+        let call = call.destination_cidr_block("10.0.0.0/16").send().await;
+        assert_eq!(code(call), "InvalidParameterValue");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn route_is_replaced_and_deleted_only_if_it_exists() {
+        let world = World::new();
+        let network = world.network().await;
+        let table = world.route_table(&network.vpc).await;
+        let replace = || {
+            let call = world.ec2.replace_route().route_table_id(&table);
+            let call = call.destination_cidr_block(ANYWHERE);
+            call.nat_gateway_id(&network.nat_gateway).send()
+        };
+        let delete = || {
+            let call = world.ec2.delete_route().route_table_id(&table);
+            call.destination_cidr_block(ANYWHERE).send()
+        };
+        assert_eq!(code(replace().await), "InvalidParameterValue");
+        assert_eq!(code(delete().await), "InvalidRoute.NotFound");
+        let create = to_anywhere(&world, &table);
+        create
+            .gateway_id(&network.internet_gateway)
+            .send()
+            .await
+            .unwrap();
+        replace().await.unwrap();
+        let route = &world.describe_route_table(&table).await.routes()[1].clone();
+        assert_eq!(route.nat_gateway_id.as_ref(), Some(&network.nat_gateway));
+        assert_eq!(route.gateway_id, None);
+        delete().await.unwrap();
+        assert_eq!(world.describe_route_table(&table).await.routes().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn route_to_a_detached_gateway_is_a_black_hole() {
+        let world = World::new();
+        let network = world.network().await;
+        let call = world.ec2.delete_nat_gateway();
+        call.nat_gateway_id(&network.nat_gateway)
+            .send()
+            .await
+            .unwrap();
+        wait(95).await;
+        let call = world.ec2.detach_internet_gateway().vpc_id(&network.vpc);
+        let call = call.internet_gateway_id(&network.internet_gateway);
+        call.send().await.unwrap();
+        let table = world.describe_route_table(&network.public_routes).await;
+        assert_eq!(table.routes()[1].state, Some(RouteState::Blackhole));
+    }
+}

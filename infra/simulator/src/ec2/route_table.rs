@@ -1,4 +1,4 @@
-//! Route tables and their associations.
+//! Route tables.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{Resource, Spelling, describe as answer};
-use super::kind::{ASSOCIATION, Kind, ROUTE_TABLE, SUBNET, VPC};
+use super::kind::{ASSOCIATION, Kind, ROUTE_TABLE, VPC};
 use super::request::Request;
 use super::route::Route;
 use super::tags::{self, Tags};
 use super::tokens::Created;
-use super::{Ec2, Quotas, yes};
+use super::{Association, Ec2, Quotas, association, yes};
 use crate::fault::Fault;
 use crate::xml::Element;
 
@@ -33,24 +33,11 @@ pub struct RouteTable {
     pub tags: Tags,
 }
 
-/// An association of a route table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Association {
-    /// The subnet; `None` for the main association, that of all subnets without one of their own.
-    pub subnet_id: Option<String>,
-}
-
 impl RouteTable {
     /// Whether it is the main route table of its VPC.
     #[must_use]
     pub fn is_main(&self) -> bool {
         self.associations.values().any(Association::is_main)
-    }
-}
-
-impl Association {
-    fn is_main(&self) -> bool {
-        self.subnet_id.is_none()
     }
 }
 
@@ -134,118 +121,6 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
     answer(ec2, request, &ec2.route_tables, &spelling)
 }
 
-/// `AssociateRouteTable`, with a subnet.
-pub(super) fn associate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
-    request.refuse_unmodelled(&["GatewayId", "PublicIpv4Pool"])?;
-    let table_id = request.id("RouteTableId", &ROUTE_TABLE)?;
-    let subnet_id = request.id("SubnetId", &SUBNET)?;
-    let table = ec2.look_up(&ec2.route_tables, &ROUTE_TABLE, table_id)?;
-    let subnet = ec2.look_up(&ec2.subnets, &SUBNET, subnet_id)?;
-    check_same_vpc(table, &subnet.vpc_id, subnet_id)?;
-    let is_taken = |association: &Association| association.subnet_id.as_deref() == Some(subnet_id);
-    let mut associations = (ec2.route_tables.values()).flat_map(|it| it.associations.values());
-    if associations.any(is_taken) {
-        // EC2 API reference, error codes; a subnet has one association at most.
-        let message = format!(
-            "the specified association for route table {table_id} conflicts with an existing \
-             association"
-        );
-        return Err(Fault::client("Resource.AlreadyAssociated", message));
-    }
-    let subnet_id = Some(subnet_id.to_owned());
-    let id = insert_association(ec2, request, table_id, Association { subnet_id });
-    Ok(associated("associationId", &id))
-}
-
-/// `ReplaceRouteTableAssociation`: a subnet gets another table, or the VPC another main table; the
-/// association gets a new id.
-pub(super) fn replace_association(
-    ec2: &mut Ec2,
-    request: &Request<'_>,
-) -> Result<Vec<Element>, Fault> {
-    let association_id = request.id("AssociationId", &ASSOCIATION)?;
-    let table_id = request.id("RouteTableId", &ROUTE_TABLE)?;
-    let (old_table, association) = find_association(ec2, association_id)?;
-    let table = ec2.look_up(&ec2.route_tables, &ROUTE_TABLE, table_id)?;
-    let subject = association.subnet_id.as_deref().unwrap_or(association_id);
-    check_same_vpc(table, &old_table.vpc_id, subject)?;
-
-    let (old_table_id, association) = (old_table.id.clone(), association.clone());
-    remove_association(ec2, &old_table_id, association_id);
-    let id = insert_association(ec2, request, table_id, association);
-    Ok(associated("newAssociationId", &id))
-}
-
-/// `DisassociateRouteTable`: the subnet uses the main table from now on.
-pub(super) fn disassociate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
-    let association_id = request.id("AssociationId", &ASSOCIATION)?;
-    let (table, association) = find_association(ec2, association_id)?;
-    if association.is_main() {
-        let message =
-            format!("cannot disassociate the main route table association {association_id}");
-        return Err(Fault::client("InvalidParameterValue", message));
-    }
-    let table_id = table.id.clone();
-    remove_association(ec2, &table_id, association_id);
-    Ok(yes())
-}
-
-fn find_association<'a>(
-    ec2: &'a Ec2,
-    id: &str,
-) -> Result<(&'a RouteTable, &'a Association), Fault> {
-    let found = ec2.route_tables.values().find_map(|table| {
-        let association = table.associations.get(id)?;
-        Some((table, association))
-    });
-    found
-        .filter(|_| !ec2.is_hidden(id))
-        .ok_or_else(|| ASSOCIATION.missing(id))
-}
-
-fn insert_association(
-    ec2: &mut Ec2,
-    request: &Request<'_>,
-    table_id: &str,
-    association: Association,
-) -> String {
-    let subject = association.subnet_id.as_deref().unwrap_or("main");
-    let id = ec2.mint(
-        request,
-        ASSOCIATION.prefix,
-        &format!("{table_id}/{subject}"),
-    );
-    if let Some(table) = ec2.route_tables.get_mut(table_id) {
-        table.associations.insert(id.clone(), association);
-    }
-    id
-}
-
-fn remove_association(ec2: &mut Ec2, table_id: &str, id: &str) {
-    if let Some(table) = ec2.route_tables.get_mut(table_id) {
-        table.associations.remove(id);
-    }
-}
-
-fn check_same_vpc(table: &RouteTable, vpc_id: &str, subject: &str) -> Result<(), Fault> {
-    if table.vpc_id == vpc_id {
-        return Ok(());
-    }
-    let message = format!(
-        "Route table {} and {subject} belong to different networks",
-        table.id
-    );
-    Err(Fault::client("InvalidParameterValue", message))
-}
-
-fn associated(name: &str, id: &str) -> Vec<Element> {
-    vec![Element::text(name, id), association_state()]
-}
-
-fn association_state() -> Element {
-    Element::new("associationState").child(Element::text("state", "associated"))
-}
-
 impl Resource for RouteTable {
     const KIND: Kind = ROUTE_TABLE;
     const FILTERS: &'static [&'static str] = &[
@@ -305,7 +180,7 @@ impl Resource for RouteTable {
                 Element::text("routeTableAssociationId", id),
                 Element::text("routeTableId", &self.id),
                 Element::text("main", association.is_main()),
-                association_state(),
+                association::state_element(),
             ];
             content.extend(subnet_id.map(|id| Element::text("subnetId", id)));
             content
@@ -319,5 +194,81 @@ impl Resource for RouteTable {
             Element::new("propagatingVgwSet"),
             tags::element(&self.tags),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{Filter, ResourceType};
+
+    use crate::ec2::testing::{World, code, tagged};
+
+    #[tokio::test(start_paused = true)]
+    async fn new_vpc_has_a_main_route_table_with_the_local_route() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+        let call = world.ec2.describe_route_tables();
+        let call = call.filters(filter("vpc-id", &vpc));
+        let call = call.filters(filter("association.main", "true"));
+        let tables = call.send().await.unwrap().route_tables.unwrap();
+        assert_eq!(tables.len(), 1);
+        let route = &tables[0].routes()[0];
+        assert_eq!(route.gateway_id.as_deref(), Some("local"));
+        assert_eq!(route.destination_cidr_block.as_deref(), Some("10.0.0.0/16"));
+        assert_eq!(tables[0].associations()[0].main, Some(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn same_token_and_parameters_give_the_same_table_even_a_deleted_one() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let create = |tag: &str| {
+            let tags = tagged(ResourceType::RouteTable, &[("Name", tag)]);
+            let call = world.ec2.create_route_table().vpc_id(&vpc);
+            call.tag_specifications(tags).client_token("t").send()
+        };
+        let id = |made: aws_sdk_ec2::operation::create_route_table::CreateRouteTableOutput| {
+            made.route_table.unwrap().route_table_id.unwrap()
+        };
+        let first = id(create("a").await.unwrap());
+        assert_eq!(id(create("a").await.unwrap()), first);
+        assert_eq!(code(create("b").await), "IdempotentParameterMismatch");
+        let call = world.ec2.delete_route_table().route_table_id(&first);
+        call.send().await.unwrap();
+        assert_eq!(id(create("a").await.unwrap()), first);
+        let call = world.ec2.describe_route_tables().route_table_ids(&first);
+        assert_eq!(code(call.send().await), "InvalidRouteTableID.NotFound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn associated_table_cannot_be_deleted() {
+        let world = World::new();
+        let network = world.network().await;
+        let call = world.ec2.delete_route_table();
+        let call = call.route_table_id(&network.public_routes).send().await;
+        assert_eq!(code(call), "DependencyViolation");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tables_of_a_vpc_have_a_quota_and_the_main_one_counts() {
+        let world = World::new();
+        world.change(|ec2| ec2.quotas.route_tables_per_vpc = 2);
+        let vpc = world.vpc().await;
+        world.route_table(&vpc).await;
+        let third = world.ec2.create_route_table().vpc_id(&vpc).send().await;
+        assert_eq!(code(third), "RouteTableLimitExceeded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_found_by_a_subnet_that_is_associated_explicitly() {
+        let world = World::new();
+        let network = world.network().await;
+        let filter = Filter::builder().name("association.subnet-id");
+        let call = world.ec2.describe_route_tables();
+        let call = call.filters(filter.values(&network.private).build());
+        let tables = call.send().await.unwrap().route_tables.unwrap();
+        let ids: Vec<_> = tables.iter().filter_map(|it| it.route_table_id()).collect();
+        assert_eq!(ids, [network.private_routes.as_str()]);
     }
 }

@@ -280,3 +280,70 @@ impl Resource for SecurityGroup {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::Filter;
+
+    use crate::Seed;
+    use crate::ec2::testing::{ACCOUNT, World, code};
+    use crate::ec2::{NewInterface, NewSecurityGroup};
+
+    #[tokio::test(start_paused = true)]
+    async fn default_group_comes_with_the_vpc_and_cannot_be_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let filter = Filter::builder().name("vpc-id").values(&vpc).build();
+        let call = world.ec2.describe_security_groups().filters(filter).send();
+        let groups = call.await.unwrap().security_groups.unwrap();
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].group_name.as_deref(), Some("default"));
+        let id = groups[0].group_id.as_deref().unwrap();
+        let delete = world.ec2.delete_security_group().group_id(id).send();
+        assert_eq!(code(delete.await), "CannotDelete");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_unique_in_a_vpc() {
+        let world = World::new();
+        let (vpc, other) = (world.vpc().await, world.vpc().await);
+        let create = |vpc: &str, name: &str| {
+            let call = world.ec2.create_security_group().vpc_id(vpc);
+            call.group_name(name).description("d").send()
+        };
+        create(&vpc, "web").await.unwrap();
+        assert_eq!(code(create(&vpc, "Web").await), "InvalidGroup.Duplicate");
+        create(&other, "web").await.unwrap();
+        for reserved in ["sg-web", "default"] {
+            assert_eq!(code(create(&vpc, reserved).await), "InvalidParameterValue");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn group_in_use_cannot_be_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let (mut group, mut interface) = (String::new(), String::new());
+        world.change(|ec2| {
+            let new = NewSecurityGroup {
+                vpc_id: vpc.clone(),
+                name: "eks-cluster-sg-demo".into(),
+                owner: ACCOUNT.into(),
+                ..Default::default()
+            };
+            group = ec2.add_security_group(Seed(1), new);
+            let new = NewInterface {
+                subnet_id: subnet.clone(),
+                security_groups: vec![group.clone()],
+                ..Default::default()
+            };
+            interface = ec2.add_interface(Seed(1), new);
+        });
+        let delete = || world.ec2.delete_security_group().group_id(&group).send();
+        assert_eq!(code(delete().await), "DependencyViolation");
+        world.change(|ec2| ec2.remove_interface(&interface));
+        delete().await.unwrap();
+        assert_eq!(code(delete().await), "InvalidGroup.NotFound");
+    }
+}

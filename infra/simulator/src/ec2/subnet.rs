@@ -282,3 +282,129 @@ impl Resource for Subnet {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{AttributeBooleanValue, SubnetState};
+
+    use crate::ec2::testing::{World, code, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn subnet_is_pending_for_seconds_and_lives_in_its_zone() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let id = world.subnet(&vpc, "10.0.0.0/24").await;
+        let subnet = world.describe_subnet(&id).await;
+        assert_eq!(subnet.state, Some(SubnetState::Pending));
+        assert_eq!(subnet.availability_zone_id.as_deref(), Some("apne1-az1"));
+        assert_eq!(subnet.available_ip_address_count, Some(251));
+        wait(3).await;
+        let subnet = world.describe_subnet(&id).await;
+        assert_eq!(subnet.state, Some(SubnetState::Available));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refuses_overlapping_subnets() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        world.subnet(&vpc, "10.0.0.0/20").await;
+        for cidr in ["10.0.0.0/20", "10.0.15.0/24", "10.0.0.0/19"] {
+            let call = world.ec2.create_subnet().vpc_id(&vpc).cidr_block(cidr);
+            assert_eq!(code(call.send().await), "InvalidSubnet.Conflict", "{cidr}");
+        }
+        world.subnet(&vpc, "10.0.16.0/20").await;
+        let other = world.vpc().await;
+        world.subnet(&other, "10.0.0.0/20").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refuses_blocks_outside_the_vpc_or_of_a_wrong_size() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        for (cidr, expected) in [
+            ("10.1.0.0/24", "InvalidSubnet.Range"),
+            ("10.0.0.0/15", "InvalidSubnet.Range"),
+            ("10.0.0.0/29", "InvalidSubnet.Range"),
+            ("10.0.0.0/", "InvalidParameterValue"),
+        ] {
+            let call = world.ec2.create_subnet().vpc_id(&vpc).cidr_block(cidr);
+            assert_eq!(code(call.send().await), expected, "{cidr}");
+        }
+        let missing = world.ec2.create_subnet().vpc_id("vpc-0123456789abcdef0");
+        let missing = missing.cidr_block("10.0.0.0/24").send().await;
+        assert_eq!(code(missing), "InvalidVpcID.NotFound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refuses_zones_that_are_not_there_or_not_opted_in() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let create = || {
+            world
+                .ec2
+                .create_subnet()
+                .vpc_id(&vpc)
+                .cidr_block("10.0.0.0/24")
+        };
+        for zone in ["apne1-az3", "apne1-tpe1-az1"] {
+            let call = create().availability_zone_id(zone).send();
+            assert_eq!(code(call.await), "InvalidParameterValue", "{zone}");
+        }
+        let both = create().availability_zone_id("apne1-az1");
+        let both = both.availability_zone("ap-northeast-1a").send().await;
+        assert_eq!(code(both), "InvalidParameterCombination");
+        let call = create().availability_zone("ap-northeast-1a").send();
+        let subnet = call.await.unwrap().subnet.unwrap();
+        assert_eq!(subnet.availability_zone.as_deref(), Some("ap-northeast-1a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn subnets_of_a_vpc_have_a_quota() {
+        let world = World::new();
+        world.change(|ec2| ec2.quotas.subnets_per_vpc = 1);
+        let vpc = world.vpc().await;
+        world.subnet(&vpc, "10.0.0.0/24").await;
+        let second = world
+            .ec2
+            .create_subnet()
+            .vpc_id(&vpc)
+            .cidr_block("10.0.1.0/24");
+        assert_eq!(code(second.send().await), "SubnetLimitExceeded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn subnet_with_nat_gateway_cannot_be_deleted() {
+        let world = World::new();
+        let network = world.network().await;
+        let delete = || world.ec2.delete_subnet().subnet_id(&network.public).send();
+        assert_eq!(code(delete().await), "DependencyViolation");
+        let call = world.ec2.delete_nat_gateway();
+        call.nat_gateway_id(&network.nat_gateway)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(code(delete().await), "DependencyViolation");
+        wait(95).await;
+        delete().await.unwrap();
+        let table = world.describe_route_table(&network.public_routes).await;
+        assert_eq!(table.associations().len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn public_addresses_at_launch_can_be_turned_on() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let id = world.subnet(&vpc, "10.0.0.0/24").await;
+        assert_eq!(
+            world.describe_subnet(&id).await.map_public_ip_on_launch,
+            Some(false)
+        );
+        let on = AttributeBooleanValue::builder().value(true).build();
+        let call = world.ec2.modify_subnet_attribute().subnet_id(&id);
+        call.map_public_ip_on_launch(on).send().await.unwrap();
+        assert_eq!(
+            world.describe_subnet(&id).await.map_public_ip_on_launch,
+            Some(true)
+        );
+    }
+}

@@ -174,3 +174,74 @@ fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut Tags, Fault> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ec2::testing::{World, code, tag};
+
+    #[tokio::test(start_paused = true)]
+    async fn tags_are_added_overwritten_and_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let create = |key: &str, value: &str| {
+            let call = world.ec2.create_tags().resources(&vpc);
+            call.tags(tag(key, value)).send()
+        };
+        let tags = || world.read(|ec2| ec2.vpcs[&vpc].tags.clone());
+        create("a", "1").await.unwrap();
+        create("b", "1").await.unwrap();
+        create("a", "2").await.unwrap();
+        assert_eq!(tags()["a"], "2");
+        let delete = |tag| world.ec2.delete_tags().resources(&vpc).tags(tag).send();
+        delete(tag("a", "other")).await.unwrap();
+        assert_eq!(tags().len(), 2);
+        delete(tag("a", "2")).await.unwrap();
+        let any_value = aws_sdk_ec2::types::Tag::builder().key("b").build();
+        delete(any_value).await.unwrap();
+        assert!(tags().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refuses_reserved_doubled_and_too_many_tags() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let create = || world.ec2.create_tags().resources(&vpc);
+        let reserved = create().tags(tag("aws:x", "1")).send().await;
+        assert_eq!(code(reserved), "InvalidParameterValue");
+        let doubled = create().tags(tag("a", "1")).tags(tag("a", "2"));
+        assert_eq!(code(doubled.send().await), "InvalidParameterValue");
+        let long = create().tags(tag(&"k".repeat(128), "1")).send().await;
+        assert_eq!(code(long), "InvalidParameterValue");
+        let long = create().tags(tag("k", &"v".repeat(257))).send().await;
+        assert_eq!(code(long), "InvalidParameterValue");
+        let many = (0..50).map(|n| tag(&n.to_string(), "")).collect();
+        create().set_tags(Some(many)).send().await.unwrap();
+        let more = create().tags(tag("one-more", "")).send().await;
+        assert_eq!(code(more), "TagLimitExceeded");
+        create().tags(tag("0", "changed")).send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_resource_has_the_code_of_its_kind_and_nothing_is_tagged() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        for (id, expected) in [
+            ("vpc-0123456789abcdef0", "InvalidVpcID.NotFound"),
+            ("subnet-0123456789abcdef0", "InvalidSubnetID.NotFound"),
+            ("igw-0123456789abcdef0", "InvalidInternetGatewayID.NotFound"),
+            ("eipalloc-0123456789abcdef0", "InvalidAllocationID.NotFound"),
+            ("nat-0123456789abcdef0", "NatGatewayNotFound"),
+            ("rtb-0123456789abcdef0", "InvalidRouteTableID.NotFound"),
+            ("sg-0123456789abcdef0", "InvalidGroup.NotFound"),
+            (
+                "eni-0123456789abcdef0",
+                "InvalidNetworkInterfaceID.NotFound",
+            ),
+            ("bucket", "InvalidID"),
+        ] {
+            let call = world.ec2.create_tags().resources(&vpc).resources(id);
+            assert_eq!(code(call.tags(tag("a", "1")).send().await), expected);
+        }
+        assert!(world.read(|ec2| ec2.vpcs[&vpc].tags.is_empty()));
+    }
+}

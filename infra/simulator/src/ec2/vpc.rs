@@ -262,3 +262,163 @@ impl Resource for Vpc {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName, VpcState};
+
+    use crate::ec2::testing::{World, code, tagged, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn vpc_is_pending_for_seconds_and_then_available() {
+        let world = World::new();
+        let made = world.ec2.create_vpc().cidr_block("10.0.0.0/16").send();
+        let vpc = made.await.unwrap().vpc.unwrap();
+        assert_eq!(vpc.state, Some(VpcState::Pending));
+        wait(3).await;
+        let found = world.ec2.describe_vpcs().vpc_ids(vpc.vpc_id.unwrap());
+        let found = found.send().await.unwrap().vpcs.unwrap().remove(0);
+        assert_eq!(found.state, Some(VpcState::Available));
+        assert_eq!(found.cidr_block.as_deref(), Some("10.0.0.0/16"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_create_makes_another_vpc_until_the_quota() {
+        let world = World::new();
+        let mut ids = std::collections::BTreeSet::new();
+        for _ in 0..5 {
+            ids.insert(world.vpc().await);
+        }
+        assert_eq!(ids.len(), 5);
+        let sixth = world.ec2.create_vpc().cidr_block("10.0.0.0/16").send();
+        assert_eq!(code(sixth.await), "VpcLimitExceeded");
+        world.change(|ec2| ec2.quotas.vpcs = 6);
+        world.vpc().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refuses_blocks_that_are_malformed_or_of_a_wrong_size() {
+        let world = World::new();
+        for (cidr, expected) in [
+            ("10.0.0.0/15", "InvalidVpc.Range"),
+            ("10.0.0.0/29", "InvalidVpc.Range"),
+            ("10.0.0.0", "InvalidParameterValue"),
+            ("300.0.0.0/16", "InvalidParameterValue"),
+        ] {
+            let call = world.ec2.create_vpc().cidr_block(cidr).send();
+            assert_eq!(code(call.await), expected, "{cidr}");
+        }
+        assert_eq!(
+            code(world.ec2.create_vpc().send().await),
+            "MissingParameter"
+        );
+        assert!(world.read(|ec2| ec2.vpcs.is_empty()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bits_of_the_host_are_cleared() {
+        let world = World::new();
+        let made = world.ec2.create_vpc().cidr_block("100.68.0.18/18").send();
+        let vpc = made.await.unwrap().vpc.unwrap();
+        assert_eq!(vpc.cidr_block.as_deref(), Some("100.68.0.0/18"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dns_attributes_change_one_at_a_time_and_hostnames_need_support() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let set = |value| AttributeBooleanValue::builder().value(value).build();
+        let modify = || world.ec2.modify_vpc_attribute().vpc_id(&vpc);
+        assert_eq!(world.read(|ec2| ec2.dns(&vpc)), (true, false));
+
+        let both = modify()
+            .enable_dns_support(set(true))
+            .enable_dns_hostnames(set(true));
+        assert_eq!(code(both.send().await), "InvalidParameterCombination");
+        assert_eq!(code(modify().send().await), "InvalidParameterCombination");
+        modify()
+            .enable_dns_support(set(false))
+            .send()
+            .await
+            .unwrap();
+        let hostnames = || modify().enable_dns_hostnames(set(true)).send();
+        assert_eq!(code(hostnames().await), "InvalidParameterValue");
+        modify().enable_dns_support(set(true)).send().await.unwrap();
+        hostnames().await.unwrap();
+
+        assert_eq!(world.read(|ec2| ec2.dns(&vpc)), (true, true));
+        let attribute = VpcAttributeName::EnableDnsHostnames;
+        let call = world
+            .ec2
+            .describe_vpc_attribute()
+            .vpc_id(&vpc)
+            .attribute(attribute);
+        let value = call.send().await.unwrap().enable_dns_hostnames.unwrap();
+        assert_eq!(value.value, Some(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn vpc_with_anything_in_it_cannot_be_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let delete = || world.ec2.delete_vpc().vpc_id(&vpc).send();
+
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        assert_eq!(code(delete().await), "DependencyViolation");
+        let call = world.ec2.delete_subnet().subnet_id(subnet).send();
+        call.await.unwrap();
+
+        let gateway = world.internet_gateway().await;
+        world.attach(&gateway, &vpc).await;
+        assert_eq!(code(delete().await), "DependencyViolation");
+        let call = world.ec2.detach_internet_gateway().vpc_id(&vpc);
+        call.internet_gateway_id(gateway).send().await.unwrap();
+
+        let table = world.route_table(&vpc).await;
+        assert_eq!(code(delete().await), "DependencyViolation");
+        let call = world.ec2.delete_route_table().route_table_id(table);
+        call.send().await.unwrap();
+
+        let call = world
+            .ec2
+            .create_security_group()
+            .vpc_id(&vpc)
+            .group_name("web");
+        let group = call
+            .description("web")
+            .send()
+            .await
+            .unwrap()
+            .group_id
+            .unwrap();
+        assert_eq!(code(delete().await), "DependencyViolation");
+        let call = world.ec2.delete_security_group().group_id(group);
+        call.send().await.unwrap();
+
+        delete().await.unwrap();
+        assert_eq!(code(delete().await), "InvalidVpcID.NotFound");
+        assert!(world.read(|ec2| ec2.route_tables.is_empty() && ec2.security_groups.is_empty()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tags_are_given_at_creation_only_to_the_right_kind() {
+        let world = World::new();
+        let create = |kind| {
+            let tags = tagged(kind, &[("team", "platform")]);
+            let call = world.ec2.create_vpc().cidr_block("10.0.0.0/16");
+            call.tag_specifications(tags).send()
+        };
+        let made = create(ResourceType::Vpc).await.unwrap().vpc.unwrap();
+        assert_eq!(made.tags.unwrap()[0].value.as_deref(), Some("platform"));
+        let fault = code(create(ResourceType::Subnet).await);
+        assert_eq!(fault, "InvalidParameterValue");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deleted_vpc_never_lends_its_id_to_another() {
+        let world = World::new();
+        let first = world.vpc().await;
+        world.ec2.delete_vpc().vpc_id(&first).send().await.unwrap();
+        assert_ne!(world.vpc().await, first);
+    }
+}

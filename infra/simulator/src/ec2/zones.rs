@@ -223,7 +223,10 @@ impl Zone {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneOptInStatus};
+
     use super::*;
+    use crate::ec2::testing::{World, code};
 
     #[test]
     fn zone_ids_start_with_the_short_name_of_the_region() {
@@ -255,5 +258,32 @@ mod tests {
         ids.sort();
         assert_eq!(ids[0], "use1-az1");
         assert_eq!(ids.len(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn zones_that_are_not_opted_in_are_shown_only_among_all() {
+        let world = World::new();
+        let describe = || world.ec2.describe_availability_zones();
+        let call = describe().send().await.unwrap();
+        let usable = call.availability_zones();
+        assert_eq!(usable.len(), 3);
+        let is_regular = |zone: &AvailabilityZone| {
+            zone.zone_type() == Some("availability-zone")
+                && zone.opt_in_status() == Some(&AvailabilityZoneOptInStatus::OptInNotRequired)
+        };
+        assert!(usable.iter().all(is_regular));
+        let call = describe()
+            .all_availability_zones(true)
+            .send()
+            .await
+            .unwrap();
+        let local = call.availability_zones().iter().find(|it| !is_regular(it));
+        let local = local.unwrap();
+        assert_eq!(local.zone_type(), Some("local-zone"));
+        assert_eq!(local.network_border_group(), Some("ap-northeast-1-tpe-1"));
+        let one = describe().zone_ids("apne1-az4").send().await.unwrap();
+        assert_eq!(one.availability_zones().len(), 1);
+        let none = describe().zone_ids("apne1-az3").send().await;
+        assert_eq!(code(none), "InvalidParameterValue");
     }
 }

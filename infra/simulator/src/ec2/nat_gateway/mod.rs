@@ -3,22 +3,22 @@
 //! A request is accepted with little more than a look at its ids; what is wrong with it shows later, as
 //! a gateway that has failed (botocore's EC2 model, NatGateway.FailureCode).
 
+mod create;
+
 use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::address::Association;
+use super::Ec2;
 use super::describe::{Resource, Spelling, describe as answer};
-use super::kind::{ADDRESS, Kind, NAT_GATEWAY, SUBNET};
-use super::network_interface::NewInterface;
-use super::request::{Request, invalid_value, unmodelled};
+use super::kind::{Kind, NAT_GATEWAY};
+use super::request::Request;
 use super::tags::{self, Tags};
-use super::tokens::Created;
-use super::zones::zones;
-use super::{Ec2, Quotas, Subnet};
 use crate::fault::Fault;
 use crate::xml::Element;
+
+pub(super) use create::create;
 
 /// A NAT gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,8 +101,6 @@ const VISIBLE_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 const PENDING_SECONDS: std::ops::Range<f64> = 85.0..125.0;
 const DELETING_SECONDS: std::ops::Range<f64> = 42.0..94.0;
 
-const OPERATION: &str = "CreateNatGateway";
-
 impl State {
     fn as_str(self) -> &'static str {
         match self {
@@ -137,161 +135,6 @@ impl NatGateway {
     fn is_public(&self) -> bool {
         self.allocation_id.is_some()
     }
-}
-
-/// `CreateNatGateway`.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
-    if let Some(Created::NatGateway(earlier)) = ec2.earlier(OPERATION, request)? {
-        let current = ec2.nat_gateways.get(&earlier.id).unwrap_or(earlier);
-        return Ok(created(ec2, request, current));
-    }
-    if request.get("AvailabilityMode") == Some("regional") {
-        return Err(unmodelled("regional NAT gateways"));
-    }
-    request.refuse_unmodelled(&[
-        "AvailabilityZoneAddress",
-        "PrivateIpAddress",
-        "SecondaryAllocationId",
-        "SecondaryPrivateIpAddress",
-        "SecondaryPrivateIpAddressCount",
-    ])?;
-    let subnet_id = request.id("SubnetId", &SUBNET)?;
-    let subnet = ec2.look_up(&ec2.subnets, &SUBNET, subnet_id)?.clone();
-    let allocation_id = allocation(ec2, request)?;
-    let tags = tags::of_new(request, &NAT_GATEWAY)?;
-    let in_zone = |nat: &&NatGateway| nat.zone_id == subnet.zone_id && nat.exists(request.now);
-    let used = ec2.nat_gateways.values().filter(in_zone).count();
-    let quota = ec2.quotas.nat_gateways_per_zone;
-    let code = "NatGatewayLimitExceeded";
-    Quotas::check(used, quota, code, "NAT gateways")?;
-
-    let place = format!("{}/{}", subnet.zone_id, subnet.cidr);
-    let id = ec2.mint(request, NAT_GATEWAY.prefix, &format!("{subnet_id}/{place}"));
-    let failure = failure_on_arrival(ec2, request, &subnet, allocation_id.as_deref());
-    let interface = match failure {
-        Some(_) => None,
-        None => Some(settle_in(
-            ec2,
-            request,
-            &id,
-            subnet_id,
-            allocation_id.as_deref(),
-        )),
-    };
-    let pending = (request.seed).duration("nat-gateway", &request.placed(&place), PENDING_SECONDS);
-    let gateway = NatGateway {
-        subnet_id: subnet.id,
-        vpc_id: subnet.vpc_id,
-        zone_id: subnet.zone_id,
-        allocation_id,
-        interface: interface.flatten(),
-        created_at: request.now,
-        pending_until: request.now + pending,
-        failure,
-        settled: false,
-        deletion: None,
-        tags,
-        id: id.clone(),
-    };
-    ec2.remember(OPERATION, request, Created::NatGateway(gateway.clone()));
-    let answer = created(ec2, request, &gateway);
-    ec2.nat_gateways.insert(id, gateway);
-    Ok(answer)
-}
-
-fn created(ec2: &Ec2, request: &Request<'_>, gateway: &NatGateway) -> Vec<Element> {
-    let mut answer = vec![Element::new("natGateway").children(gateway.content(ec2, request))];
-    let token = request.get("ClientToken");
-    answer.extend(token.map(|token| Element::text("clientToken", token)));
-    answer
-}
-
-/// The Elastic IP address that a public gateway needs and a private one must not have.
-fn allocation(ec2: &Ec2, request: &Request<'_>) -> Result<Option<String>, Fault> {
-    match request.get("ConnectivityType").unwrap_or("public") {
-        "public" => {
-            let id = request.id("AllocationId", &ADDRESS)?;
-            ec2.look_up(&ec2.addresses, &ADDRESS, id)?;
-            Ok(Some(id.to_owned()))
-        }
-        "private" if request.get("AllocationId").is_none() => Ok(None),
-        "private" => Err(Fault::client(
-            "InvalidParameterCombination",
-            "AllocationId cannot be specified for a private NAT gateway",
-        )),
-        other => Err(invalid_value(
-            "ConnectivityType",
-            other,
-            "Use public or private.",
-        )),
-    }
-}
-
-/// What is wrong already when the request is accepted. Codes and messages: botocore's EC2 model,
-/// NatGateway.FailureMessage.
-fn failure_on_arrival(
-    ec2: &Ec2,
-    request: &Request<'_>,
-    subnet: &Subnet,
-    allocation_id: Option<&str>,
-) -> Option<Failure> {
-    if ec2.free_addresses(&subnet.id) == 0 {
-        return Some(Failure {
-            code: "InsufficientFreeAddressesInSubnet".to_owned(),
-            message: "Subnet has insufficient free addresses to create this NAT gateway".to_owned(),
-        });
-    }
-    let address = ec2.addresses.get(allocation_id?)?;
-    let id = &address.id;
-    if address.association.is_some() {
-        return Some(Failure {
-            code: "Resource.AlreadyAssociated".to_owned(),
-            message: format!("Elastic IP address {id} is already associated"),
-        });
-    }
-    // botocore's EC2 model, CreateNatGateway: address and zone must have the same network border group.
-    let zone = zones(request.region)
-        .into_iter()
-        .find(|zone| zone.id == subnet.zone_id)?;
-    (zone.network_border_group != address.network_border_group).then(|| Failure {
-        code: "InvalidAllocationID.NotFound".to_owned(),
-        message: format!("Elastic IP address {id} could not be associated with this NAT gateway"),
-    })
-}
-
-/// Makes the gateway's network interface and takes the address.
-fn settle_in(
-    ec2: &mut Ec2,
-    request: &Request<'_>,
-    id: &str,
-    subnet_id: &str,
-    allocation_id: Option<&str>,
-) -> Option<Interface> {
-    let new = NewInterface {
-        subnet_id: subnet_id.to_owned(),
-        description: format!("Interface for NAT Gateway {id}"),
-        requester_id: Some("amazon-natgateway".to_owned()),
-        security_groups: Vec::new(),
-        owner: request.account.to_owned(),
-    };
-    let interface_id = ec2.add_interface_of_type(request.seed, new, "nat_gateway");
-    let private_ip = ec2.network_interfaces.get(&interface_id)?.private_ip;
-    let mut interface = Interface {
-        id: interface_id,
-        private_ip,
-        public_ip: None,
-        association_id: None,
-    };
-    if let Some(address) = allocation_id.and_then(|id| ec2.addresses.get_mut(id)) {
-        let association = Association {
-            id: request.seed.id("eipassoc", &interface.id),
-            interface_id: interface.id.clone(),
-        };
-        interface.public_ip = Some(address.public_ip);
-        interface.association_id = Some(association.id.clone());
-        address.association = Some(association);
-    }
-    Some(interface)
 }
 
 /// Lets pending gateways become available or fail, deleting ones go, and old ones vanish.
@@ -464,5 +307,159 @@ impl NatGateway {
         let association = interface.association_id.as_ref();
         address.extend(association.map(|id| Element::text("associationId", id)));
         address
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use aws_sdk_ec2::types::{NatGatewayState, RouteState};
+
+    use crate::ec2::testing::{World, code, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn nat_gateway_is_pending_for_minutes_and_then_available() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let gateway = world.internet_gateway().await;
+        world.attach(&gateway, &vpc).await;
+        let allocation = world.address().await;
+        let id = world.nat_gateway(&subnet, &allocation).await;
+        wait(84).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Pending));
+        let address = &nat.nat_gateway_addresses()[0];
+        assert_eq!(address.allocation_id.as_ref(), Some(&allocation));
+        assert_eq!(address.public_ip, None);
+        wait(41).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Available));
+        let address = &nat.nat_gateway_addresses()[0];
+        let public_ip = world.read(|ec2| ec2.addresses[&allocation].public_ip.to_string());
+        assert_eq!(address.public_ip.as_ref(), Some(&public_ip));
+        assert_eq!(nat.vpc_id.as_ref(), Some(&vpc));
+        assert!(nat.create_time.is_some());
+        let lifetimes = world.simulator.durations();
+        assert_eq!(lifetimes.len(), 1);
+        assert_eq!(lifetimes[0].kind, "AWS::EC2::NatGateway");
+        assert!((85.0..125.0).contains(&lifetimes[0].seconds));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nat_gateway_without_internet_gateway_fails_later() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let allocation = world.address().await;
+        let id = world.nat_gateway(&subnet, &allocation).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Pending));
+        assert_eq!(nat.failure_code, None);
+        wait(125).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Failed));
+        assert_eq!(nat.failure_code.as_deref(), Some("Gateway.NotAttached"));
+        let message = nat.failure_message.unwrap();
+        assert_eq!(
+            message,
+            format!("Network {vpc} has no Internet gateway attached")
+        );
+
+        let call = world.ec2.release_address().allocation_id(&allocation);
+        call.send().await.unwrap();
+        let call = world.ec2.delete_subnet().subnet_id(&subnet);
+        call.send().await.unwrap();
+        assert!(world.simulator.durations().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn internet_gateway_may_come_while_the_nat_gateway_is_pending() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let id = world.nat_gateway(&subnet, &world.address().await).await;
+        wait(60).await;
+        let gateway = world.internet_gateway().await;
+        world.attach(&gateway, &vpc).await;
+        wait(65).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Available));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deleted_nat_gateway_frees_its_address_and_leaves_a_black_hole() {
+        let world = World::new();
+        let network = world.network().await;
+        let delete = || {
+            let call = world.ec2.delete_nat_gateway();
+            call.nat_gateway_id(&network.nat_gateway).send()
+        };
+        delete().await.unwrap();
+        let nat = world.describe_nat_gateway(&network.nat_gateway).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Deleting));
+        delete().await.unwrap();
+        wait(42).await;
+        wait(52).await;
+        let nat = world.describe_nat_gateway(&network.nat_gateway).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Deleted));
+        assert!(nat.delete_time.is_some());
+        assert_eq!(code(delete().await), "NatGatewayNotFound");
+
+        let table = world.describe_route_table(&network.private_routes).await;
+        let route = &table.routes()[1];
+        assert_eq!(route.state, Some(RouteState::Blackhole));
+        let id = route.nat_gateway_id.as_ref();
+        assert_eq!(id, Some(&network.nat_gateway));
+        let call = world.ec2.describe_addresses().send();
+        let addresses = call.await.unwrap().addresses.unwrap();
+        assert_eq!(addresses[0].association_id, None);
+        let call = world.ec2.release_address();
+        call.allocation_id(&network.allocation)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ended_nat_gateways_vanish_after_an_hour() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let id = world.nat_gateway(&subnet, &world.address().await).await;
+        wait(3600).await;
+        world.describe_nat_gateway(&id).await;
+        wait(126).await;
+        let call = world
+            .ec2
+            .describe_nat_gateways()
+            .nat_gateway_ids(&id)
+            .send();
+        assert_eq!(code(call.await), "NatGatewayNotFound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn durations_come_from_the_place_and_not_from_the_order() {
+        let mut seen = BTreeMap::new();
+        for cidrs in [
+            ["10.0.0.0/24", "10.0.1.0/24"],
+            ["10.0.1.0/24", "10.0.0.0/24"],
+        ] {
+            let world = World::new();
+            let vpc = world.vpc().await;
+            for cidr in cidrs {
+                let subnet = world.subnet(&vpc, cidr).await;
+                let id = world.nat_gateway(&subnet, &world.address().await).await;
+                let pending = world.read(|ec2| {
+                    let nat = &ec2.nat_gateways[&id];
+                    nat.pending_until.duration_since(nat.created_at)
+                });
+                let earlier = seen.insert(cidr, pending);
+                assert!(earlier.is_none_or(|earlier| earlier == pending));
+            }
+        }
+        assert_eq!(seen.len(), 2);
+        assert_ne!(seen["10.0.0.0/24"], seen["10.0.1.0/24"]);
     }
 }

@@ -11,8 +11,9 @@ pub struct Fault {
     pub code: String,
     /// The sentence for people.
     pub message: String,
-    /// Further members of the error, for JSON protocols, for example `validZones`.
-    pub members: Map<String, Value>,
+    /// Further members of the error, for JSON protocols, for example `validZones`. Boxed, because a
+    /// fault travels in every `Result`.
+    pub members: Box<Map<String, Value>>,
 }
 
 impl Fault {
@@ -22,7 +23,7 @@ impl Fault {
             status,
             code: code.to_owned(),
             message: message.into(),
-            members: Map::new(),
+            members: Box::default(),
         }
     }
 

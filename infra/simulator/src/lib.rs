@@ -117,12 +117,15 @@ impl Simulator {
     /// The whole world as it stands now, for looking at and comparing.
     #[must_use]
     pub fn state(&self) -> State {
-        self.world().state.clone()
+        self.change(|state| state.clone())
     }
 
     /// Changes the world by hand, as somebody at the console would.
     pub fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        change(&mut self.world().state)
+        let now = self.now();
+        let mut world = self.world();
+        world.state.settle(now);
+        change(&mut world.state)
     }
 
     /// Kubernetes' view of a cluster: CoreDNS' pods and their nodes. `None` if there is no such
@@ -165,6 +168,7 @@ impl Simulator {
     ) -> R {
         let now = self.now();
         let mut world = self.world();
+        world.state.settle(now);
         work(&mut Context {
             now,
             account: account.to_owned(),

@@ -21,6 +21,12 @@ impl Params {
         )
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of `name`, if given.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

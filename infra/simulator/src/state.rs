@@ -15,6 +15,19 @@ pub struct State {
     pub accounts: BTreeMap<String, Account>,
     /// Sessions of assumed roles.
     pub sessions: sts::Sessions,
+    /// At most how many seconds a new id of EC2 stays unknown to other calls; 0, the default, means
+    /// that everything is visible at once. Tests turn it up.
+    pub ec2_lag_seconds: f64,
+}
+
+impl State {
+    /// Lets happen everywhere what happens by itself until `now`.
+    pub fn settle(&mut self, now: Timestamp) {
+        let accounts = self.accounts.values_mut();
+        for region in accounts.flat_map(|account| account.regions.values_mut()) {
+            region.ec2.settle(now);
+        }
+    }
 }
 
 /// What one account has.

@@ -24,6 +24,10 @@ impl Element {
     }
 
     /// An element with text.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "callers pass values and references alike"
+    )]
     pub fn text(name: impl Into<String>, text: impl ToString) -> Self {
         Self {
             text: Some(text.to_string()),

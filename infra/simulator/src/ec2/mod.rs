@@ -1,5 +1,38 @@
-//! EC2 networking.
+//! EC2 networking: VPCs, subnets, gateways, addresses, routes, security groups, network interfaces.
+//!
+//! One file for each kind of resource, with its operations and the rules that EC2 states for it. What
+//! they share: [`kind`] (ids and their error codes), [`describe`] and [`filters`], [`tags`], [`tokens`].
+//!
+//! An account starts without a default VPC, as landing zones leave it. To have one count against the
+//! quota, lower [`Quotas::vpcs`]. IPv6, regional NAT gateways, IPAM, Outposts and what else EC2 can do
+//! beyond the operations here is refused with `UnsupportedOperation`, never silently ignored.
 
+mod account;
+pub mod address;
+pub mod association;
+mod cidr;
+mod describe;
+mod filters;
+pub mod internet_gateway;
+pub mod kind;
+pub mod nat_gateway;
+pub mod network_interface;
+mod queries;
+mod request;
+pub mod route;
+pub mod route_table;
+pub mod security_group;
+pub mod subnet;
+pub mod tags;
+#[cfg(test)]
+mod testing;
+mod tokens;
+pub mod vpc;
+pub mod zones;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Lifetime;
@@ -8,27 +41,234 @@ use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
 
+pub use address::Address;
+pub use association::Association;
+pub use internet_gateway::InternetGateway;
+pub use nat_gateway::NatGateway;
+pub use network_interface::{NetworkInterface, NewInterface};
+pub use route_table::RouteTable;
+pub use security_group::{NewSecurityGroup, SecurityGroup};
+pub use subnet::Subnet;
+pub use vpc::Vpc;
+pub use zones::{Zone, zones, zones_of};
+
+use request::Request;
+
 /// The networking of one account in one region.
+///
+/// Everything is settled up to the last call: what happened by itself since (a NAT gateway became
+/// available, failed, or was gone) is put in by [`Ec2::settle`] before anybody looks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Ec2 {}
+pub struct Ec2 {
+    /// VPCs by id.
+    pub vpcs: BTreeMap<String, Vpc>,
+    /// Subnets by id.
+    pub subnets: BTreeMap<String, Subnet>,
+    /// Internet gateways by id.
+    pub internet_gateways: BTreeMap<String, InternetGateway>,
+    /// Elastic IP addresses by allocation id.
+    pub addresses: BTreeMap<String, Address>,
+    /// NAT gateways by id; failed and deleted ones stay for an hour.
+    pub nat_gateways: BTreeMap<String, NatGateway>,
+    /// Route tables by id, main ones included.
+    pub route_tables: BTreeMap<String, RouteTable>,
+    /// Security groups by id, default ones included.
+    pub security_groups: BTreeMap<String, SecurityGroup>,
+    /// Network interfaces by id.
+    pub network_interfaces: BTreeMap<String, NetworkInterface>,
+    /// What the account may have. Tests change it.
+    pub quotas: Quotas,
+    /// Allocation ids that were released.
+    released: BTreeSet<String>,
+    /// Client tokens that were used.
+    tokens: BTreeMap<String, tokens::Use>,
+    /// How many ids were made for each kind and name: EC2 never gives an id twice.
+    minted: BTreeMap<String, u32>,
+    /// Ids that other calls do not see yet, and until when.
+    hidden: BTreeMap<String, Timestamp>,
+}
+
+/// What an account may have in a region, with AWS' defaults (VPC user guide, Amazon VPC quotas;
+/// EC2 user guide, Elastic IP address quota).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quotas {
+    /// `VpcLimitExceeded` beyond.
+    pub vpcs: usize,
+    /// `InternetGatewayLimitExceeded` beyond.
+    pub internet_gateways: usize,
+    /// `AddressLimitExceeded` beyond.
+    pub addresses: usize,
+    /// `NatGatewayLimitExceeded` beyond; pending, available and deleting ones count.
+    pub nat_gateways_per_zone: usize,
+    /// `SubnetLimitExceeded` beyond.
+    pub subnets_per_vpc: usize,
+    /// `RouteTableLimitExceeded` beyond; the main one counts.
+    pub route_tables_per_vpc: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            vpcs: 5,
+            internet_gateways: 5,
+            addresses: 5,
+            nat_gateways_per_zone: 5,
+            subnets_per_vpc: 200,
+            route_tables_per_vpc: 200,
+        }
+    }
+}
+
+impl Quotas {
+    /// Refuses one more of `what` if there are `used` of `quota` already.
+    fn check(used: usize, quota: usize, code: &str, what: &str) -> Result<(), Fault> {
+        if used < quota {
+            return Ok(());
+        }
+        let message = format!("The maximum number of {what} has been reached.");
+        Err(Fault::client(code, message))
+    }
+}
+
+/// What every operation is: it reads or changes the networking and answers with the children of its
+/// response element.
+type Operation = fn(&mut Ec2, &Request<'_>) -> Result<Vec<Element>, Fault>;
 
 /// Answers `operation` with the children of its response element.
 ///
 /// # Errors
 /// EC2's own codes.
 pub fn handle(
-    _context: &mut Context<'_>,
+    context: &mut Context<'_>,
     operation: &str,
-    _params: &Params,
+    params: &Params,
 ) -> Result<Vec<Element>, Fault> {
-    Err(Fault::client(
-        "InvalidAction",
-        format!("The action {operation} is not valid for this web service."),
-    ))
+    let work = find(operation).ok_or_else(|| {
+        let message = format!("The action {operation} is not valid for this web service.");
+        Fault::client("InvalidAction", message)
+    })?;
+    let (account, region) = (context.account.clone(), context.region.clone());
+    let request = Request {
+        now: context.now,
+        account: &account,
+        region: &region,
+        partition: context.partition(),
+        seed: context.seed,
+        lag_seconds: context.state.ec2_lag_seconds,
+        params,
+    };
+    // botocore's EC2 model, DryRun: the answer to a permitted dry run is an error.
+    if request.flag("DryRun")? == Some(true) {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        return Err(Fault::new(412, "DryRunOperation", message));
+    }
+    let ec2 = context.ec2();
+    ec2.settle(request.now);
+    work(ec2, &request)
 }
 
-/// How long each resource took.
+fn find(operation: &str) -> Option<Operation> {
+    let operation: Operation = match operation {
+        "CreateVpc" => vpc::create,
+        "DeleteVpc" => vpc::delete,
+        "DescribeVpcs" => vpc::describe,
+        "ModifyVpcAttribute" => vpc::modify_attribute,
+        "DescribeVpcAttribute" => vpc::describe_attribute,
+
+        "CreateSubnet" => subnet::create,
+        "DeleteSubnet" => subnet::delete,
+        "DescribeSubnets" => subnet::describe,
+        "ModifySubnetAttribute" => subnet::modify_attribute,
+
+        "CreateInternetGateway" => internet_gateway::create,
+        "DeleteInternetGateway" => internet_gateway::delete,
+        "AttachInternetGateway" => internet_gateway::attach,
+        "DetachInternetGateway" => internet_gateway::detach,
+        "DescribeInternetGateways" => internet_gateway::describe,
+
+        "AllocateAddress" => address::allocate,
+        "ReleaseAddress" => address::release,
+        "DescribeAddresses" => address::describe,
+
+        "CreateNatGateway" => nat_gateway::create,
+        "DeleteNatGateway" => nat_gateway::delete,
+        "DescribeNatGateways" => nat_gateway::describe,
+
+        "CreateRouteTable" => route_table::create,
+        "DeleteRouteTable" => route_table::delete,
+        "DescribeRouteTables" => route_table::describe,
+        "AssociateRouteTable" => association::create,
+        "ReplaceRouteTableAssociation" => association::replace,
+        "DisassociateRouteTable" => association::delete,
+        "CreateRoute" => route::create,
+        "ReplaceRoute" => route::replace,
+        "DeleteRoute" => route::delete,
+
+        "CreateSecurityGroup" => security_group::create,
+        "DeleteSecurityGroup" => security_group::delete,
+        "DescribeSecurityGroups" => security_group::describe,
+        "DescribeNetworkInterfaces" => network_interface::describe,
+        "DeleteNetworkInterface" => network_interface::delete,
+
+        "CreateTags" => tags::create,
+        "DeleteTags" => tags::delete,
+        "DescribeAvailabilityZones" => zones::describe,
+        "DescribeAccountAttributes" => account::describe_attributes,
+        _ => return None,
+    };
+    Some(operation)
+}
+
+impl Ec2 {
+    /// Lets happen what happens by itself until `now`.
+    pub fn settle(&mut self, now: Timestamp) {
+        self.hidden.retain(|_, until| *until > now);
+        nat_gateway::settle(self, now);
+    }
+
+    /// An id that was never used before, for something with the name `name` within the account and
+    /// region of the request. Other calls may not see it for a while.
+    fn mint(&mut self, request: &Request<'_>, prefix: &str, name: &str) -> String {
+        let name = format!("{}/{}/{name}", request.account, request.region);
+        let id = self.fresh_id(request.seed, prefix, &name);
+        // EC2 developer guide, eventual consistency: a new id may be unknown to the next call.
+        if request.lag_seconds > 0.0 {
+            let lag = (request.seed).duration("visible", &id, 0.0..request.lag_seconds);
+            let until = request.now.saturating_add(lag).unwrap_or(Timestamp::MAX);
+            self.hidden.insert(id.clone(), until);
+        }
+        id
+    }
+
+    fn fresh_id(&mut self, seed: crate::Seed, prefix: &str, name: &str) -> String {
+        let count = self.minted.entry(format!("{prefix}/{name}")).or_default();
+        *count += 1;
+        seed.id(prefix, &format!("{name}#{count}"))
+    }
+
+    fn is_hidden(&self, id: &str) -> bool {
+        self.hidden.contains_key(id)
+    }
+}
+
+/// How long each NAT gateway that did not fail was (or will be) pending.
 #[must_use]
-pub fn lifetimes(_ec2: &Ec2) -> Vec<Lifetime> {
-    Vec::new()
+pub fn lifetimes(ec2: &Ec2) -> Vec<Lifetime> {
+    let gateways = ec2.nat_gateways.values();
+    gateways
+        .filter(|gateway| gateway.failure.is_none())
+        .map(|gateway| Lifetime {
+            kind: "AWS::EC2::NatGateway".to_owned(),
+            name: gateway.tags.get("Name").unwrap_or(&gateway.id).clone(),
+            seconds: gateway
+                .pending_until
+                .duration_since(gateway.created_at)
+                .as_secs_f64(),
+        })
+        .collect()
+}
+
+/// The answer of operations that say nothing but yes.
+fn yes() -> Vec<Element> {
+    vec![Element::text("return", true)]
 }

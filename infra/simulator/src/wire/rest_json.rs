@@ -58,7 +58,7 @@ pub(super) fn answer(
 
 /// An error as EKS writes it: the code in a header, the message and other members in the body.
 pub(super) fn fault(fault: &Fault) -> Response<Vec<u8>> {
-    let mut body = fault.members.clone();
+    let mut body = (*fault.members).clone();
     body.insert("message".to_owned(), fault.message.clone().into());
     let mut response = json(fault.status, &Value::Object(body));
     if let Ok(code) = HeaderValue::from_str(&fault.code) {

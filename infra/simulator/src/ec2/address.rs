@@ -1,0 +1,258 @@
+//! Elastic IP addresses.
+
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::describe::{Resource, Spelling, describe as answer};
+use super::kind::{ADDRESS, Kind};
+use super::request::{Request, invalid_value};
+use super::tags::{self, Tags};
+use super::zones::zones;
+use super::{Ec2, Quotas, yes};
+use crate::fault::Fault;
+use crate::xml::Element;
+
+/// An Elastic IP address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Address {
+    /// `eipalloc-…`
+    pub id: String,
+    /// The address, out of 198.18.0.0/15, which nobody on the internet has (RFC 2544).
+    pub public_ip: Ipv4Addr,
+    /// Where AWS announces it: the region, or the group of a local zone.
+    pub network_border_group: String,
+    /// What it is associated with.
+    pub association: Option<Association>,
+    /// When it was allocated.
+    pub allocated_at: Timestamp,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// The association of an address with a network interface.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Association {
+    /// `eipassoc-…`
+    pub id: String,
+    /// The network interface.
+    pub interface_id: String,
+}
+
+/// `AllocateAddress`. There is no client token: every call allocates another address.
+pub(super) fn allocate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    request.refuse_unmodelled(&[
+        "Address",
+        "CustomerOwnedIpv4Pool",
+        "IpamPoolId",
+        "PublicIpv4Pool",
+    ])?;
+    if let Some(domain) = request.get("Domain").filter(|domain| *domain != "vpc") {
+        return Err(invalid_value("Domain", domain, "Use vpc."));
+    }
+    let group = request.get("NetworkBorderGroup").unwrap_or(request.region);
+    let is_known = |zone: &super::Zone| zone.network_border_group == group;
+    if !zones(request.region).iter().any(is_known) {
+        let why = "There is no such network border group.";
+        return Err(invalid_value("NetworkBorderGroup", group, why));
+    }
+    let tags = tags::of_new(request, &ADDRESS)?;
+    let (used, quota) = (ec2.addresses.len(), ec2.quotas.addresses);
+    Quotas::check(used, quota, "AddressLimitExceeded", "addresses")?;
+
+    let name = tags.get("Name").cloned().unwrap_or_default();
+    let id = ec2.mint(request, ADDRESS.prefix, &name);
+    let address = Address {
+        public_ip: unused_public_ip(ec2, request, &id),
+        id: id.clone(),
+        network_border_group: group.to_owned(),
+        association: None,
+        allocated_at: request.now,
+        tags,
+    };
+    let content = vec![
+        Element::text("publicIp", address.public_ip),
+        Element::text("domain", "vpc"),
+        Element::text("allocationId", &address.id),
+        Element::text("publicIpv4Pool", "amazon"),
+        Element::text("networkBorderGroup", &address.network_border_group),
+    ];
+    ec2.addresses.insert(id, address);
+    Ok(content)
+}
+
+fn unused_public_ip(ec2: &Ec2, request: &Request<'_>, id: &str) -> Ipv4Addr {
+    let mut rng = request.seed.rng("public-ip", id);
+    loop {
+        let candidate = Ipv4Addr::new(198, rng.random_range(18..20), rng.random(), rng.random());
+        if (ec2.addresses.values()).all(|address| address.public_ip != candidate) {
+            return candidate;
+        }
+    }
+}
+
+/// `ReleaseAddress`.
+pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    let id = request.id("AllocationId", &ADDRESS)?;
+    // botocore's EC2 model, ReleaseAddress: an address that was released already, and that another
+    // account has by now, is AuthFailure. Here another account always has it by now.
+    if ec2.released.contains(id) {
+        let message = "You do not have permission to access the specified resource.";
+        return Err(Fault::client("AuthFailure", message));
+    }
+    let address = ec2.look_up(&ec2.addresses, &ADDRESS, id)?;
+    if let Some(group) = request.get("NetworkBorderGroup")
+        && group != address.network_border_group
+    {
+        // botocore's EC2 model, ReleaseAddress.
+        let message = format!("The address with allocation id '{id}' does not exist in {group}");
+        return Err(Fault::client("InvalidAddress.NotFound", message));
+    }
+    // botocore's EC2 model, ReleaseAddress: disassociate it first.
+    if address.association.is_some() {
+        let message = format!("Address {} is in use.", address.public_ip);
+        return Err(Fault::client("InvalidIPAddress.InUse", message));
+    }
+    ec2.addresses.remove(id);
+    ec2.released.insert(id.to_owned());
+    Ok(yes())
+}
+
+/// `DescribeAddresses`: by allocation ids or public addresses, without pages.
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    let public_ips = request.params.list("PublicIp");
+    let has =
+        |wanted: &&str| (ec2.addresses.values()).any(|it| it.public_ip.to_string() == **wanted);
+    if let Some(unknown) = public_ips.iter().find(|wanted| !has(wanted)) {
+        // EC2 API reference, error codes.
+        let message = format!("Address '{unknown}' not found.");
+        return Err(Fault::client("InvalidAddress.NotFound", message));
+    }
+    let mut asked_for = ec2.addresses.clone();
+    asked_for.retain(|_, address| {
+        public_ips.is_empty() || public_ips.contains(&address.public_ip.to_string().as_str())
+    });
+    let spelling = Spelling {
+        ids: "AllocationId",
+        set: "addressesSet",
+        page_limit: None,
+    };
+    answer(ec2, request, &asked_for, &spelling)
+}
+
+impl Resource for Address {
+    const KIND: Kind = ADDRESS;
+    const FILTERS: &'static [&'static str] = &[
+        "allocation-id",
+        "association-id",
+        "domain",
+        "instance-id",
+        "network-border-group",
+        "network-interface-id",
+        "network-interface-owner-id",
+        "private-ip-address",
+        "public-ip",
+    ];
+
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    fn attribute(&self, name: &str, ec2: &Ec2, _: &Request<'_>) -> Vec<String> {
+        let interface = (self.association.as_ref())
+            .and_then(|association| ec2.network_interfaces.get(&association.interface_id));
+        let value = match name {
+            "allocation-id" => Some(self.id.clone()),
+            "association-id" => self.association.as_ref().map(|it| it.id.clone()),
+            "domain" => Some("vpc".to_owned()),
+            "network-border-group" => Some(self.network_border_group.clone()),
+            "network-interface-id" => interface.map(|it| it.id.clone()),
+            "network-interface-owner-id" => interface.map(|it| it.owner.clone()),
+            "private-ip-address" => interface.map(|it| it.private_ip.to_string()),
+            "public-ip" => Some(self.public_ip.to_string()),
+            _ => None,
+        };
+        value.into_iter().collect()
+    }
+
+    fn content(&self, ec2: &Ec2, _: &Request<'_>) -> Vec<Element> {
+        let mut content = vec![
+            Element::text("publicIp", self.public_ip),
+            Element::text("allocationId", &self.id),
+            Element::text("domain", "vpc"),
+            Element::text("publicIpv4Pool", "amazon"),
+            Element::text("networkBorderGroup", &self.network_border_group),
+        ];
+        if let Some(association) = &self.association {
+            content.push(Element::text("associationId", &association.id));
+            let interface = ec2.network_interfaces.get(&association.interface_id);
+            content.extend(interface.into_iter().flat_map(|interface| {
+                [
+                    Element::text("networkInterfaceId", &interface.id),
+                    Element::text("networkInterfaceOwnerId", &interface.owner),
+                    Element::text("privateIpAddress", interface.private_ip),
+                ]
+            }));
+        }
+        content.push(tags::element(&self.tags));
+        content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ec2::testing::{World, code};
+
+    #[tokio::test(start_paused = true)]
+    async fn every_call_allocates_another_address_until_the_quota() {
+        let world = World::new();
+        for _ in 0..5 {
+            world.address().await;
+        }
+        let call = world.ec2.describe_addresses().send();
+        let addresses = call.await.unwrap().addresses.unwrap();
+        let ips = addresses.iter().map(|it| it.public_ip.clone().unwrap());
+        assert_eq!(ips.collect::<std::collections::BTreeSet<_>>().len(), 5);
+        let sixth = world.ec2.allocate_address().send().await;
+        assert_eq!(code(sixth), "AddressLimitExceeded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn address_in_use_cannot_be_released() {
+        let world = World::new();
+        let network = world.network().await;
+        let call = world
+            .ec2
+            .release_address()
+            .allocation_id(&network.allocation);
+        assert_eq!(code(call.send().await), "InvalidIPAddress.InUse");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn released_address_is_somebody_elses() {
+        let world = World::new();
+        let id = world.address().await;
+        let release = |id: &str| world.ec2.release_address().allocation_id(id).send();
+        release(&id).await.unwrap();
+        assert_eq!(code(release(&id).await), "AuthFailure");
+        let describe = world.ec2.describe_addresses().allocation_ids(&id).send();
+        assert_eq!(code(describe.await), "InvalidAllocationID.NotFound");
+        let unknown = release("eipalloc-0123456789abcdef0").await;
+        assert_eq!(code(unknown), "InvalidAllocationID.NotFound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_are_found_by_the_address_itself() {
+        let world = World::new();
+        let (id, _) = (world.address().await, world.address().await);
+        let ip = world.read(|ec2| ec2.addresses[&id].public_ip.to_string());
+        let call = world.ec2.describe_addresses().public_ips(ip).send();
+        let found = call.await.unwrap().addresses.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].allocation_id.as_ref(), Some(&id));
+        let unknown = world.ec2.describe_addresses().public_ips("198.51.100.1");
+        assert_eq!(code(unknown.send().await), "InvalidAddress.NotFound");
+    }
+}

@@ -1,0 +1,153 @@
+//! The kinds of resources: what their ids look like, and what EC2 says of ids that are wrong.
+//!
+//! Codes: EC2 API reference, error codes; where its list is silent, what clients report seeing.
+
+use std::collections::BTreeMap;
+
+use super::Ec2;
+use crate::fault::Fault;
+
+/// A kind of resource.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Of its ids, without the hyphen.
+    pub prefix: &'static str,
+    /// In `TagSpecification.ResourceType` (botocore's EC2 model, ResourceType).
+    pub tag_type: &'static str,
+    /// The code for an id that does not exist.
+    pub not_found: &'static str,
+    /// The code for something that is no id of this kind.
+    pub malformed: &'static str,
+    /// In messages.
+    pub noun: &'static str,
+}
+
+/// VPCs.
+pub const VPC: Kind = Kind {
+    prefix: "vpc",
+    tag_type: "vpc",
+    not_found: "InvalidVpcID.NotFound",
+    malformed: "InvalidVpcID.Malformed",
+    noun: "vpc",
+};
+/// Subnets.
+pub const SUBNET: Kind = Kind {
+    prefix: "subnet",
+    tag_type: "subnet",
+    not_found: "InvalidSubnetID.NotFound",
+    malformed: "InvalidSubnetID.Malformed",
+    noun: "subnet",
+};
+/// Internet gateways.
+pub const INTERNET_GATEWAY: Kind = Kind {
+    prefix: "igw",
+    tag_type: "internet-gateway",
+    not_found: "InvalidInternetGatewayID.NotFound",
+    malformed: "InvalidInternetGatewayId.Malformed",
+    noun: "internetGateway",
+};
+/// Elastic IP addresses, by allocation.
+pub const ADDRESS: Kind = Kind {
+    prefix: "eipalloc",
+    tag_type: "elastic-ip",
+    not_found: "InvalidAllocationID.NotFound",
+    malformed: "InvalidAllocationID.Malformed",
+    noun: "allocation",
+};
+/// NAT gateways.
+pub const NAT_GATEWAY: Kind = Kind {
+    prefix: "nat",
+    tag_type: "natgateway",
+    not_found: "NatGatewayNotFound",
+    malformed: "NatGatewayMalformed",
+    noun: "natGateway",
+};
+/// Route tables.
+pub const ROUTE_TABLE: Kind = Kind {
+    prefix: "rtb",
+    tag_type: "route-table",
+    not_found: "InvalidRouteTableID.NotFound",
+    malformed: "InvalidRouteTableId.Malformed",
+    noun: "routeTable",
+};
+/// Associations of route tables; they have no tags.
+pub const ASSOCIATION: Kind = Kind {
+    prefix: "rtbassoc",
+    tag_type: "",
+    not_found: "InvalidAssociationID.NotFound",
+    malformed: "InvalidAssociationID.Malformed",
+    noun: "association",
+};
+/// Security groups.
+pub const SECURITY_GROUP: Kind = Kind {
+    prefix: "sg",
+    tag_type: "security-group",
+    not_found: "InvalidGroup.NotFound",
+    malformed: "InvalidGroupId.Malformed",
+    noun: "security group",
+};
+/// Network interfaces.
+pub const NETWORK_INTERFACE: Kind = Kind {
+    prefix: "eni",
+    tag_type: "network-interface",
+    not_found: "InvalidNetworkInterfaceID.NotFound",
+    malformed: "InvalidNetworkInterfaceId.Malformed",
+    noun: "networkInterface",
+};
+
+impl Kind {
+    /// Refuses what is not the prefix, a hyphen, and 8 or 17 hexadecimal digits (EC2 user guide,
+    /// resource IDs).
+    pub(super) fn check_form(&self, id: &str) -> Result<(), Fault> {
+        let digits = id
+            .strip_prefix(self.prefix)
+            .and_then(|rest| rest.strip_prefix('-'));
+        let is_well_formed = digits.is_some_and(|digits| {
+            matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        if is_well_formed {
+            return Ok(());
+        }
+        let message = format!("Invalid id: \"{id}\" (expecting \"{}-...\")", self.prefix);
+        Err(Fault::client(self.malformed, message))
+    }
+
+    /// The error for an id that does not exist.
+    pub(super) fn missing(&self, id: &str) -> Fault {
+        let message = format!("The {} ID '{id}' does not exist", self.noun);
+        Fault::client(self.not_found, message)
+    }
+}
+
+impl Ec2 {
+    /// Looks `id` up as a call does: unknown ids and ids that are not visible yet are not found.
+    pub(super) fn look_up<'a, R>(
+        &self,
+        all: &'a BTreeMap<String, R>,
+        kind: &Kind,
+        id: &str,
+    ) -> Result<&'a R, Fault> {
+        kind.check_form(id)?;
+        let found = all.get(id).filter(|_| !self.is_hidden(id));
+        found.ok_or_else(|| kind.missing(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_malformed_ids_from_missing_ones() {
+        let malformed = |id| VPC.check_form(id).unwrap_err().code;
+        assert_eq!(malformed("vpc-xyz"), "InvalidVpcID.Malformed");
+        assert_eq!(
+            malformed("subnet-0123456789abcdef0"),
+            "InvalidVpcID.Malformed"
+        );
+        assert_eq!(malformed(""), "InvalidVpcID.Malformed");
+        assert!(VPC.check_form("vpc-0123456789abcdef0").is_ok());
+        assert!(VPC.check_form("vpc-01234567").is_ok());
+        assert_eq!(VPC.missing("vpc-01234567").code, "InvalidVpcID.NotFound");
+    }
+}

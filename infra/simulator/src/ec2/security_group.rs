@@ -1,0 +1,349 @@
+//! Security groups. Of their rules only what EC2 and EKS make by themselves.
+
+use serde::{Deserialize, Serialize};
+
+use super::Ec2;
+use super::describe::{Resource, Spelling, describe as answer};
+use super::kind::{Kind, SECURITY_GROUP, VPC};
+use super::request::{Request, invalid_value};
+use super::tags::{self, Tags};
+use crate::fault::Fault;
+use crate::seed::Seed;
+use crate::xml::Element;
+
+/// A security group. It lets everything out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityGroup {
+    /// `sg-…`
+    pub id: String,
+    /// The VPC that it is of.
+    pub vpc_id: String,
+    /// Unique in its VPC.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The account that it belongs to.
+    pub owner: String,
+    /// Ids of the groups that it lets everything in from.
+    pub ingress_from: Vec<String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// What another service says of a group that it wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewSecurityGroup {
+    /// The VPC.
+    pub vpc_id: String,
+    /// Its name; what its id is drawn from, too.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The account that it belongs to.
+    pub owner: String,
+    /// Tags; those that start with `aws:` as well.
+    pub tags: Tags,
+}
+
+/// The name of the group that every VPC has.
+const DEFAULT: &str = "default";
+/// botocore's EC2 model, CreateSecurityGroup: names and descriptions have up to 255 of these
+/// characters beside letters, digits and spaces.
+const SYMBOLS: &str = "._-:/()#,@[]+=&;{}!$* ";
+const LENGTH_MAX: usize = 255;
+
+impl SecurityGroup {
+    /// Whether it is the one that came with the VPC.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.name == DEFAULT
+    }
+}
+
+impl Ec2 {
+    /// Makes a group whose members may talk to each other, as EKS does for a cluster, and returns its
+    /// id.
+    pub fn add_security_group(&mut self, seed: Seed, new: NewSecurityGroup) -> String {
+        let name = format!("{}/{}/{}", new.owner, new.vpc_id, new.name);
+        let id = self.fresh_id(seed, SECURITY_GROUP.prefix, &name);
+        self.insert_group(id.clone(), new, true);
+        id
+    }
+
+    /// Removes a group, whoever uses it.
+    pub fn remove_security_group(&mut self, id: &str) {
+        self.security_groups.remove(id);
+    }
+
+    fn insert_group(&mut self, id: String, new: NewSecurityGroup, lets_itself_in: bool) {
+        let group = SecurityGroup {
+            vpc_id: new.vpc_id,
+            name: new.name,
+            description: new.description,
+            owner: new.owner,
+            ingress_from: lets_itself_in.then(|| id.clone()).into_iter().collect(),
+            tags: new.tags,
+            id: id.clone(),
+        };
+        self.security_groups.insert(id, group);
+    }
+}
+
+/// The default group of a new VPC (VPC user guide, default security groups).
+pub(super) fn create_default(ec2: &mut Ec2, request: &Request<'_>, vpc_id: &str) {
+    let id = ec2.mint(
+        request,
+        SECURITY_GROUP.prefix,
+        &format!("{vpc_id}/{DEFAULT}"),
+    );
+    let new = NewSecurityGroup {
+        vpc_id: vpc_id.to_owned(),
+        name: DEFAULT.to_owned(),
+        description: "default VPC security group".to_owned(),
+        owner: request.account.to_owned(),
+        tags: Tags::new(),
+    };
+    ec2.insert_group(id, new, true);
+}
+
+/// `CreateSecurityGroup`.
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    let name = request.params.require("GroupName")?;
+    let description = request.params.require("GroupDescription")?;
+    check_text("GroupName", name)?;
+    check_text("GroupDescription", description)?;
+    if name.to_ascii_lowercase().starts_with("sg-") || name.eq_ignore_ascii_case(DEFAULT) {
+        return Err(invalid_value("GroupName", name, "The name is reserved."));
+    }
+    // botocore's EC2 model: required unless there is a default VPC, and there is none.
+    let vpc_id = request.id("VpcId", &VPC)?;
+    ec2.look_up(&ec2.vpcs, &VPC, vpc_id)?;
+    let tags = tags::of_new(request, &SECURITY_GROUP)?;
+    // botocore's EC2 model: unique in the VPC, upper and lower case alike.
+    let is_taken =
+        |group: &SecurityGroup| group.vpc_id == vpc_id && group.name.eq_ignore_ascii_case(name);
+    if ec2.security_groups.values().any(is_taken) {
+        let message = format!("The security group '{name}' already exists for VPC '{vpc_id}'");
+        return Err(Fault::client("InvalidGroup.Duplicate", message));
+    }
+
+    let id = ec2.mint(request, SECURITY_GROUP.prefix, &format!("{vpc_id}/{name}"));
+    let answer = vec![
+        Element::text("groupId", &id),
+        tags::element(&tags),
+        Element::text("securityGroupArn", arn(request, &id)),
+    ];
+    let new = NewSecurityGroup {
+        vpc_id: vpc_id.to_owned(),
+        name: name.to_owned(),
+        description: description.to_owned(),
+        owner: request.account.to_owned(),
+        tags,
+    };
+    ec2.insert_group(id, new, false);
+    Ok(answer)
+}
+
+fn check_text(parameter: &str, text: &str) -> Result<(), Fault> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || SYMBOLS.contains(c);
+    if !text.is_empty() && text.len() <= LENGTH_MAX && text.chars().all(is_allowed) {
+        return Ok(());
+    }
+    let why = format!("Up to {LENGTH_MAX} letters, digits, spaces and {SYMBOLS}");
+    Err(invalid_value(parameter, text, why.trim_end()))
+}
+
+/// `DeleteSecurityGroup`.
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    let id = request.id("GroupId", &SECURITY_GROUP)?;
+    let group = ec2.look_up(&ec2.security_groups, &SECURITY_GROUP, id)?;
+    if group.is_default() {
+        // EC2 API reference, error codes.
+        let message =
+            format!("the specified group: \"{id}\" name: \"{DEFAULT}\" cannot be deleted");
+        return Err(Fault::client("CannotDelete", message));
+    }
+    // botocore's EC2 model, DeleteSecurityGroup.
+    let is_worn = (ec2.network_interfaces.values())
+        .any(|interface| interface.security_groups.iter().any(|it| it == id));
+    let is_referenced = (ec2.security_groups.values())
+        .any(|other| other.id != id && other.ingress_from.iter().any(|it| it == id));
+    if is_worn || is_referenced {
+        let message = format!("resource {id} has a dependent object");
+        return Err(Fault::client("DependencyViolation", message));
+    }
+    ec2.remove_security_group(id);
+    Ok(vec![
+        Element::text("return", true),
+        Element::text("groupId", id),
+    ])
+}
+
+/// `DescribeSecurityGroups`.
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    // botocore's EC2 model: by name only in a default VPC.
+    request.refuse_unmodelled(&["GroupName"])?;
+    let spelling = Spelling {
+        ids: "GroupId",
+        set: "securityGroupInfo",
+        page_limit: Some(1000),
+    };
+    answer(ec2, request, &ec2.security_groups, &spelling)
+}
+
+fn arn(request: &Request<'_>, id: &str) -> String {
+    request.arn(&format!("security-group/{id}"))
+}
+
+impl Resource for SecurityGroup {
+    const KIND: Kind = SECURITY_GROUP;
+    const FILTERS: &'static [&'static str] = &[
+        "description",
+        "egress.ip-permission.cidr",
+        "egress.ip-permission.from-port",
+        "egress.ip-permission.group-id",
+        "egress.ip-permission.group-name",
+        "egress.ip-permission.ipv6-cidr",
+        "egress.ip-permission.prefix-list-id",
+        "egress.ip-permission.protocol",
+        "egress.ip-permission.to-port",
+        "egress.ip-permission.user-id",
+        "group-id",
+        "group-name",
+        "ip-permission.cidr",
+        "ip-permission.from-port",
+        "ip-permission.group-id",
+        "ip-permission.group-name",
+        "ip-permission.ipv6-cidr",
+        "ip-permission.prefix-list-id",
+        "ip-permission.protocol",
+        "ip-permission.to-port",
+        "ip-permission.user-id",
+        "owner-id",
+        "vpc-id",
+    ];
+
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    fn attribute(&self, name: &str, ec2: &Ec2, _: &Request<'_>) -> Vec<String> {
+        let value = match name {
+            "description" => self.description.clone(),
+            "egress.ip-permission.cidr" => "0.0.0.0/0".to_owned(),
+            "egress.ip-permission.protocol" => "-1".to_owned(),
+            "group-id" => self.id.clone(),
+            "group-name" => self.name.clone(),
+            "ip-permission.group-id" => return self.ingress_from.clone(),
+            "ip-permission.group-name" => {
+                let groups = self.ingress_from.iter();
+                let known = groups.filter_map(|id| ec2.security_groups.get(id));
+                return known.map(|group| group.name.clone()).collect();
+            }
+            "ip-permission.protocol" if !self.ingress_from.is_empty() => "-1".to_owned(),
+            "owner-id" => self.owner.clone(),
+            "vpc-id" => self.vpc_id.clone(),
+            _ => return Vec::new(),
+        };
+        vec![value]
+    }
+
+    fn content(&self, _: &Ec2, request: &Request<'_>) -> Vec<Element> {
+        let pairs = (self.ingress_from.iter()).map(|id| {
+            vec![
+                Element::text("userId", &self.owner),
+                Element::text("groupId", id),
+            ]
+        });
+        let ingress = vec![
+            Element::text("ipProtocol", "-1"),
+            Element::list("groups", "item", pairs),
+            Element::new("ipRanges"),
+        ];
+        let has_ingress = !self.ingress_from.is_empty();
+        let anywhere = vec![Element::text("cidrIp", "0.0.0.0/0")];
+        let egress = vec![
+            Element::text("ipProtocol", "-1"),
+            Element::new("groups"),
+            Element::list("ipRanges", "item", [anywhere]),
+        ];
+        vec![
+            Element::text("groupId", &self.id),
+            Element::text("groupName", &self.name),
+            Element::text("groupDescription", &self.description),
+            Element::text("ownerId", &self.owner),
+            Element::text("vpcId", &self.vpc_id),
+            Element::text("securityGroupArn", arn(request, &self.id)),
+            Element::list("ipPermissions", "item", has_ingress.then_some(ingress)),
+            Element::list("ipPermissionsEgress", "item", [egress]),
+            tags::element(&self.tags),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::Filter;
+
+    use crate::Seed;
+    use crate::ec2::testing::{ACCOUNT, World, code};
+    use crate::ec2::{NewInterface, NewSecurityGroup};
+
+    #[tokio::test(start_paused = true)]
+    async fn default_group_comes_with_the_vpc_and_cannot_be_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let filter = Filter::builder().name("vpc-id").values(&vpc).build();
+        let call = world.ec2.describe_security_groups().filters(filter).send();
+        let groups = call.await.unwrap().security_groups.unwrap();
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].group_name.as_deref(), Some("default"));
+        let id = groups[0].group_id.as_deref().unwrap();
+        let delete = world.ec2.delete_security_group().group_id(id).send();
+        assert_eq!(code(delete.await), "CannotDelete");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_are_unique_in_a_vpc() {
+        let world = World::new();
+        let (vpc, other) = (world.vpc().await, world.vpc().await);
+        let create = |vpc: &str, name: &str| {
+            let call = world.ec2.create_security_group().vpc_id(vpc);
+            call.group_name(name).description("d").send()
+        };
+        create(&vpc, "web").await.unwrap();
+        assert_eq!(code(create(&vpc, "Web").await), "InvalidGroup.Duplicate");
+        create(&other, "web").await.unwrap();
+        for reserved in ["sg-web", "default"] {
+            assert_eq!(code(create(&vpc, reserved).await), "InvalidParameterValue");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn group_in_use_cannot_be_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let (mut group, mut interface) = (String::new(), String::new());
+        world.change(|ec2| {
+            let new = NewSecurityGroup {
+                vpc_id: vpc.clone(),
+                name: "eks-cluster-sg-demo".into(),
+                owner: ACCOUNT.into(),
+                ..Default::default()
+            };
+            group = ec2.add_security_group(Seed(1), new);
+            let new = NewInterface {
+                subnet_id: subnet.clone(),
+                security_groups: vec![group.clone()],
+                ..Default::default()
+            };
+            interface = ec2.add_interface(Seed(1), new);
+        });
+        let delete = || world.ec2.delete_security_group().group_id(&group).send();
+        assert_eq!(code(delete().await), "DependencyViolation");
+        world.change(|ec2| ec2.remove_interface(&interface));
+        delete().await.unwrap();
+        assert_eq!(code(delete().await), "InvalidGroup.NotFound");
+    }
+}

@@ -52,12 +52,7 @@ pub(super) fn allocate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
     if let Some(domain) = request.get("Domain").filter(|domain| *domain != "vpc") {
         return Err(invalid_value("Domain", domain, "Use vpc."));
     }
-    let group = request.get("NetworkBorderGroup").unwrap_or(request.region);
-    let is_known = |zone: &super::Zone| zone.network_border_group == group;
-    if !zones(request.region).iter().any(is_known) {
-        let why = "There is no such network border group.";
-        return Err(invalid_value("NetworkBorderGroup", group, why));
-    }
+    let network_border_group = network_border_group(request)?;
     let tags = tags::of_new(request, &ADDRESS)?;
     let (used, quota) = (ec2.addresses.len(), ec2.quotas.addresses);
     Quotas::check(used, quota, "AddressLimitExceeded", "addresses")?;
@@ -67,7 +62,7 @@ pub(super) fn allocate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
     let address = Address {
         public_ip: unused_public_ip(ec2, request, &id),
         id: id.clone(),
-        network_border_group: group.to_owned(),
+        network_border_group,
         association: None,
         allocated_at: request.now,
         tags,
@@ -81,6 +76,17 @@ pub(super) fn allocate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
     ];
     ec2.addresses.insert(id, address);
     Ok(content)
+}
+
+/// The region, or the group of one of its local zones.
+fn network_border_group(request: &Request<'_>) -> Result<String, Fault> {
+    let group = (request.get("NetworkBorderGroup")).unwrap_or(request.region);
+    let is_it = |zone: &super::Zone| zone.network_border_group == group;
+    if zones(request.region).iter().any(is_it) {
+        return Ok(group.to_owned());
+    }
+    let why = "There is no such network border group.";
+    Err(invalid_value("NetworkBorderGroup", group, why))
 }
 
 fn unused_public_ip(ec2: &Ec2, request: &Request<'_>, id: &str) -> Ipv4Addr {
@@ -147,7 +153,6 @@ impl Resource for Address {
     const FILTERS: &'static [&'static str] = &[
         "allocation-id",
         "association-id",
-        "domain",
         "instance-id",
         "network-border-group",
         "network-interface-id",
@@ -166,7 +171,6 @@ impl Resource for Address {
         let value = match name {
             "allocation-id" => Some(self.id.clone()),
             "association-id" => self.association.as_ref().map(|it| it.id.clone()),
-            "domain" => Some("vpc".to_owned()),
             "network-border-group" => Some(self.network_border_group.clone()),
             "network-interface-id" => interface.map(|it| it.id.clone()),
             "network-interface-owner-id" => interface.map(|it| it.owner.clone()),

@@ -1,7 +1,7 @@
 //! EC2 networking: VPCs, subnets, gateways, addresses, routes, security groups, network interfaces.
 //!
 //! One file for each kind of resource, with its operations and the rules that EC2 states for it. What
-//! they share: [`kind`] (ids and their error codes), [`describe`] and [`filters`], [`tags`], [`tokens`].
+//! they share: `kind` (ids and their error codes), `describe` and `filters`, `tags`, `tokens`.
 //!
 //! An account starts without a default VPC, as landing zones leave it. To have one count against the
 //! quota, lower [`Quotas::vpcs`]. IPv6, regional NAT gateways, IPAM, Outposts and what else EC2 can do
@@ -271,4 +271,43 @@ pub fn lifetimes(ec2: &Ec2) -> Vec<Lifetime> {
 /// The answer of operations that say nothing but yes.
 fn yes() -> Vec<Element> {
     vec![Element::text("return", true)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{ACCOUNT, World};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn state_survives_being_written_and_read() {
+        let world = World::new();
+        world.network().await;
+        let state = world.simulator.state();
+        let text = serde_json::to_string(&state).unwrap();
+        let read: crate::State = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, state);
+        assert_eq!(state.accounts[ACCOUNT].regions.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn same_calls_make_the_same_world() {
+        let (one, other) = (World::new(), World::new());
+        // At the same time, because virtual time is one for all.
+        tokio::join!(one.network(), other.network());
+        // Client tokens are drawn by the SDK.
+        let without_tokens = |world: &World| {
+            world.read(|ec2| Ec2 {
+                tokens: BTreeMap::new(),
+                ..ec2.clone()
+            })
+        };
+        assert_eq!(without_tokens(&one), without_tokens(&other));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_operations_are_invalid_actions() {
+        let world = World::new();
+        let call = world.ec2.describe_instances().send().await;
+        assert_eq!(testing::code(call), "InvalidAction");
+    }
 }

@@ -46,6 +46,10 @@ pub struct NetworkInterface {
     pub tags: Tags,
 }
 
+/// The type of a NAT gateway's interface. The filter's documentation and AWS' answers have this
+/// spelling; botocore's enumeration has `natGateway`.
+pub(super) const NAT_GATEWAY_TYPE: &str = "nat_gateway";
+
 /// What another service says of an interface that it wants.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewInterface {
@@ -173,6 +177,11 @@ impl NetworkInterface {
         }
     }
 
+    /// What passes others' traffic on cannot check that it is meant for itself.
+    fn checks_destinations(&self) -> bool {
+        self.interface_type != NAT_GATEWAY_TYPE
+    }
+
     fn attachment_id(&self) -> String {
         self.id.replacen("eni-", "eni-attach-", 1)
     }
@@ -267,10 +276,12 @@ impl Resource for NetworkInterface {
             "group-id" => return self.security_groups.clone(),
             "interface-type" => Some(self.interface_type.clone()),
             "network-interface-id" => Some(self.id.clone()),
+            "operator.managed" => Some("false".to_owned()),
             "owner-id" => Some(self.owner.clone()),
             "private-dns-name" => Some(self.private_dns_name(request)),
             "requester-id" => self.requester_id.clone(),
             "requester-managed" => Some(self.requester_id.is_some().to_string()),
+            "source-dest-check" => Some(self.checks_destinations().to_string()),
             "status" => Some(self.status().to_owned()),
             "subnet-id" => Some(self.subnet_id.clone()),
             "vpc-id" => Some(self.vpc_id.clone()),
@@ -303,6 +314,7 @@ impl Resource for NetworkInterface {
             Element::text("description", &self.description),
             Element::text("ownerId", &self.owner),
             Element::text("requesterManaged", self.requester_id.is_some()),
+            Element::text("sourceDestCheck", self.checks_destinations()),
             Element::text("status", self.status()),
             Element::text("interfaceType", &self.interface_type),
             Element::text("privateIpAddress", self.private_ip),

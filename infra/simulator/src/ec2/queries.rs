@@ -102,7 +102,7 @@ impl Ec2 {
         let interfaces = self.network_interfaces.values();
         let used = interfaces.filter(|interface| interface.subnet_id == subnet_id);
         let used = u32::try_from(used.count()).unwrap_or(u32::MAX);
-        (subnet.size() - RESERVED).saturating_sub(used)
+        subnet.size().saturating_sub(RESERVED).saturating_sub(used)
     }
 
     fn default_target(&self, subnet_id: &str) -> Option<&Target> {

@@ -108,13 +108,9 @@ pub(super) fn create_default(ec2: &mut Ec2, request: &Request<'_>, vpc_id: &str)
 
 /// `CreateSecurityGroup`.
 pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
-    let name = request.params.require("GroupName")?;
+    let name = group_name(request)?;
     let description = request.params.require("GroupDescription")?;
-    check_text("GroupName", name)?;
     check_text("GroupDescription", description)?;
-    if name.to_ascii_lowercase().starts_with("sg-") || name.eq_ignore_ascii_case(DEFAULT) {
-        return Err(invalid_value("GroupName", name, "The name is reserved."));
-    }
     // botocore's EC2 model: required unless there is a default VPC, and there is none.
     let vpc_id = request.id("VpcId", &VPC)?;
     ec2.look_up(&ec2.vpcs, &VPC, vpc_id)?;
@@ -142,6 +138,15 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     };
     ec2.insert_group(id, new, false);
     Ok(answer)
+}
+
+fn group_name<'a>(request: &'a Request<'_>) -> Result<&'a str, Fault> {
+    let name = request.params.require("GroupName")?;
+    check_text("GroupName", name)?;
+    if name.to_ascii_lowercase().starts_with("sg-") || name.eq_ignore_ascii_case(DEFAULT) {
+        return Err(invalid_value("GroupName", name, "The name is reserved."));
+    }
+    Ok(name)
 }
 
 fn check_text(parameter: &str, text: &str) -> Result<(), Fault> {

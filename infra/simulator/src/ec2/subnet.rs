@@ -63,23 +63,11 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     ])?;
     let vpc_id = request.id("VpcId", &VPC)?;
     let vpc = ec2.look_up(&ec2.vpcs, &VPC, vpc_id)?;
-    let vpc_cidr = vpc.cidr;
     let cidr = request.cidr("CidrBlock")?;
     let zone = zone(request)?;
     let tags = tags::of_new(request, &SUBNET)?;
-    check_range(vpc_cidr, cidr)?;
-    let siblings = || {
-        ec2.subnets
-            .values()
-            .filter(|subnet| subnet.vpc_id == vpc_id)
-    };
-    // botocore's EC2 model: a block must not overlap that of another subnet of the VPC.
-    if siblings().any(|subnet| overlap(subnet.cidr, cidr)) {
-        let message = format!("The CIDR '{cidr}' conflicts with another subnet");
-        return Err(Fault::client("InvalidSubnet.Conflict", message));
-    }
-    let (used, quota) = (siblings().count(), ec2.quotas.subnets_per_vpc);
-    Quotas::check(used, quota, "SubnetLimitExceeded", "subnets")?;
+    check_range(vpc.cidr, cidr)?;
+    check_siblings(ec2, vpc_id, cidr)?;
 
     let id = ec2.mint(request, SUBNET.prefix, &format!("{vpc_id}/{cidr}"));
     let subnet = Subnet {
@@ -105,6 +93,21 @@ fn check_range(vpc: Ipv4Net, cidr: Ipv4Net) -> Result<(), Fault> {
     }
     let message = format!("The CIDR '{cidr}' is invalid.");
     Err(Fault::client("InvalidSubnet.Range", message))
+}
+
+fn check_siblings(ec2: &Ec2, vpc_id: &str, cidr: Ipv4Net) -> Result<(), Fault> {
+    let siblings = || {
+        ec2.subnets
+            .values()
+            .filter(|subnet| subnet.vpc_id == vpc_id)
+    };
+    // botocore's EC2 model: a block must not overlap that of another subnet of the VPC.
+    if siblings().any(|subnet| overlap(subnet.cidr, cidr)) {
+        let message = format!("The CIDR '{cidr}' conflicts with another subnet");
+        return Err(Fault::client("InvalidSubnet.Conflict", message));
+    }
+    let (used, quota) = (siblings().count(), ec2.quotas.subnets_per_vpc);
+    Quotas::check(used, quota, "SubnetLimitExceeded", "subnets")
 }
 
 /// The zone that is asked for by id or name; without either EC2 picks one.

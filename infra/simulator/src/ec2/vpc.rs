@@ -60,17 +60,8 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         "Ipv6Pool",
         "VpcEncryptionControl",
     ])?;
-    let cidr = request.cidr("CidrBlock")?;
-    // VPC user guide, VPC CIDR blocks: between /16 and /28.
-    if !(16..=28).contains(&cidr.prefix_len()) {
-        let message = format!("The CIDR '{cidr}' is invalid.");
-        return Err(Fault::client("InvalidVpc.Range", message));
-    }
-    let tenancy = request.get("InstanceTenancy").unwrap_or("default");
-    if !["default", "dedicated"].contains(&tenancy) {
-        let why = "Use default or dedicated.";
-        return Err(invalid_value("InstanceTenancy", tenancy, why));
-    }
+    let cidr = block(request)?;
+    let tenancy = tenancy(request)?;
     let tags = tags::of_new(request, &VPC)?;
     Quotas::check(ec2.vpcs.len(), ec2.quotas.vpcs, "VpcLimitExceeded", "VPCs")?;
 
@@ -82,7 +73,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         dns_support: true,
         dns_hostnames: false,
         address_usage_metrics: false,
-        tenancy: tenancy.to_owned(),
+        tenancy,
         dhcp_options_id: request.seed.id("dopt", &region),
         cidr_association_id: request.seed.id("vpc-cidr-assoc", &id),
         created_at: request.now,
@@ -95,6 +86,25 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     route_table::create_main(ec2, request, &id, cidr);
     security_group::create_default(ec2, request, &id);
     Ok(vec![Element::new("vpc").children(content)])
+}
+
+/// VPC user guide, VPC CIDR blocks: between /16 and /28.
+fn block(request: &Request<'_>) -> Result<Ipv4Net, Fault> {
+    let cidr = request.cidr("CidrBlock")?;
+    if (16..=28).contains(&cidr.prefix_len()) {
+        return Ok(cidr);
+    }
+    let message = format!("The CIDR '{cidr}' is invalid.");
+    Err(Fault::client("InvalidVpc.Range", message))
+}
+
+fn tenancy(request: &Request<'_>) -> Result<String, Fault> {
+    let tenancy = request.get("InstanceTenancy").unwrap_or("default");
+    if ["default", "dedicated"].contains(&tenancy) {
+        return Ok(tenancy.to_owned());
+    }
+    let why = "Use default or dedicated.";
+    Err(invalid_value("InstanceTenancy", tenancy, why))
 }
 
 /// `DeleteVpc`: what EC2 made with it (main route table, default security group) goes with it.

@@ -4,9 +4,9 @@ use super::{Failure, Interface, NatGateway, PENDING_SECONDS};
 use crate::ec2::address::Association;
 use crate::ec2::describe::Resource;
 use crate::ec2::kind::{ADDRESS, NAT_GATEWAY, SUBNET};
-use crate::ec2::network_interface::NewInterface;
+use crate::ec2::network_interface::{NAT_GATEWAY_TYPE, NewInterface};
 use crate::ec2::request::{Request, invalid_value, unmodelled};
-use crate::ec2::tags;
+use crate::ec2::tags::{self, Tags};
 use crate::ec2::tokens::Created;
 use crate::ec2::zones::zones;
 use crate::ec2::{Ec2, Quotas, Subnet};
@@ -21,6 +21,21 @@ pub(in crate::ec2) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec
         let current = ec2.nat_gateways.get(&earlier.id).unwrap_or(earlier);
         return Ok(created(ec2, request, current));
     }
+    refuse_unmodelled(request)?;
+    let subnet_id = request.id("SubnetId", &SUBNET)?;
+    let subnet = ec2.look_up(&ec2.subnets, &SUBNET, subnet_id)?.clone();
+    let allocation_id = allocation(ec2, request)?;
+    let tags = tags::of_new(request, &NAT_GATEWAY)?;
+    check_quota(ec2, request, &subnet.zone_id)?;
+
+    let gateway = accept(ec2, request, subnet, allocation_id, tags);
+    ec2.remember(OPERATION, request, Created::NatGateway(gateway.clone()));
+    let answer = created(ec2, request, &gateway);
+    ec2.nat_gateways.insert(gateway.id.clone(), gateway);
+    Ok(answer)
+}
+
+fn refuse_unmodelled(request: &Request<'_>) -> Result<(), Fault> {
     if request.get("AvailabilityMode") == Some("regional") {
         return Err(unmodelled("regional NAT gateways"));
     }
@@ -30,49 +45,51 @@ pub(in crate::ec2) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec
         "SecondaryAllocationId",
         "SecondaryPrivateIpAddress",
         "SecondaryPrivateIpAddressCount",
-    ])?;
-    let subnet_id = request.id("SubnetId", &SUBNET)?;
-    let subnet = ec2.look_up(&ec2.subnets, &SUBNET, subnet_id)?.clone();
-    let allocation_id = allocation(ec2, request)?;
-    let tags = tags::of_new(request, &NAT_GATEWAY)?;
-    let in_zone = |nat: &&NatGateway| nat.zone_id == subnet.zone_id && nat.exists(request.now);
-    let used = ec2.nat_gateways.values().filter(in_zone).count();
-    let quota = ec2.quotas.nat_gateways_per_zone;
-    let code = "NatGatewayLimitExceeded";
-    Quotas::check(used, quota, code, "NAT gateways")?;
+    ])
+}
 
+/// VPC user guide, Amazon VPC quotas: pending, available and deleting gateways count.
+fn check_quota(ec2: &Ec2, request: &Request<'_>, zone_id: &str) -> Result<(), Fault> {
+    let counts = |nat: &&NatGateway| nat.zone_id == zone_id && nat.exists(request.now);
+    let used = ec2.nat_gateways.values().filter(counts).count();
+    let (quota, code) = (ec2.quotas.nat_gateways_per_zone, "NatGatewayLimitExceeded");
+    Quotas::check(used, quota, code, "NAT gateways")
+}
+
+/// The new gateway, pending; it has taken its place in the subnet unless it is bound to fail.
+fn accept(
+    ec2: &mut Ec2,
+    request: &Request<'_>,
+    subnet: Subnet,
+    allocation_id: Option<String>,
+    tags: Tags,
+) -> NatGateway {
     let place = format!("{}/{}", subnet.zone_id, subnet.cidr);
-    let id = ec2.mint(request, NAT_GATEWAY.prefix, &format!("{subnet_id}/{place}"));
+    let id = ec2.mint(
+        request,
+        NAT_GATEWAY.prefix,
+        &format!("{}/{place}", subnet.id),
+    );
     let failure = failure_on_arrival(ec2, request, &subnet, allocation_id.as_deref());
     let interface = match failure {
         Some(_) => None,
-        None => Some(settle_in(
-            ec2,
-            request,
-            &id,
-            subnet_id,
-            allocation_id.as_deref(),
-        )),
+        None => settle_in(ec2, request, &id, &subnet.id, allocation_id.as_deref()),
     };
     let pending = (request.seed).duration("nat-gateway", &request.placed(&place), PENDING_SECONDS);
-    let gateway = NatGateway {
+    NatGateway {
+        id,
         subnet_id: subnet.id,
         vpc_id: subnet.vpc_id,
         zone_id: subnet.zone_id,
         allocation_id,
-        interface: interface.flatten(),
+        interface,
         created_at: request.now,
         pending_until: request.now + pending,
         failure,
         settled: false,
         deletion: None,
         tags,
-        id: id.clone(),
-    };
-    ec2.remember(OPERATION, request, Created::NatGateway(gateway.clone()));
-    let answer = created(ec2, request, &gateway);
-    ec2.nat_gateways.insert(id, gateway);
-    Ok(answer)
+    }
 }
 
 fn created(ec2: &Ec2, request: &Request<'_>, gateway: &NatGateway) -> Vec<Element> {
@@ -150,7 +167,7 @@ fn settle_in(
         security_groups: Vec::new(),
         owner: request.account.to_owned(),
     };
-    let interface_id = ec2.add_interface_of_type(request.seed, new, "nat_gateway");
+    let interface_id = ec2.add_interface_of_type(request.seed, new, NAT_GATEWAY_TYPE);
     let private_ip = ec2.network_interfaces.get(&interface_id)?.private_ip;
     let mut interface = Interface {
         id: interface_id,
@@ -197,6 +214,30 @@ mod tests {
             .release_address()
             .allocation_id(&network.allocation);
         assert_eq!(code(release.send().await), "InvalidIPAddress.InUse");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn address_that_is_announced_elsewhere_makes_it_fail_later() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let allocate = |group: &str| {
+            world
+                .ec2
+                .allocate_address()
+                .network_border_group(group)
+                .send()
+        };
+        let unknown = allocate("us-east-1").await;
+        assert_eq!(code(unknown), "InvalidParameterValue");
+        let local = allocate("ap-northeast-1-tpe-1").await.unwrap();
+        let id = world
+            .nat_gateway(&subnet, &local.allocation_id.unwrap())
+            .await;
+        wait(125).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        let failure = nat.failure_code.as_deref();
+        assert_eq!(failure, Some("InvalidAllocationID.NotFound"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,1 +1,37 @@
-//! x
+//! The operator's tool: a whole cluster on the laptop ([`local`]), and executions on AWS
+//! ([`execution`]), both with the same live [`view`].
+
+pub mod args;
+pub mod aws;
+pub mod execution;
+pub mod local;
+pub mod stack;
+pub mod summary;
+pub mod view;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+pub use args::Args;
+use args::Command;
+
+/// Runs a command; its exit code is 0 only if everything that it was asked for is so.
+pub async fn run(args: Args) -> ExitCode {
+    let done = match args.command {
+        Command::Local(options) => local::run(&options).await,
+        Command::Start(options) => execution::start(&options).await,
+        Command::Watch(options) => execution::watch(&options).await,
+    };
+    finish(done)
+}
+
+fn finish(done: Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{} {error:#}", console::style("error:").red().bold());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What a person types.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Builds Amazon EKS clusters on Fargate, step by step.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What hardway can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a cluster on this machine: the real template, functions and state machine, no AWS account
+    Local(Local),
+    /// Start an execution on AWS and follow it
+    Start(Start),
+    /// Follow an execution on AWS
+    Watch(Watch),
+}
+
+/// Options of `hardway local`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Local {
+    /// The input of the execution, a JSON file
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "statemachine/examples/minimal.json"
+    )]
+    pub input: PathBuf,
+    /// How many times faster than AWS the time runs
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SPEED, value_parser = speed)]
+    pub speed: f64,
+    /// What decides how long AWS takes for each resource
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Stay up after the run, for the AWS CLI and further executions
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// A run of a quarter of an hour takes half a minute.
+pub const DEFAULT_SPEED: f64 = 40.0;
+
+/// Options of `hardway start`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Start {
+    /// The input of the execution, a JSON file
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// The CloudFormation stack that hardway was deployed as
+    #[arg(long, default_value = "hardway")]
+    pub stack: String,
+    /// Name of the execution [default: the cluster's name and the time]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// Options of `hardway watch`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Watch {
+    /// ARN or name of the execution
+    pub execution: String,
+    /// The CloudFormation stack that hardway was deployed as
+    #[arg(long, default_value = "hardway")]
+    pub stack: String,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (1.0..=1000.0).contains(&speed) => Ok(speed),
+        _ => Err("a number from 1 to 1000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn local_needs_nothing() {
+        let args = Args::parse_from(["hardway", "local"]);
+        let Command::Local(local) = args.command else {
+            panic!("{args:?}");
+        };
+        assert!(!local.keep);
+        assert_eq!(local.seed, 1);
+        assert!(local.input.ends_with("minimal.json"));
+    }
+
+    #[test]
+    fn a_speed_that_stops_time_is_refused() {
+        assert!(Args::try_parse_from(["hardway", "local", "--speed", "0"]).is_err());
+    }
+}

@@ -1,0 +1,34 @@
+//! SDK configuration: AWS as the AWS CLI would reach it, or the laptop's.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::{Builder, tls};
+
+/// The account of the laptop's AWS.
+pub const LAPTOP_ACCOUNT: &str = "111122223333";
+
+/// The configuration of environment and profile, `AWS_ENDPOINT_URL` included.
+pub async fn from_env() -> SdkConfig {
+    loader().load().await
+}
+
+/// The configuration of a laptop's AWS at `endpoint`.
+pub async fn laptop(endpoint: &str, region: &str) -> SdkConfig {
+    // An access key of twelve digits is the account's id, for the laptop's AWS.
+    let credentials = Credentials::new(LAPTOP_ACCOUNT, "laptop", None, None, "laptop");
+    loader()
+        .endpoint_url(endpoint)
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(credentials)
+        .load()
+        .await
+}
+
+fn loader() -> aws_config::ConfigLoader {
+    let http_client = Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http_client)
+}

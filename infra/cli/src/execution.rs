@@ -1,0 +1,351 @@
+//! Executions: starting, following to the end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws_config::SdkConfig;
+use aws_sdk_cloudwatchlogs::error::DisplayErrorContext;
+use aws_sdk_sfn::types::ExecutionStatus;
+use serde_json::Value;
+
+use crate::args::{Start, Watch};
+use crate::stack::Stack;
+use crate::summary;
+use crate::view::{Line, Steps, View};
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
+    pub status: String,
+    /// The output of an execution that succeeded.
+    pub output: Option<Value>,
+    /// The error's name otherwise.
+    pub error: Option<String>,
+    /// The error's cause otherwise, as a person can read it.
+    pub cause: Option<String>,
+}
+
+impl Ended {
+    /// The output; a failure as an error.
+    ///
+    /// # Errors
+    /// If the execution did not succeed: its error and cause.
+    pub fn output(&self) -> Result<&Value> {
+        if let Some(output) = &self.output {
+            return Ok(output);
+        }
+        let error = self.error.as_deref().unwrap_or("no error name");
+        let cause = self.cause.as_deref().unwrap_or("no cause");
+        bail!("the execution {}: {error}\n  {cause}", self.status)
+    }
+}
+
+/// Executions of one stack.
+#[derive(Debug, Clone)]
+pub struct Executions {
+    sfn: aws_sdk_sfn::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    stack: Stack,
+    /// How often is asked.
+    interval: Duration,
+    /// How many times faster than the clock on the wall the simulated time runs.
+    speed: f64,
+}
+
+impl Executions {
+    /// Executions of `stack`, looked at every `interval`; times are shown multiplied by `speed`.
+    #[must_use]
+    pub fn new(config: &SdkConfig, stack: Stack, interval: Duration, speed: f64) -> Self {
+        Self {
+            sfn: aws_sdk_sfn::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            stack,
+            interval,
+            speed,
+        }
+    }
+
+    /// Starts an execution; its ARN.
+    ///
+    /// # Errors
+    /// What Step Functions refuses.
+    pub async fn start(&self, name: &str, input: &Value) -> Result<String> {
+        let answer = self
+            .sfn
+            .start_execution()
+            .state_machine_arn(&self.stack.state_machine_arn)
+            .name(name)
+            .input(input.to_string())
+            .send()
+            .await
+            .map_err(aws_sdk_sfn::Error::from)
+            .context("the execution cannot be started")?;
+        Ok(answer.execution_arn)
+    }
+
+    /// Shows an execution until it ends.
+    ///
+    /// # Errors
+    /// If it cannot be described.
+    pub async fn follow(&self, arn: &str) -> Result<Ended> {
+        let mut view = View::new(self.steps().await?, self.speed);
+        let mut since = self.started_at(arn).await?;
+        loop {
+            let ended = self.ended(arn).await?;
+            for line in self.lines(arn, &mut since).await {
+                view.show(&line);
+            }
+            view.tick();
+            if let Some(ended) = ended {
+                view.finish(ended.output.is_some());
+                return Ok(ended);
+            }
+            tokio::time::sleep(self.interval).await;
+        }
+    }
+
+    /// The Tasks of the state machine, in their order.
+    async fn steps(&self) -> Result<Steps> {
+        let answer = self
+            .sfn
+            .describe_state_machine()
+            .state_machine_arn(&self.stack.state_machine_arn)
+            .send()
+            .await
+            .map_err(aws_sdk_sfn::Error::from)
+            .context("the state machine cannot be described")?;
+        let definition: Value = serde_json::from_str(&answer.definition)?;
+        Ok(Steps::of(&definition))
+    }
+
+    async fn started_at(&self, arn: &str) -> Result<Cursor> {
+        let answer = self.describe(arn).await?;
+        let start = answer.start_date.to_millis()?;
+        Ok(Cursor {
+            since: start,
+            seen: Vec::new(),
+        })
+    }
+
+    async fn describe(
+        &self,
+        arn: &str,
+    ) -> Result<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
+        let call = self.sfn.describe_execution().execution_arn(arn);
+        let answer = call.send().await.map_err(aws_sdk_sfn::Error::from);
+        answer.with_context(|| format!("the execution {arn} cannot be described"))
+    }
+
+    async fn ended(&self, arn: &str) -> Result<Option<Ended>> {
+        let answer = self.describe(arn).await?;
+        if answer.status == ExecutionStatus::Running {
+            return Ok(None);
+        }
+        let output = answer.output.as_deref().map(serde_json::from_str);
+        let succeeded = answer.status == ExecutionStatus::Succeeded;
+        Ok(Some(Ended {
+            status: answer.status.as_str().to_owned(),
+            output: output.transpose()?.filter(|_| succeeded),
+            error: answer.error,
+            cause: answer.cause.as_deref().map(readable),
+        }))
+    }
+
+    /// The lines that the functions have written for an execution since the last call.
+    ///
+    /// Logs that cannot be read spoil the view, not the execution: they are reported and passed over.
+    async fn lines(&self, execution: &str, cursor: &mut Cursor) -> Vec<Line> {
+        let mut pages = self
+            .logs
+            .filter_log_events()
+            .log_group_name(&self.stack.log_group)
+            .start_time(cursor.since)
+            .filter_pattern(format!("{{ $.execution = \"{execution}\" }}"))
+            .into_paginator()
+            .send();
+        let mut lines = Vec::new();
+        while let Some(page) = pages.next().await {
+            let events = match page {
+                Ok(page) => page.events.unwrap_or_default(),
+                Err(error) => {
+                    cursor.report(&DisplayErrorContext(&error).to_string());
+                    break;
+                }
+            };
+            for event in events {
+                let id = event.event_id.unwrap_or_default();
+                if cursor.is_new(&id, event.timestamp.unwrap_or_default()) {
+                    lines.extend(event.message.as_deref().and_then(Line::parse));
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// How far the logs have been read. Lines may arrive late: those of the last seconds are read again.
+#[derive(Debug)]
+struct Cursor {
+    since: i64,
+    seen: Vec<(String, i64)>,
+}
+
+/// How late a line may arrive.
+const LATE_MILLIS: i64 = 10_000;
+
+impl Cursor {
+    fn is_new(&mut self, id: &str, at: i64) -> bool {
+        if self.seen.iter().any(|(seen, _)| seen == id) {
+            return false;
+        }
+        self.seen.push((id.to_owned(), at));
+        self.since = self.since.max(at - LATE_MILLIS);
+        let since = self.since;
+        self.seen.retain(|(_, at)| *at >= since);
+        true
+    }
+
+    fn report(&self, problem: &str) {
+        if self.seen.is_empty() {
+            eprintln!("the functions' logs cannot be read: {problem}");
+        }
+    }
+}
+
+/// A cause as a person can read it: `VPC: {"errorType":…,"errorMessage":"…"}` is `VPC: …`.
+fn readable(cause: &str) -> String {
+    let Some((step, json)) = cause.split_once(": {") else {
+        return cause.to_owned();
+    };
+    let parsed = serde_json::from_str::<Value>(&format!("{{{json}"));
+    match parsed
+        .ok()
+        .as_ref()
+        .and_then(|cause| cause["errorMessage"].as_str())
+    {
+        Some(message) => format!("{step}: {message}"),
+        None => cause.to_owned(),
+    }
+}
+
+/// Reads an input file.
+///
+/// # Errors
+/// If it is not there, or not a JSON object with a `clusterName`.
+pub fn read_input(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the input {} cannot be read", path.display()))?;
+    let input: Value = serde_json::from_str(&text)
+        .with_context(|| format!("the input {} is not JSON", path.display()))?;
+    Ok(input)
+}
+
+/// A name for an execution: the cluster's and the time. What names may not contain is left out.
+#[must_use]
+pub fn name_for(input: &Value) -> String {
+    let cluster: String = input["clusterName"]
+        .as_str()
+        .unwrap_or("unnamed")
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
+        .take(60)
+        .collect();
+    format!("{cluster}-{}", jiff::Timestamp::now().as_millisecond())
+}
+
+/// How often AWS is asked. CloudWatch Logs takes seconds to show a line anyway.
+const AWS_INTERVAL: Duration = Duration::from_secs(3);
+
+/// `hardway start`.
+///
+/// # Errors
+/// If the execution cannot be started, or fails.
+pub async fn start(options: &Start) -> Result<()> {
+    let input = read_input(&options.input)?;
+    let executions = on_aws(&options.stack).await?;
+    let name = options.name.clone().unwrap_or_else(|| name_for(&input));
+    let arn = executions.start(&name, &input).await?;
+    println!("{arn}");
+    conclude(&executions, &arn).await
+}
+
+/// `hardway watch`.
+///
+/// # Errors
+/// If there is no such execution, or it fails.
+pub async fn watch(options: &Watch) -> Result<()> {
+    let executions = on_aws(&options.stack).await?;
+    let arn = match options.execution.starts_with("arn:") {
+        true => options.execution.clone(),
+        false => {
+            let machine = executions
+                .stack
+                .state_machine_arn
+                .replace(":stateMachine:", ":execution:");
+            format!("{machine}:{}", options.execution)
+        }
+    };
+    conclude(&executions, &arn).await
+}
+
+async fn on_aws(stack: &str) -> Result<Executions> {
+    let config = crate::aws::from_env().await;
+    let stack = Stack::find(&config, stack).await?;
+    Ok(Executions::new(&config, stack, AWS_INTERVAL, 1.0))
+}
+
+async fn conclude(executions: &Executions, arn: &str) -> Result<()> {
+    let ended = executions.follow(arn).await?;
+    println!("{}", summary::resources(ended.output()?));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_cause_is_made_readable() {
+        let cause = r#"VPC: {"errorType":"QuotaExceeded","errorMessage":"a quota: x","trace":[]}"#;
+        assert_eq!(readable(cause), "VPC: a quota: x");
+        assert_eq!(readable("VPC: something else"), "VPC: something else");
+        assert_eq!(readable("VPC: {broken"), "VPC: {broken");
+    }
+
+    #[test]
+    fn names_contain_only_what_step_functions_allows() {
+        let name = name_for(&json!({"clusterName": "a b$c"}));
+        assert!(name.starts_with("abc-"), "{name}");
+        assert!(name_for(&json!({})).starts_with("unnamed-"));
+    }
+
+    #[test]
+    fn a_line_is_shown_once_and_late_ones_are_not_missed() {
+        let mut cursor = Cursor {
+            since: 0,
+            seen: Vec::new(),
+        };
+        assert!(cursor.is_new("a", 20_000));
+        assert!(!cursor.is_new("a", 20_000));
+        assert!(cursor.is_new("b", 15_000));
+        assert_eq!(cursor.since, 10_000);
+        assert!(cursor.is_new("c", 40_000));
+        assert_eq!(cursor.seen.len(), 1);
+    }
+
+    #[test]
+    fn a_failure_is_told_with_error_and_cause() {
+        let ended = Ended {
+            status: "FAILED".to_owned(),
+            output: None,
+            error: Some("InvalidRequest".to_owned()),
+            cause: Some("Plan: clusterName".to_owned()),
+        };
+        let text = ended.output().unwrap_err().to_string();
+        assert!(text.contains("FAILED: InvalidRequest"), "{text}");
+        assert!(text.contains("Plan: clusterName"), "{text}");
+    }
+}

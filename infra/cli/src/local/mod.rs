@@ -1,0 +1,276 @@
+//! A cluster on this machine: AWS on a laptop, the real template, functions and state machine.
+
+mod deploy;
+mod ministack;
+mod package;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use console::style;
+use indicatif::ProgressBar;
+use serde_json::Value;
+use simulator::{Clock, Config, Simulator};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::args::{DEFAULT_SPEED, Local};
+use crate::aws::{self, LAPTOP_ACCOUNT};
+use crate::execution::{Ended, Executions, name_for, read_input};
+use crate::stack::Stack;
+use crate::summary;
+use ministack::{Ministack, Setup};
+pub use package::functions;
+use tools::Tools;
+
+/// The region of the laptop's AWS, unless the input names another.
+const REGION: &str = "ap-northeast-1";
+/// How often the laptop is asked.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// How a laptop is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many times faster than AWS the time runs.
+    pub speed: f64,
+    /// What decides how long AWS takes for each resource.
+    pub seed: u64,
+    /// The region.
+    pub region: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            speed: DEFAULT_SPEED,
+            seed: 1,
+            region: REGION.to_owned(),
+        }
+    }
+}
+
+/// AWS on this machine, with hardway deployed. Dropping it ends everything that it started.
+#[derive(Debug)]
+pub struct Laptop {
+    simulator: Simulator,
+    simulator_endpoint: String,
+    server: JoinHandle<std::io::Result<()>>,
+    ministack: Ministack,
+    executions: Executions,
+    stack: Stack,
+    options: Options,
+    // The last to go: the others use it.
+    _folder: TempDir,
+}
+
+impl Laptop {
+    /// Prepares the tools, builds the functions, starts AWS and deploys the template.
+    ///
+    /// # Errors
+    /// If one of them fails; with what to do.
+    pub async fn start(options: Options) -> Result<Self> {
+        let root = root()?;
+        let tools = during("installing the tools", Tools::prepare(&root)).await?;
+        during("building the functions", package::build(&root, &tools)).await?;
+        let folder = tempfile::Builder::new()
+            .prefix("hardway-")
+            .tempdir_in(root.join("target"))?;
+
+        let simulator = Simulator::new(Config {
+            seed: options.seed,
+            clock: Clock::scaled(options.speed),
+            default_account: LAPTOP_ACCOUNT.to_owned(),
+        });
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let simulator_endpoint = format!("http://{}", listener.local_addr()?);
+        let served = simulator.clone();
+        let server = tokio::spawn(async move { served.serve(listener).await });
+
+        let setup = Setup {
+            folder: folder.path(),
+            region: &options.region,
+            simulator: &simulator_endpoint,
+            speed: options.speed,
+        };
+        let ministack = during("starting AWS", Ministack::start(&tools, &setup)).await?;
+        let endpoint = ministack.endpoint();
+        let deploying = deploy::deploy(&root, &tools, folder.path(), endpoint, &options.region);
+        during("deploying infra/template.yaml", deploying).await?;
+
+        let config = aws::laptop(endpoint, &options.region).await;
+        let stack = Stack::find(&config, deploy::STACK).await?;
+        let executions = Executions::new(&config, stack.clone(), INTERVAL, options.speed);
+        Ok(Self {
+            simulator,
+            simulator_endpoint,
+            server,
+            ministack,
+            executions,
+            stack,
+            options,
+            _folder: folder,
+        })
+    }
+
+    /// The simulated EC2, IAM, STS and EKS.
+    #[must_use]
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// Runs an execution to its end, with the live view.
+    ///
+    /// # Errors
+    /// If it cannot be started or described; not if it fails.
+    pub async fn execute(&self, input: &Value) -> Result<Ended> {
+        let arn = self.executions.start(&name_for(input), input).await?;
+        self.executions.follow(&arn).await
+    }
+
+    /// The environment with which the AWS CLI talks to this laptop.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let simulator = &self.simulator_endpoint;
+        vec![
+            ("AWS_ENDPOINT_URL", self.ministack.endpoint().to_owned()),
+            ("AWS_ENDPOINT_URL_EC2", simulator.clone()),
+            ("AWS_ENDPOINT_URL_EKS", simulator.clone()),
+            ("AWS_ENDPOINT_URL_IAM", simulator.clone()),
+            ("AWS_ENDPOINT_URL_STS", simulator.clone()),
+            ("AWS_ACCESS_KEY_ID", LAPTOP_ACCOUNT.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "laptop".to_owned()),
+            ("AWS_REGION", self.options.region.clone()),
+        ]
+    }
+}
+
+impl Drop for Laptop {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// `hardway local`.
+///
+/// # Errors
+/// If the execution fails, or CoreDNS does not run at its end.
+pub async fn run(options: &Local) -> Result<()> {
+    let input = read_input(&options.input)?;
+    tokio::select! {
+        done = run_to_the_end(options, &input) => done,
+        signal = interrupted() => bail!("{signal}: everything that was started has been ended"),
+    }
+}
+
+async fn run_to_the_end(options: &Local, input: &Value) -> Result<()> {
+    let laptop = Laptop::start(Options {
+        speed: options.speed,
+        seed: options.seed,
+        region: input["region"].as_str().unwrap_or(REGION).to_owned(),
+    })
+    .await?;
+    let done = build_cluster(&laptop, input).await;
+    if options.keep {
+        if let Err(error) = &done {
+            eprintln!("{} {error:#}\n", style("error:").red().bold());
+        }
+        println!("{}", invitation(&laptop));
+        std::future::pending::<()>().await;
+    }
+    done
+}
+
+async fn build_cluster(laptop: &Laptop, input: &Value) -> Result<()> {
+    let start = Instant::now();
+    let ended = laptop.execute(input).await?;
+    let took = start.elapsed();
+    let output = ended.output()?;
+    println!("\n{}\n", summary::resources(output));
+    println!("{}\n", summary::durations(&laptop.simulator.durations()));
+    let text = |field: &str| output[field].as_str().unwrap_or_default();
+    let view = laptop
+        .simulator
+        .kubernetes(text("accountId"), text("region"), text("clusterName"))
+        .context("the execution succeeded, but there is no such cluster")?;
+    println!("{}\n\n{}\n", summary::pods(&view), summary::nodes(&view));
+    if !summary::coredns_runs(&view) {
+        bail!("the execution succeeded, but CoreDNS does not run");
+    }
+    println!(
+        "CoreDNS runs on Fargate: {} pods on {} nodes, after {:.0} s.",
+        view.pods.len(),
+        view.nodes.len(),
+        took.as_secs_f64()
+    );
+    Ok(())
+}
+
+/// What can be done with a laptop that stays up.
+fn invitation(laptop: &Laptop) -> String {
+    let exports: String = laptop
+        .environment()
+        .iter()
+        .map(|(name, value)| format!("export {name}={value}\n"))
+        .collect();
+    format!(
+        "AWS stays up until Ctrl-C. In another terminal:\n\n{exports}\n\
+         aws ec2 describe-vpcs\n\
+         aws eks list-clusters\n\
+         aws stepfunctions start-execution --input '{{\"clusterName\": \"demo\"}}' \\\n  \
+         --state-machine-arn {}\n",
+        laptop.stack.state_machine_arn
+    )
+}
+
+/// Waits for Ctrl-C or for being asked to end; the signal's name.
+async fn interrupted() -> &'static str {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // Without handlers the signals end the process as they always do.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => "interrupted",
+        _ = terminate.recv() => "terminated",
+    }
+}
+
+/// Shows what is being done while it is being done.
+async fn during<T>(what: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let start = Instant::now();
+    let spinner = ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let done = work.await;
+    spinner.finish_and_clear();
+    let seconds = start.elapsed().as_secs_f64();
+    if done.is_ok() {
+        eprintln!(
+            "{} {what} {}",
+            style("✔").green(),
+            style(format!("({seconds:.1} s)")).dim()
+        );
+    }
+    done
+}
+
+/// The project's root: `hardway local` needs its sources.
+fn root() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here
+        .ancestors()
+        .nth(2)
+        .context("no project around infra/cli")?;
+    if !root.join("infra/template.yaml").is_file() {
+        bail!(
+            "{} does not hold hardway's sources any more; run it with `cargo run`",
+            root.display()
+        );
+    }
+    Ok(root.to_owned())
+}

@@ -1,0 +1,275 @@
+//! The live view of an execution: each step as a line that goes from waiting to working to done.
+//!
+//! Its source are the JSON lines that the functions write (see `step::telemetry`), because neither the
+//! reasons nor, on the laptop, the steps inside Parallel branches are in the execution's history.
+
+use std::time::{Duration, Instant};
+
+use console::style;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A step's answer, as a function logs it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Line {
+    /// The step's crate, for example `nat-gateways`.
+    pub step: String,
+    /// `READY`, `PENDING` or `ERROR`.
+    pub status: String,
+    /// What is being waited for, or what went wrong.
+    #[serde(default)]
+    pub reason: String,
+    /// The error's name.
+    #[serde(default)]
+    pub error: String,
+    message: String,
+}
+
+impl Line {
+    /// Reads a log line; `None` for every line that is no step's answer.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let line: Self = serde_json::from_str(text).ok()?;
+        (line.message == step::telemetry::ANSWERED).then_some(line)
+    }
+}
+
+/// The steps of a state machine: the names of its Task states, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Steps(Vec<String>);
+
+impl Steps {
+    /// The Tasks of a definition, branches included.
+    #[must_use]
+    pub fn of(definition: &Value) -> Self {
+        let mut steps = Vec::new();
+        // From its start along `Next`, not in the order of the JSON, which some services sort.
+        let mut state = definition["StartAt"].as_str();
+        while let Some(name) = state {
+            let body = &definition["States"][name];
+            if body["Type"] == "Task" {
+                steps.push(name.to_owned());
+            }
+            for branch in body["Branches"].as_array().into_iter().flatten() {
+                steps.extend(Self::of(branch).0);
+            }
+            let ready = body["Choices"][0]["Next"].as_str();
+            state = ready.or(body["Next"].as_str());
+        }
+        Self(steps)
+    }
+}
+
+/// What is known of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Working { reason: String },
+    Done,
+    Failed { reason: String },
+}
+
+struct Row {
+    name: String,
+    stage: Stage,
+    started: Option<Instant>,
+    took: Option<Duration>,
+    bar: ProgressBar,
+}
+
+/// The live view; on something that is no terminal, a line for each change.
+pub struct View {
+    rows: Vec<Row>,
+    bars: MultiProgress,
+    speed: f64,
+    is_terminal: bool,
+}
+
+impl View {
+    /// A view of these steps, all waiting; times are shown multiplied by `speed`.
+    #[must_use]
+    pub fn new(steps: Steps, speed: f64) -> Self {
+        let bars = MultiProgress::new();
+        let width = steps.0.iter().map(String::len).max().unwrap_or_default();
+        let row = |name: String| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            bar.set_style(bar_style());
+            bar.set_prefix(format!("{name:<width$}"));
+            Row {
+                name,
+                stage: Stage::Waiting,
+                started: None,
+                took: None,
+                bar,
+            }
+        };
+        let rows: Vec<Row> = steps.0.into_iter().map(row).collect();
+        let mut view = Self {
+            rows,
+            bars,
+            speed,
+            is_terminal: console::user_attended_stderr(),
+        };
+        view.tick();
+        view
+    }
+
+    /// Shows what a function answered.
+    pub fn show(&mut self, line: &Line) {
+        let Some(row) = self
+            .rows
+            .iter_mut()
+            .find(|row| crate_of(&row.name) == line.step)
+        else {
+            return;
+        };
+        let started = *row.started.get_or_insert_with(Instant::now);
+        let stage = match line.status.as_str() {
+            "READY" => Stage::Done,
+            "PENDING" => Stage::Working {
+                reason: line.reason.clone(),
+            },
+            _ => Stage::Failed {
+                reason: format!("{}: {}", line.error, line.reason),
+            },
+        };
+        row.took = (stage == Stage::Done).then(|| started.elapsed());
+        if stage != row.stage {
+            row.stage = stage;
+            if !self.is_terminal {
+                eprintln!("{:<20} {}", row.name, text(row, self.speed));
+            }
+        }
+    }
+
+    /// Lets the times go on.
+    pub fn tick(&mut self) {
+        for row in &self.rows {
+            row.bar.set_message(text(row, self.speed));
+            row.bar.tick();
+        }
+    }
+
+    /// The execution has ended: what no line said yet is settled.
+    pub fn finish(mut self, succeeded: bool) {
+        for row in &mut self.rows {
+            // The last lines may still be on their way through the logs.
+            if succeeded && row.stage != Stage::Done {
+                row.took = row.started.map(|started| started.elapsed());
+                row.stage = Stage::Done;
+            }
+        }
+        self.tick();
+        for row in &self.rows {
+            row.bar.abandon();
+        }
+        drop(self.bars);
+    }
+}
+
+fn bar_style() -> ProgressStyle {
+    // A template of literals: it cannot fail.
+    ProgressStyle::with_template("  {prefix} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// The crate that a state is named after: `NAT gateways` is `nat-gateways`.
+fn crate_of(state: &str) -> String {
+    state.to_lowercase().replace(' ', "-")
+}
+
+fn text(row: &Row, speed: f64) -> String {
+    let elapsed = row.took.or(row.started.map(|started| started.elapsed()));
+    let time = elapsed.map_or_else(String::new, |elapsed| minutes(elapsed.mul_f64(speed)));
+    match &row.stage {
+        Stage::Waiting => style("· waiting").dim().to_string(),
+        Stage::Working { reason } => {
+            format!("{} {time:>7}  {reason}", style("● working").yellow())
+        }
+        Stage::Done => format!("{} {time:>7}", style("✔ done   ").green()),
+        Stage::Failed { reason } => format!("{} {time:>7}  {reason}", style("✘ error  ").red()),
+    }
+}
+
+/// A duration as minutes and seconds, for example `9m05s`.
+#[must_use]
+pub fn minutes(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds / 60 {
+        0 => format!("{seconds}s"),
+        minutes => format!("{minutes}m{:02}s", seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn line(step: &str, status: &str, reason: &str) -> Line {
+        Line {
+            step: step.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            error: "Throttled".to_owned(),
+            message: step::telemetry::ANSWERED.to_owned(),
+        }
+    }
+
+    fn view() -> View {
+        View::new(
+            Steps(vec!["VPC".to_owned(), "NAT gateways".to_owned()]),
+            1.0,
+        )
+    }
+
+    #[test]
+    fn only_answers_are_read() {
+        let answer = r#"{"timestamp":"t","level":"INFO","step":"vpc","execution":"e","status":"READY","message":"answered"}"#;
+        assert_eq!(Line::parse(answer).unwrap().step, "vpc");
+        assert_eq!(Line::parse(&answer.replace("answered", "changing")), None);
+        assert_eq!(Line::parse("START RequestId: 1"), None);
+    }
+
+    #[test]
+    fn steps_are_the_tasks_in_the_order_of_the_machine() {
+        let definition = json!({"StartAt": "Plan", "States": {
+            "All": {"Type": "Parallel", "Next": "End", "Branches": [{"StartAt": "VPC", "States": {
+                "VPC": {"Type": "Task", "Next": "VPC ready?"},
+                "VPC ready?": {"Type": "Choice", "Choices": [{"Next": "Subnets"}], "Default": "Wait"},
+                "Wait": {"Type": "Wait", "Next": "VPC"},
+                "Subnets": {"Type": "Task", "End": true},
+            }}]},
+            "End": {"Type": "Succeed"},
+            "Plan": {"Type": "Task", "Next": "All"},
+        }});
+        assert_eq!(Steps::of(&definition).0, ["Plan", "VPC", "Subnets"]);
+    }
+
+    #[test]
+    fn a_step_goes_from_waiting_to_working_to_done() {
+        let mut view = view();
+        assert!(view.rows.iter().all(|row| row.stage == Stage::Waiting));
+        view.show(&line("nat-gateways", "PENDING", "pending in apne1-az1"));
+        assert!(text(&view.rows[1], 1.0).contains("pending in apne1-az1"));
+        view.show(&line("nat-gateways", "READY", ""));
+        assert_eq!(view.rows[1].stage, Stage::Done);
+        assert_eq!(view.rows[0].stage, Stage::Waiting);
+    }
+
+    #[test]
+    fn an_error_that_is_retried_is_shown_until_the_next_answer() {
+        let mut view = view();
+        view.show(&line("vpc", "ERROR", "slow down"));
+        assert!(text(&view.rows[0], 1.0).contains("Throttled: slow down"));
+        view.show(&line("vpc", "READY", ""));
+        assert_eq!(view.rows[0].stage, Stage::Done);
+    }
+
+    #[test]
+    fn durations_are_minutes_and_seconds() {
+        assert_eq!(minutes(Duration::from_secs(7)), "7s");
+        assert_eq!(minutes(Duration::from_secs(545)), "9m05s");
+    }
+}

@@ -20,6 +20,8 @@ pub mod names;
 pub mod network;
 pub mod outcome;
 pub mod plan;
+pub mod removal;
+pub mod route_tables;
 pub mod spec;
 pub mod tags;
 pub mod telemetry;

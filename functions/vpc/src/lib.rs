@@ -1,1 +1,217 @@
-//! x
+//! The cluster's VPC, with DNS support and DNS hostnames on.
+//!
+//! Without DNS hostnames every Fargate node is called `fargate-null`, so that at most one pod runs:
+//! both attributes are read at every visit and turned on when they are off.
+//!
+//! Safe to repeat: the VPC is found by its tags. CreateVpc has no client token, so after it the step
+//! looks again and removes the surplus that a lost answer may have left.
+
+use aws_sdk_ec2::error::ProvideErrorMetadata;
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, Filter, ResourceType, Vpc as Ec2Vpc, VpcAttributeName, VpcState,
+};
+use serde::{Deserialize, Serialize};
+use step::error::required;
+use step::removal::Removal;
+use step::telemetry::{changed, changing};
+use step::{
+    Aws, During, Error, NoInput, Outcome, Plan, Removed, Resource, Step, Target, codes, tags,
+};
+
+/// The step `vpc`.
+pub struct Vpc;
+
+/// What later steps need of the VPC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// For example `vpc-0123456789abcdef0`.
+    pub vpc_id: String,
+}
+
+/// Value of the tag `hardway:role`.
+const ROLE: &str = "vpc";
+/// A VPC is pending for seconds.
+const CHECK_AFTER_SECONDS: u64 = 2;
+
+const CREATE: &str = "ec2:CreateVpc";
+const DELETE: &str = "ec2:DeleteVpc";
+const DESCRIBE_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
+const MODIFY_ATTRIBUTE: &str = "ec2:ModifyVpcAttribute";
+
+impl Step for Vpc {
+    const NAME: &'static str = "vpc";
+    type Input = NoInput;
+    type Output = Output;
+
+    async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<Output>, Error> {
+        let mut found = find(aws, &plan.target).await?;
+        if found.is_empty() {
+            found = create(aws, plan).await?;
+        }
+        let vpc = keep_one(aws, &plan.target, found).await?;
+        let vpc_id = id(&vpc)?.to_owned();
+        check_cidr(plan, &vpc)?;
+        if status(&vpc) == &VpcState::Pending {
+            let reason = format!("{vpc_id} is pending");
+            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+        }
+        repair(aws, &vpc_id).await?;
+        Ok(Outcome::Ready(Output { vpc_id }))
+    }
+
+    async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
+        let mut removal = Removal::default();
+        for vpc in find(aws, target).await? {
+            let id = id(&vpc)?;
+            let call = aws.ec2.delete_vpc().vpc_id(id).send();
+            let resource = Resource::new("AWS::EC2::VPC", id);
+            removal
+                .delete(DELETE, resource, &[codes::VPC_NOT_FOUND], call)
+                .await?;
+        }
+        Ok(removal.outcome())
+    }
+}
+
+async fn find(aws: &Aws, target: &Target) -> Result<Vec<Ec2Vpc>, Error> {
+    let call = aws.ec2.describe_vpcs();
+    let call = call.set_filters(Some(tags::ec2_filters_for(target, ROLE)));
+    let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    vpcs.during("ec2:DescribeVpcs")
+}
+
+/// Creates the VPC and looks again: the answer is everything of ours that can be seen now.
+async fn create(aws: &Aws, plan: &Plan) -> Result<Vec<Ec2Vpc>, Error> {
+    changing(CREATE, ROLE);
+    let answer = aws
+        .ec2
+        .create_vpc()
+        .cidr_block(plan.network.cidr.to_string())
+        .tag_specifications(tags::ec2_specification(plan, ResourceType::Vpc, ROLE, &[]))
+        .send()
+        .await
+        .during(CREATE)?;
+    let created = required(answer.vpc, "ec2:CreateVpc: vpc")?;
+    changed(CREATE, id(&created)?);
+    let mut found = find(aws, &plan.target).await?;
+    if !found.iter().any(|vpc| vpc.vpc_id() == created.vpc_id()) {
+        found.push(created);
+    }
+    Ok(found)
+}
+
+/// Of several VPCs of ours keeps the one with subnets in it, else the one with the smallest id: whoever
+/// looks, at any time, decides alike.
+async fn keep_one(aws: &Aws, target: &Target, mut found: Vec<Ec2Vpc>) -> Result<Ec2Vpc, Error> {
+    found.sort_by(|one, other| one.vpc_id().cmp(&other.vpc_id()));
+    let used = match found.as_slice() {
+        [_] => vec![],
+        several => with_subnets(aws, several).await?,
+    };
+    let is_used = |vpc: &Ec2Vpc| used.iter().any(|id| Some(id.as_str()) == vpc.vpc_id());
+    let place = found.iter().position(is_used).unwrap_or_default();
+    let kept = found.remove(place);
+    for surplus in &found {
+        remove_surplus(aws, target, surplus, &kept).await?;
+    }
+    Ok(kept)
+}
+
+async fn with_subnets(aws: &Aws, vpcs: &[Ec2Vpc]) -> Result<Vec<String>, Error> {
+    let ids = vpcs.iter().filter_map(Ec2Vpc::vpc_id).map(str::to_owned);
+    let of_vpcs = Filter::builder()
+        .name("vpc-id")
+        .set_values(Some(ids.collect()))
+        .build();
+    let call = aws.ec2.describe_subnets().filters(of_vpcs);
+    let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    let subnets = subnets.during("ec2:DescribeSubnets")?.into_iter();
+    Ok(subnets.filter_map(|subnet| subnet.vpc_id).collect())
+}
+
+async fn remove_surplus(
+    aws: &Aws,
+    target: &Target,
+    surplus: &Ec2Vpc,
+    kept: &Ec2Vpc,
+) -> Result<(), Error> {
+    let (surplus, kept) = (id(surplus)?, id(kept)?);
+    changing(DELETE, surplus);
+    let answer = aws.ec2.delete_vpc().vpc_id(surplus).send().await;
+    match answer.as_ref().err().and_then(ProvideErrorMetadata::code) {
+        Some(codes::VPC_NOT_FOUND) => return Ok(()),
+        Some(codes::DEPENDENCY_VIOLATION) => {
+            return Err(Error::ResourceConflict(format!(
+                "{kept} and {surplus} are both tagged as the VPC of the cluster {}, and both are in \
+                 use",
+                target.cluster_name
+            )));
+        }
+        _ => {}
+    }
+    answer.during(DELETE)?;
+    changed(DELETE, surplus);
+    Ok(())
+}
+
+/// A VPC's CIDR block cannot be changed.
+fn check_cidr(plan: &Plan, vpc: &Ec2Vpc) -> Result<(), Error> {
+    let (wanted, actual) = (plan.network.cidr.to_string(), vpc.cidr_block());
+    if actual == Some(&wanted) {
+        return Ok(());
+    }
+    Err(Error::ResourceConflict(format!(
+        "the cluster {} has its VPC already: {} with the CIDR block {}, while network.cidr asks for \
+         {wanted}",
+        plan.target.cluster_name,
+        id(vpc)?,
+        actual.unwrap_or("(none)")
+    )))
+}
+
+fn status(vpc: &Ec2Vpc) -> &VpcState {
+    vpc.state().unwrap_or(&VpcState::Available)
+}
+
+fn id(vpc: &Ec2Vpc) -> Result<&str, Error> {
+    required(vpc.vpc_id(), "ec2:DescribeVpcs: vpcId")
+}
+
+/// Turns on what is off. EC2 takes one attribute in a call; hostnames need support, so it comes first.
+async fn repair(aws: &Aws, vpc_id: &str) -> Result<(), Error> {
+    let on = || AttributeBooleanValue::builder().value(true).build();
+    let modify = || aws.ec2.modify_vpc_attribute().vpc_id(vpc_id);
+    for (name, call) in [
+        (
+            VpcAttributeName::EnableDnsSupport,
+            modify().enable_dns_support(on()),
+        ),
+        (
+            VpcAttributeName::EnableDnsHostnames,
+            modify().enable_dns_hostnames(on()),
+        ),
+    ] {
+        if is_on(aws, vpc_id, name).await? {
+            continue;
+        }
+        changing(MODIFY_ATTRIBUTE, vpc_id);
+        call.send().await.during(MODIFY_ATTRIBUTE)?;
+        changed(MODIFY_ATTRIBUTE, vpc_id);
+    }
+    Ok(())
+}
+
+async fn is_on(aws: &Aws, vpc_id: &str, name: VpcAttributeName) -> Result<bool, Error> {
+    let call = aws.ec2.describe_vpc_attribute().vpc_id(vpc_id);
+    let answer = call.attribute(name.clone()).send().await;
+    let answer = answer.during(DESCRIBE_ATTRIBUTE)?;
+    let attribute = match name {
+        VpcAttributeName::EnableDnsSupport => answer.enable_dns_support,
+        _ => answer.enable_dns_hostnames,
+    };
+    Ok(attribute.and_then(|it| it.value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,75 @@
-//! x
+//! The public subnets' way out: the internet gateway, and one route table to it for all of them.
+//!
+//! Safe to repeat: gateway and table are found by their tags and repaired. CreateInternetGateway has
+//! no client token, so after it the step looks again and removes the surplus that a lost answer may
+//! have left.
+
+use serde::{Deserialize, Serialize};
+use step::removal::Removal;
+use step::route_tables::{self, NextHop, Wanted};
+use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneSubnets};
+
+mod internet_gateway;
+
+/// The step `public-routes`.
+pub struct PublicRoutes;
+
+/// What it needs of earlier steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// The VPC of the subnets.
+    pub vpc_id: String,
+    /// The subnets of each zone.
+    pub subnets: Vec<ZoneSubnets>,
+}
+
+/// What later steps need of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// The internet gateway.
+    pub internet_gateway_id: String,
+    /// The route table of all public subnets.
+    pub route_table_id: String,
+}
+
+/// Value of the tag `hardway:role` of the route table.
+const ROUTE_TABLE: &str = "public-routes";
+
+impl Step for PublicRoutes {
+    const NAME: &'static str = "public-routes";
+    type Input = Input;
+    type Output = Output;
+
+    async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
+        let internet_gateway_id = internet_gateway::ensure(aws, plan, &input.vpc_id).await?;
+        let tables = route_tables::find(aws, &input.vpc_id).await?;
+        let subnets = input.subnets.iter();
+        let subnet_ids: Vec<_> = subnets.map(|it| it.public_subnet_id.as_str()).collect();
+        let wanted = Wanted {
+            role: ROUTE_TABLE,
+            vpc_id: &input.vpc_id,
+            next_hop: NextHop::InternetGateway(&internet_gateway_id),
+            subnet_ids: &subnet_ids,
+        };
+        let route_table_id = route_tables::ensure(aws, plan, &tables, &wanted).await?;
+        Ok(Outcome::Ready(Output {
+            internet_gateway_id,
+            route_table_id,
+        }))
+    }
+
+    /// The gateway goes first: EC2 refuses to detach it while something in the VPC has a public
+    /// address, and a removal that is given up at that point leaves a table that can be repaired.
+    async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
+        let mut removal = Removal::default();
+        if internet_gateway::remove(aws, target, &mut removal).await? {
+            route_tables::remove(aws, target, |role| role == ROUTE_TABLE, &mut removal).await?;
+        }
+        Ok(removal.outcome())
+    }
+}
+
+#[cfg(test)]
+mod tests;

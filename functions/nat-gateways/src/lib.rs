@@ -1,1 +1,211 @@
-//! x
+//! NAT gateways with their Elastic IP addresses: one in each Availability Zone, or a single one.
+//!
+//! A NAT gateway is accepted at once and fails later, if it fails. A failed one is deleted and
+//! replaced, with the same address.
+//!
+//! Safe to repeat: both are found by their tags. CreateNatGateway has a client token that names the
+//! attempt (see [`gateway`]); AllocateAddress has none, so after it the step looks again and releases
+//! the surplus that a lost answer may have left (see [`address`]).
+//!
+//! When a plan that had a gateway in each zone becomes one with a single gateway, the others stay:
+//! routes may still lead to them. Removing the step removes them all.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{Address, NatGateway, NatGatewayState};
+use serde::{Deserialize, Serialize};
+use step::plan::Zone;
+use step::removal::Removal;
+use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets, tags};
+
+mod address;
+mod gateway;
+
+use gateway::Place;
+
+/// The step `nat-gateways`.
+pub struct NatGateways;
+
+/// What it needs of earlier steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// The subnets of each zone: a gateway lives in the public one.
+    pub subnets: Vec<ZoneSubnets>,
+}
+
+/// What later steps need of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// In the order of the plan's zones.
+    pub nat_gateways: Vec<ZoneNatGateway>,
+}
+
+/// What the value of the tag `hardway:role` of gateways and addresses starts with; the zone id follows.
+const ROLE_PREFIX: &str = "nat-gateway-";
+/// A NAT gateway is pending for one to two minutes.
+const CHECK_AFTER_SECONDS: u64 = 15;
+
+/// How far the NAT gateway of one zone is.
+enum Status {
+    Available(ZoneNatGateway),
+    Pending(String),
+}
+
+impl Step for NatGateways {
+    const NAME: &'static str = "nat-gateways";
+    type Input = Input;
+    type Output = Output;
+
+    async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
+        let gateways = gateway::find(aws, &plan.target).await?;
+        let addresses = address::find(aws, &plan.target).await?;
+        let mut output = Output {
+            nat_gateways: vec![],
+        };
+        let mut pending = vec![];
+        let mut notes = BTreeSet::new();
+        for zone in plan.network.nat_zones() {
+            let zone = InZone::new(plan, zone, &input, &gateways, &addresses)?;
+            match zone.ensure(aws, plan, &mut notes).await? {
+                Status::Available(gateway) => output.nat_gateways.push(gateway),
+                Status::Pending(zone_id) => pending.push(zone_id),
+            }
+        }
+        if pending.is_empty() {
+            return Ok(Outcome::Ready(output));
+        }
+        let noun = match pending.as_slice() {
+            [_] => "NAT gateway in",
+            _ => "NAT gateways in",
+        };
+        let verb = if pending.len() == 1 { "is" } else { "are" };
+        let mut reason = format!("{noun} {} {verb} pending", pending.join(", "));
+        for note in notes {
+            reason = format!("{reason}; {note}");
+        }
+        Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
+    }
+
+    /// Gateways first: an address can be released once its gateway is deleted.
+    async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
+        let mut removal = Removal::default();
+        let mut deleting = vec![];
+        for gateway in gateway::find(aws, target).await? {
+            if gateway.state() == Some(&NatGatewayState::Deleted) {
+                continue;
+            }
+            if gateway.state() != Some(&NatGatewayState::Deleting) {
+                gateway::delete(aws, &gateway, &mut removal).await?;
+            }
+            deleting.push(gateway::id(&gateway)?.to_owned());
+        }
+        if !deleting.is_empty() {
+            removal.wait_for(format!(
+                "NAT gateways being deleted: {}",
+                deleting.join(", ")
+            ));
+            return Ok(removal.outcome());
+        }
+        for address in address::find(aws, target).await? {
+            address::release(aws, target, &address, &mut removal).await?;
+        }
+        Ok(removal.outcome())
+    }
+}
+
+/// What there is of ours in one zone, and where it belongs.
+struct InZone<'a> {
+    zone: &'a Zone,
+    role: String,
+    subnet_id: &'a str,
+    /// Gateways that work or will; the one to keep comes first.
+    live: Vec<&'a NatGateway>,
+    /// Gateways that failed, are deleted or being deleted. EC2 shows them for about an hour.
+    dead: Vec<&'a NatGateway>,
+    addresses: Vec<&'a Address>,
+}
+
+impl<'a> InZone<'a> {
+    fn new(
+        plan: &Plan,
+        zone: &'a Zone,
+        input: &'a Input,
+        gateways: &'a [NatGateway],
+        addresses: &'a [Address],
+    ) -> Result<Self, Error> {
+        let role = format!("{ROLE_PREFIX}{}", zone.id);
+        let subnets = input.subnets.iter().find(|it| it.zone_id == zone.id);
+        let subnets = subnets.ok_or_else(|| {
+            Error::invalid("subnets", &input.subnets, format!("one in {}", zone.id))
+        })?;
+        let (mut live, dead): (Vec<_>, Vec<_>) = gateways
+            .iter()
+            .filter(|gateway| tags::ec2_is(gateway.tags(), &plan.target, &role))
+            .partition(|gateway| gateway::is_live(gateway));
+        live.sort_by_key(|gateway| (!gateway::is_available(gateway), gateway.nat_gateway_id()));
+        let addresses = addresses
+            .iter()
+            .filter(|address| tags::ec2_is(address.tags(), &plan.target, &role))
+            .collect();
+        Ok(Self {
+            zone,
+            subnet_id: &subnets.public_subnet_id,
+            role,
+            live,
+            dead,
+            addresses,
+        })
+    }
+
+    /// Makes the zone's gateway so, as far as that can be done now; `notes` gets what a person who
+    /// waits for it should know.
+    async fn ensure(
+        &self,
+        aws: &Aws,
+        plan: &Plan,
+        notes: &mut BTreeSet<String>,
+    ) -> Result<Status, Error> {
+        notes.extend(gateway::retire_failed(aws, &self.dead).await?);
+        let Some((kept, surplus)) = self.live.split_first() else {
+            return self.create(aws, plan, notes).await;
+        };
+        gateway::check_subnet(kept, self.subnet_id)?;
+        for gateway in surplus {
+            gateway::delete(aws, gateway, &mut Removal::default()).await?;
+        }
+        let used = gateway::address(kept);
+        let keep = used.and_then(|used| used.allocation_id());
+        let held = surplus.iter().chain(&self.dead).copied();
+        let held = address::release_surplus(aws, &self.addresses, keep, held).await?;
+        notes.extend(held.iter().cloned());
+        if !gateway::is_available(kept) || !held.is_empty() {
+            return Ok(Status::Pending(self.zone.id.clone()));
+        }
+        gateway::output(kept, &self.zone.id).map(Status::Available)
+    }
+
+    async fn create(
+        &self,
+        aws: &Aws,
+        plan: &Plan,
+        notes: &mut BTreeSet<String>,
+    ) -> Result<Status, Error> {
+        let address = address::ensure(aws, plan, &self.role, &self.addresses).await?;
+        if let Some(held) = address::held_by(&address, self.dead.iter().copied())? {
+            notes.insert(held);
+            return Ok(Status::Pending(self.zone.id.clone()));
+        }
+        let place = Place {
+            role: &self.role,
+            subnet_id: self.subnet_id,
+            allocation_id: address::id(&address)?,
+        };
+        gateway::create(aws, plan, &place, &self.dead).await?;
+        Ok(Status::Pending(self.zone.id.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

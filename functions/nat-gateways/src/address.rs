@@ -1,108 +1,177 @@
-//! Elastic IP addresses.
+//! The Elastic IP addresses of NAT gateways.
+//!
+//! An address that nobody uses costs money and counts against a quota of five, so none is leaked: it
+//! is tagged in the call that allocates it, reused by the gateway that replaces a failed one, and
+//! released when a lost answer has left one too many.
 
 use aws_sdk_ec2::types::{Address, DomainType, NatGateway, ResourceType};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use step::error::required;
+use step::removal::Removal;
 use step::telemetry::{changed, changing};
 use step::{Aws, During, Error, Plan, Resource, Target, codes, tags};
 
-/// Ours, in the order of their ids. DescribeAddresses has no pages.
+/// CloudFormation's type name.
+const KIND: &str = "AWS::EC2::EIP";
+
+const ALLOCATE: &str = "ec2:AllocateAddress";
+const RELEASE: &str = "ec2:ReleaseAddress";
+
+/// All addresses of ours. DescribeAddresses has no pages.
 pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<Address>, Error> {
-    let answer = aws
-        .ec2
-        .describe_addresses()
-        .set_filters(Some(tags::ec2_filters(target)))
-        .send()
-        .await
-        .during("ec2:DescribeAddresses")?;
-    let mut addresses = answer.addresses.unwrap_or_default();
-    addresses.sort_by(|one, other| one.allocation_id().cmp(&other.allocation_id()));
-    Ok(addresses)
+    let call = aws.ec2.describe_addresses();
+    let call = call.set_filters(Some(tags::ec2_filters(target)));
+    let answer = call.send().await.during("ec2:DescribeAddresses")?;
+    Ok(answer.addresses.unwrap_or_default())
 }
 
-/// The one address with `role`; its allocation's id.
-///
-/// Of several (a call whose answer was lost), the one that a gateway uses stays, and the others are
-/// released.
+/// An address with `role` that a new gateway can use; `found` are those that are there.
 pub(crate) async fn ensure(
     aws: &Aws,
     plan: &Plan,
     role: &str,
-    found: &[Address],
-    gateways: &[&NatGateway],
-) -> Result<String, Error> {
-    let mut ours = with_role(found, role);
-    if ours.is_empty() {
-        allocate(aws, plan, role).await?;
-        ours = with_role(&find(aws, &plan.target).await?, role);
-    }
-    let is_used = |address: &Address| {
-        let gateways = gateways
-            .iter()
-            .flat_map(|gateway| gateway.nat_gateway_addresses());
-        let mut used = gateways.filter_map(|used| used.allocation_id());
-        address.association_id().is_some() || used.any(|id| address.allocation_id() == Some(id))
+    found: &[&Address],
+) -> Result<Address, Error> {
+    let allocated;
+    let found = if found.is_empty() {
+        allocated = allocate(aws, plan, role).await?;
+        &allocated.iter().collect::<Vec<_>>()
+    } else {
+        found
     };
-    let keep = ours.iter().position(is_used).unwrap_or(0);
-    for (index, address) in ours.iter().enumerate() {
-        if index != keep && !is_used(address) {
-            release(aws, address).await?;
-        }
-    }
-    let kept = ours.get(keep).ok_or_else(|| {
-        Error::NotYetVisible(format!("the address for {role} cannot be described yet"))
-    })?;
-    required(
-        kept.allocation_id.clone(),
-        "ec2:DescribeAddresses: allocationId",
-    )
+    let is_free = |address: &Address| address.association_id.is_none();
+    let first = found.iter().min_by(|one, other| {
+        let free_first = is_free(other).cmp(&is_free(one));
+        free_first.then_with(|| one.allocation_id.cmp(&other.allocation_id))
+    });
+    let kept = *required(first, "ec2:DescribeAddresses: one")?;
+    release_surplus(aws, found, kept.allocation_id(), []).await?;
+    Ok(kept.clone())
 }
 
-fn with_role(addresses: &[Address], role: &str) -> Vec<Address> {
-    let is_role = |address: &&Address| tags::ec2_value(address.tags(), tags::ROLE) == Some(role);
-    addresses.iter().filter(is_role).cloned().collect()
-}
-
-async fn allocate(aws: &Aws, plan: &Plan, role: &str) -> Result<(), Error> {
-    changing("ec2:AllocateAddress", role);
+/// Allocates an address and looks again: the answer is everything with `role` that can be seen now.
+async fn allocate(aws: &Aws, plan: &Plan, role: &str) -> Result<Vec<Address>, Error> {
+    changing(ALLOCATE, role);
+    let tags = tags::ec2_specification(plan, ResourceType::ElasticIp, role, &[]);
     let answer = aws
         .ec2
         .allocate_address()
         .domain(DomainType::Vpc)
-        .tag_specifications(tags::ec2_specification(
-            plan,
-            ResourceType::ElasticIp,
-            role,
-            &[],
-        ))
+        .tag_specifications(tags)
         .send()
         .await
-        .during("ec2:AllocateAddress")?;
-    changed(
-        "ec2:AllocateAddress",
-        answer.allocation_id().unwrap_or_default(),
-    );
+        .during(ALLOCATE)?;
+    let id = required(answer.allocation_id, "ec2:AllocateAddress: allocationId")?;
+    changed(ALLOCATE, &id);
+    let mut found = find(aws, &plan.target).await?;
+    found.retain(|address| tags::ec2_is(address.tags(), &plan.target, role));
+    if !found.iter().any(|it| it.allocation_id() == Some(&id)) {
+        found.push(Address::builder().allocation_id(id).build());
+    }
+    Ok(found)
+}
+
+/// Releases every address but the one to `keep`, where nothing uses it. Those that a dying gateway
+/// still holds are named in the answer: they can be released later.
+pub(crate) async fn release_surplus<'a>(
+    aws: &Aws,
+    found: &[&Address],
+    keep: Option<&str>,
+    dying: impl IntoIterator<Item = &'a NatGateway>,
+) -> Result<Vec<String>, Error> {
+    let dying: Vec<_> = dying.into_iter().collect();
+    let mut held = vec![];
+    // Without knowing which address is in use, none is surplus.
+    let surplus = found
+        .iter()
+        .filter(|it| keep.is_some() && it.allocation_id() != keep);
+    for address in surplus {
+        match holder(address, dying.iter().copied()) {
+            Some(holder) => held.push(waits_for(address, holder)?),
+            None if address.association_id().is_some() => {}
+            None => release_one(aws, address, &mut Removal::default()).await?,
+        }
+    }
+    Ok(held)
+}
+
+/// What holds an address that a new gateway is to use: a dying gateway of ours, in words for a person.
+///
+/// # Errors
+/// [`Error::ResourceConflict`] if it is something that is not ours.
+pub(crate) fn held_by<'a>(
+    address: &Address,
+    dying: impl IntoIterator<Item = &'a NatGateway>,
+) -> Result<Option<String>, Error> {
+    if address.association_id().is_none() {
+        return Ok(None);
+    }
+    match holder(address, dying) {
+        Some(holder) => waits_for(address, holder).map(Some),
+        None => Err(Error::ResourceConflict(format!(
+            "the cluster's address {} is associated with {}, which is not one of its NAT gateways",
+            id(address)?,
+            address.network_interface_id().unwrap_or("something")
+        ))),
+    }
+}
+
+/// The dying gateway that an associated address belongs to.
+fn holder<'a>(
+    address: &Address,
+    dying: impl IntoIterator<Item = &'a NatGateway>,
+) -> Option<&'a NatGateway> {
+    address.association_id()?;
+    let uses = |gateway: &&NatGateway| {
+        let mut addresses = gateway.nat_gateway_addresses().iter();
+        addresses.any(|it| it.allocation_id() == address.allocation_id())
+    };
+    dying.into_iter().find(uses)
+}
+
+fn waits_for(address: &Address, holder: &NatGateway) -> Result<String, Error> {
+    Ok(format!(
+        "{} is still held by {}, which is being deleted",
+        id(address)?,
+        super::gateway::id(holder)?
+    ))
+}
+
+/// Releases an address of a gateway that is gone.
+///
+/// A released address answers AuthFailure, as if it belonged to somebody else: then the step looks
+/// whether it is there at all.
+pub(crate) async fn release(
+    aws: &Aws,
+    target: &Target,
+    address: &Address,
+    removal: &mut Removal,
+) -> Result<(), Error> {
+    match release_one(aws, address, removal).await {
+        Err(Error::AccessDenied(denied)) => {
+            let found = find(aws, target).await?;
+            let id = address.allocation_id();
+            if found.iter().any(|it| it.allocation_id() == id) {
+                return Err(Error::AccessDenied(denied));
+            }
+            Ok(())
+        }
+        answer => answer,
+    }
+}
+
+async fn release_one(aws: &Aws, address: &Address, removal: &mut Removal) -> Result<(), Error> {
+    let id = id(address)?;
+    let call = aws.ec2.release_address().allocation_id(id).send();
+    let not_found = [codes::ALLOCATION_NOT_FOUND];
+    removal
+        .delete(RELEASE, Resource::new(KIND, id), &not_found, call)
+        .await?;
     Ok(())
 }
 
-/// Releases an address; nothing if it is still in use.
-pub(crate) async fn release(aws: &Aws, address: &Address) -> Result<Option<Resource>, Error> {
-    let id = required(
-        address.allocation_id.clone(),
+pub(crate) fn id(address: &Address) -> Result<&str, Error> {
+    required(
+        address.allocation_id(),
         "ec2:DescribeAddresses: allocationId",
-    )?;
-    changing("ec2:ReleaseAddress", &id);
-    match aws.ec2.release_address().allocation_id(&id).send().await {
-        Err(error) if error.code() == Some(codes::ADDRESS_IN_USE) => return Ok(None),
-        // A released address answers AuthFailure: it was there when we looked, so another run has
-        // released it since. That it is really gone shows the next look.
-        Err(error)
-            if [codes::ALLOCATION_NOT_FOUND, codes::AUTH_FAILURE]
-                .contains(&error.code().unwrap_or_default()) => {}
-        answer => {
-            answer.during("ec2:ReleaseAddress")?;
-            changed("ec2:ReleaseAddress", &id);
-        }
-    }
-    Ok(Some(Resource::new("AWS::EC2::EIP", id)))
+    )
 }

@@ -1,117 +1,204 @@
-//! NAT gateways.
+//! NAT gateways themselves.
+//!
+//! The client token of a creation names subnet, address and attempt, and the attempt's number is that
+//! of the dead gateways: a repetition gets the gateway of the lost answer, a replacement gets a new
+//! one. EC2 forgets dead gateways after about an hour, but may remember their tokens for longer; then
+//! it answers with a dead gateway, and the next number is tried.
 
-use aws_sdk_ec2::types::{NatGateway, NatGatewayState, ResourceType};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_sdk_ec2::error::ProvideErrorMetadata;
+use aws_sdk_ec2::types::{NatGateway, NatGatewayAddress, NatGatewayState, ResourceType};
 use step::error::required;
+use step::removal::Removal;
 use step::telemetry::{changed, changing};
-use step::{Aws, During, Error, Plan, Target, codes, names, tags};
+use step::{Aws, During, Error, Plan, Resource, Target, ZoneNatGateway, codes, names, tags};
 
-/// Failure codes that another attempt cannot mend (EC2 API reference, NatGateway).
-const HOPELESS: &[&str] = &["InsufficientFreeAddressesInSubnet"];
-/// How many client tokens are tried when EC2 answers with gateways that are dead already.
+/// How many failed gateways are replaced before the step gives up.
+const FAILURES_MAX: usize = 3;
+/// How many tokens are tried in one invocation.
 const TOKENS_MAX: usize = 5;
+/// CloudFormation's type name.
+const KIND: &str = "AWS::EC2::NatGateway";
 
-/// Ours in every state, also those that died within the last hour.
+const CREATE: &str = "ec2:CreateNatGateway";
+const DELETE: &str = "ec2:DeleteNatGateway";
+
+/// What a gateway is made of.
+pub(crate) struct Place<'a> {
+    /// Value of the tag `hardway:role`.
+    pub(crate) role: &'a str,
+    pub(crate) subnet_id: &'a str,
+    pub(crate) allocation_id: &'a str,
+}
+
+/// All NAT gateways of ours, dead ones too.
 pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<NatGateway>, Error> {
-    let mut pages = aws
-        .ec2
-        .describe_nat_gateways()
-        .set_filter(Some(tags::ec2_filters(target)))
-        .into_paginator()
-        .items()
-        .send();
-    let mut gateways = Vec::new();
-    while let Some(gateway) = pages.next().await {
-        gateways.push(gateway.during("ec2:DescribeNatGateways")?);
-    }
-    gateways.sort_by(|one, other| one.nat_gateway_id().cmp(&other.nat_gateway_id()));
-    Ok(gateways)
+    let call = aws.ec2.describe_nat_gateways();
+    let call = call.set_filter(Some(tags::ec2_filters(target)));
+    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    gateways.during("ec2:DescribeNatGateways")
 }
 
-/// Whether a gateway works or will.
-pub(crate) fn is_alive(gateway: &NatGateway) -> bool {
-    matches!(
-        gateway.state(),
-        Some(NatGatewayState::Available | NatGatewayState::Pending)
-    )
-}
-
-/// Refuses another attempt when it could only fail as well.
-pub(crate) fn give_up_if_hopeless(
-    role: &str,
-    failed: &[&NatGateway],
-    attempts_max: usize,
-) -> Result<(), Error> {
-    let hopeless = |gateway: &&&NatGateway| {
-        failed.len() >= attempts_max
-            || HOPELESS.contains(&gateway.failure_code().unwrap_or_default())
-    };
-    let Some(gateway) = failed.iter().find(hopeless) else {
-        return Ok(());
-    };
-    Err(Error::ResourceFailed(format!(
-        "{role} failed {} times; {} says {}: {}",
-        failed.len(),
-        gateway.nat_gateway_id().unwrap_or_default(),
-        gateway.failure_code().unwrap_or_default(),
-        gateway.failure_message().unwrap_or_default()
-    )))
-}
-
-/// Creates a gateway; `attempt` is the number of dead ones that are still visible.
+/// Creates the gateway that comes after the dead ones.
 pub(crate) async fn create(
     aws: &Aws,
     plan: &Plan,
-    role: &str,
-    subnet_id: &str,
-    allocation_id: &str,
-    attempt: usize,
-) -> Result<NatGateway, Error> {
-    for attempt in attempt..attempt + TOKENS_MAX {
-        changing("ec2:CreateNatGateway", role);
-        let parts = [
-            "nat-gateway",
-            subnet_id,
-            allocation_id,
-            &attempt.to_string(),
-        ];
-        let answer = aws
-            .ec2
-            .create_nat_gateway()
-            .subnet_id(subnet_id)
-            .allocation_id(allocation_id)
-            .client_token(names::client_token(&plan.target, parts))
-            .tag_specifications(tags::ec2_specification(
-                plan,
-                ResourceType::Natgateway,
-                role,
-                &[],
-            ))
-            .send()
-            .await
-            .during("ec2:CreateNatGateway")?;
-        let gateway = required(answer.nat_gateway, "ec2:CreateNatGateway: natGateway")?;
-        changed(
-            "ec2:CreateNatGateway",
-            gateway.nat_gateway_id().unwrap_or_default(),
-        );
-        // The token may be that of a gateway that died so long ago that it is no longer described.
-        if is_alive(&gateway) {
-            return Ok(gateway);
+    place: &Place<'_>,
+    dead: &[&NatGateway],
+) -> Result<(), Error> {
+    for attempt in (dead.len()..).take(TOKENS_MAX) {
+        changing(CREATE, place.role);
+        let Some(gateway) = try_create(aws, plan, place, attempt).await? else {
+            continue;
+        };
+        let id = id(&gateway)?;
+        if is_live(&gateway) && !dead.iter().any(|it| it.nat_gateway_id() == Some(id)) {
+            changed(CREATE, id);
+            return Ok(());
         }
     }
-    Err(Error::NotYetVisible(format!(
-        "{role}: EC2 answers with gateways that are dead"
+    Err(Error::ResourceFailed(format!(
+        "no new NAT gateway for {} in {}: EC2 answers {TOKENS_MAX} client tokens with gateways of \
+         the past; it forgets them within a day",
+        place.role, place.subnet_id
     )))
 }
 
+/// None if the token was used before with other parameters.
+async fn try_create(
+    aws: &Aws,
+    plan: &Plan,
+    place: &Place<'_>,
+    attempt: usize,
+) -> Result<Option<NatGateway>, Error> {
+    let attempt = attempt.to_string();
+    let parts = [
+        "nat-gateway",
+        place.subnet_id,
+        place.allocation_id,
+        &attempt,
+    ];
+    let tags = tags::ec2_specification(plan, ResourceType::Natgateway, place.role, &[]);
+    let answer = aws
+        .ec2
+        .create_nat_gateway()
+        .subnet_id(place.subnet_id)
+        .allocation_id(place.allocation_id)
+        .client_token(names::client_token(&plan.target, parts))
+        .tag_specifications(tags)
+        .send()
+        .await;
+    if let Err(error) = &answer
+        && error.code() == Some(codes::IDEMPOTENT_PARAMETER_MISMATCH)
+    {
+        return Ok(None);
+    }
+    required(
+        answer.during(CREATE)?.nat_gateway,
+        "ec2:CreateNatGateway: natGateway",
+    )
+    .map(Some)
+}
+
+/// Deletes the failed gateways, so that their addresses become free; says why each failed.
+///
+/// # Errors
+/// [`Error::ResourceFailed`], after deleting, if another gateway would fail as well.
+pub(crate) async fn retire_failed(aws: &Aws, dead: &[&NatGateway]) -> Result<Vec<String>, Error> {
+    let mut notes = vec![];
+    for gateway in dead {
+        if gateway.state() != Some(&NatGatewayState::Failed) {
+            continue;
+        }
+        delete(aws, gateway, &mut Removal::default()).await?;
+        let failure = failure(gateway).unwrap_or_else(|| "no reason given".to_owned());
+        let note = format!("{} failed: {failure}", id(gateway)?);
+        if is_terminal(gateway) {
+            return Err(Error::ResourceFailed(note));
+        }
+        notes.push(format!("{note}; it is replaced"));
+    }
+    let failures: Vec<_> = dead.iter().filter_map(|it| failure(it)).collect();
+    match failures.last() {
+        Some(last) if failures.len() > FAILURES_MAX => Err(Error::ResourceFailed(format!(
+            "{} NAT gateways have failed within about an hour, the last one with {last}",
+            failures.len()
+        ))),
+        _ => Ok(notes),
+    }
+}
+
 /// Starts the deletion of a gateway.
-pub(crate) async fn delete(aws: &Aws, id: &str) -> Result<(), Error> {
-    changing("ec2:DeleteNatGateway", id);
-    match aws.ec2.delete_nat_gateway().nat_gateway_id(id).send().await {
-        Err(error) if error.code() == Some(codes::NAT_GATEWAY_NOT_FOUND) => return Ok(()),
-        answer => answer.during("ec2:DeleteNatGateway")?,
-    };
-    changed("ec2:DeleteNatGateway", id);
+pub(crate) async fn delete(
+    aws: &Aws,
+    gateway: &NatGateway,
+    removal: &mut Removal,
+) -> Result<(), Error> {
+    let id = id(gateway)?;
+    let call = aws.ec2.delete_nat_gateway().nat_gateway_id(id).send();
+    let not_found = [codes::NAT_GATEWAY_NOT_FOUND];
+    removal
+        .delete(DELETE, Resource::new(KIND, id), &not_found, call)
+        .await?;
     Ok(())
+}
+
+/// A gateway cannot move to another subnet.
+pub(crate) fn check_subnet(gateway: &NatGateway, subnet_id: &str) -> Result<(), Error> {
+    match gateway.subnet_id() {
+        Some(actual) if actual != subnet_id => Err(Error::ResourceConflict(format!(
+            "the cluster's {} is in {actual}, not in {subnet_id}",
+            id(gateway)?
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The address that a gateway was made with.
+pub(crate) fn address(gateway: &NatGateway) -> Option<&NatGatewayAddress> {
+    let addresses = gateway.nat_gateway_addresses();
+    let is_primary = |it: &&NatGatewayAddress| it.is_primary() == Some(true);
+    addresses.iter().find(is_primary).or(addresses.first())
+}
+
+pub(crate) fn output(gateway: &NatGateway, zone_id: &str) -> Result<ZoneNatGateway, Error> {
+    let address = required(address(gateway), "ec2:DescribeNatGateways: an address")?;
+    let allocation_id = address.allocation_id();
+    Ok(ZoneNatGateway {
+        zone_id: zone_id.to_owned(),
+        nat_gateway_id: id(gateway)?.to_owned(),
+        allocation_id: required(allocation_id, "ec2:DescribeNatGateways: allocationId")?.to_owned(),
+        public_ip: required(address.public_ip(), "ec2:DescribeNatGateways: publicIp")?.to_owned(),
+    })
+}
+
+pub(crate) fn is_available(gateway: &NatGateway) -> bool {
+    gateway.state() == Some(&NatGatewayState::Available)
+}
+
+/// Whether it works or will.
+pub(crate) fn is_live(gateway: &NatGateway) -> bool {
+    !matches!(
+        gateway.state(),
+        Some(NatGatewayState::Failed | NatGatewayState::Deleting | NatGatewayState::Deleted)
+    )
+}
+
+/// Whether another gateway in the same subnet would fail as well.
+fn is_terminal(gateway: &NatGateway) -> bool {
+    let code = gateway.failure_code();
+    code.is_some_and(|code| codes::TERMINAL_NAT_GATEWAY_FAILURES.contains(&code))
+}
+
+/// AWS's code and message, if it failed.
+fn failure(gateway: &NatGateway) -> Option<String> {
+    let code = gateway.failure_code()?;
+    let message = gateway.failure_message().unwrap_or("no message");
+    Some(format!("{code}: {message}"))
+}
+
+pub(crate) fn id(gateway: &NatGateway) -> Result<&str, Error> {
+    required(
+        gateway.nat_gateway_id(),
+        "ec2:DescribeNatGateways: natGatewayId",
+    )
 }

@@ -1,45 +1,57 @@
-//! NAT gateways and their Elastic IP addresses: one for each Availability Zone, or a single one.
+//! NAT gateways with their Elastic IP addresses: one in each Availability Zone, or a single one.
 //!
-//! AllocateAddress has no client token: an address is tagged in the call that allocates it and looked
-//! for afterwards, and what is double is released, so that none leaks. CreateNatGateway has a token; it
-//! names the subnet and the attempt, because a gateway can be accepted and fail later, and the same
-//! token would bring the failed one back. A failed gateway is deleted and replaced, with the same
-//! address.
+//! A NAT gateway is accepted at once and fails later, if it fails. A failed one is deleted and
+//! replaced, with the same address.
 //!
-//! When the plan changes from one gateway for each zone to a single one, the surplus gateways stay:
-//! routes may still lead to them while this step runs. The teardown finds them by their tags.
+//! Safe to repeat: both are found by their tags. CreateNatGateway has a client token that names the
+//! attempt (see [`gateway`]); AllocateAddress has none, so after it the step looks again and releases
+//! the surplus that a lost answer may have left (see [`address`]).
+//!
+//! When a plan that had a gateway in each zone becomes one with a single gateway, the others stay:
+//! routes may still lead to them. Removing the step removes them all.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{Address, NatGateway, NatGatewayState};
+use serde::{Deserialize, Serialize};
+use step::plan::Zone;
+use step::removal::Removal;
+use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets, tags};
 
 mod address;
 mod gateway;
 
-use aws_sdk_ec2::types::{NatGateway, NatGatewayState};
-use serde::{Deserialize, Serialize};
-use step::error::required;
-use step::plan::Zone;
-use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets, tags};
+use gateway::Place;
 
 /// The step `nat-gateways`.
 pub struct NatGateways;
 
-/// What the NAT gateways need of earlier steps.
-#[derive(Debug, Clone, Deserialize)]
+/// What it needs of earlier steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Input {
-    /// The subnets of all zones.
+    /// The subnets of each zone: a gateway lives in the public one.
     pub subnets: Vec<ZoneSubnets>,
 }
 
-/// What later steps need of the NAT gateways.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What later steps need of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// The gateways, in the plan's order of zones.
+    /// In the order of the plan's zones.
     pub nat_gateways: Vec<ZoneNatGateway>,
 }
 
-/// A gateway takes one and a half to two minutes.
+/// What the value of the tag `hardway:role` of gateways and addresses starts with; the zone id follows.
+const ROLE_PREFIX: &str = "nat-gateway-";
+/// A NAT gateway is pending for one to two minutes.
 const CHECK_AFTER_SECONDS: u64 = 15;
-/// Failures that are still visible, after which another attempt helps nobody.
-const ATTEMPTS_MAX: usize = 3;
+
+/// How far the NAT gateway of one zone is.
+enum Status {
+    Available(ZoneNatGateway),
+    Pending(String),
+}
 
 impl Step for NatGateways {
     const NAME: &'static str = "nat-gateways";
@@ -49,115 +61,151 @@ impl Step for NatGateways {
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
         let gateways = gateway::find(aws, &plan.target).await?;
         let addresses = address::find(aws, &plan.target).await?;
-        let mut nat_gateways = Vec::new();
-        let mut pending = Vec::new();
+        let mut output = Output {
+            nat_gateways: vec![],
+        };
+        let mut pending = vec![];
+        let mut notes = BTreeSet::new();
         for zone in plan.network.nat_zones() {
-            let role = role(zone);
-            let is_zones =
-                |gateway: &&NatGateway| tags::ec2_value(gateway.tags(), tags::ROLE) == Some(&role);
-            let of_zone: Vec<&NatGateway> = gateways.iter().filter(is_zones).collect();
-            let allocation_id = address::ensure(aws, plan, &role, &addresses, &of_zone).await?;
-            let subnet_id = public_subnet(&input, zone)?;
-            let gateway =
-                ensure_gateway(aws, plan, &role, subnet_id, &allocation_id, &of_zone).await?;
-            match gateway.state() {
-                Some(NatGatewayState::Available) => nat_gateways.push(output(zone, &gateway)?),
-                _ => pending.push(zone.id.as_str()),
+            let zone = InZone::new(plan, zone, &input, &gateways, &addresses)?;
+            match zone.ensure(aws, plan, &mut notes).await? {
+                Status::Available(gateway) => output.nat_gateways.push(gateway),
+                Status::Pending(zone_id) => pending.push(zone_id),
             }
         }
-        if !pending.is_empty() {
-            let reason = format!("NAT gateways in {} are pending", pending.join(", "));
-            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+        if pending.is_empty() {
+            return Ok(Outcome::Ready(output));
         }
-        Ok(Outcome::Ready(Output { nat_gateways }))
+        let noun = match pending.as_slice() {
+            [_] => "NAT gateway in",
+            _ => "NAT gateways in",
+        };
+        let verb = if pending.len() == 1 { "is" } else { "are" };
+        let mut reason = format!("{noun} {} {verb} pending", pending.join(", "));
+        for note in notes {
+            reason = format!("{reason}; {note}");
+        }
+        Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
     }
 
+    /// Gateways first: an address can be released once its gateway is deleted.
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        let mut removed = Removed::default();
-        let mut deleting = Vec::new();
+        let mut removal = Removal::default();
+        let mut deleting = vec![];
         for gateway in gateway::find(aws, target).await? {
-            let id = required(gateway.nat_gateway_id.clone(), "ec2: natGatewayId")?;
-            match gateway.state() {
-                Some(NatGatewayState::Deleted) => continue,
-                Some(NatGatewayState::Deleting) => {}
-                _ => gateway::delete(aws, &id).await?,
+            if gateway.state() == Some(&NatGatewayState::Deleted) {
+                continue;
             }
-            deleting.push(id);
+            if gateway.state() != Some(&NatGatewayState::Deleting) {
+                gateway::delete(aws, &gateway, &mut removal).await?;
+            }
+            deleting.push(gateway::id(&gateway)?.to_owned());
         }
         if !deleting.is_empty() {
-            // An address can be released only when its gateway is really gone.
-            let reason = format!("NAT gateways {} are deleting", deleting.join(", "));
-            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+            removal.wait_for(format!(
+                "NAT gateways being deleted: {}",
+                deleting.join(", ")
+            ));
+            return Ok(removal.outcome());
         }
         for address in address::find(aws, target).await? {
-            match address::release(aws, &address).await? {
-                Some(resource) => removed.removed.push(resource),
-                None => return Ok(Outcome::pending(5, "an Elastic IP address is still in use")),
-            }
+            address::release(aws, target, &address, &mut removal).await?;
         }
-        Ok(Outcome::Ready(removed))
+        Ok(removal.outcome())
     }
 }
 
-/// Value of the tag `hardway:role` of a zone's gateway and of its address.
-fn role(zone: &Zone) -> String {
-    format!("nat-gateway-{}", zone.id)
+/// What there is of ours in one zone, and where it belongs.
+struct InZone<'a> {
+    zone: &'a Zone,
+    role: String,
+    subnet_id: &'a str,
+    /// Gateways that work or will; the one to keep comes first.
+    live: Vec<&'a NatGateway>,
+    /// Gateways that failed, are deleted or being deleted. EC2 shows them for about an hour.
+    dead: Vec<&'a NatGateway>,
+    addresses: Vec<&'a Address>,
 }
 
-fn public_subnet<'a>(input: &'a Input, zone: &Zone) -> Result<&'a str, Error> {
-    let mut subnets = input.subnets.iter();
-    subnets
-        .find(|subnets| subnets.zone_id == zone.id)
-        .map(|subnets| subnets.public_subnet_id.as_str())
-        .ok_or_else(|| Error::invalid("subnets", &zone.id, "an element for each zone of the plan"))
-}
+impl<'a> InZone<'a> {
+    fn new(
+        plan: &Plan,
+        zone: &'a Zone,
+        input: &'a Input,
+        gateways: &'a [NatGateway],
+        addresses: &'a [Address],
+    ) -> Result<Self, Error> {
+        let role = format!("{ROLE_PREFIX}{}", zone.id);
+        let subnets = input.subnets.iter().find(|it| it.zone_id == zone.id);
+        let subnets = subnets.ok_or_else(|| {
+            Error::invalid("subnets", &input.subnets, format!("one in {}", zone.id))
+        })?;
+        let (mut live, dead): (Vec<_>, Vec<_>) = gateways
+            .iter()
+            .filter(|gateway| tags::ec2_is(gateway.tags(), &plan.target, &role))
+            .partition(|gateway| gateway::is_live(gateway));
+        live.sort_by_key(|gateway| (!gateway::is_available(gateway), gateway.nat_gateway_id()));
+        let addresses = addresses
+            .iter()
+            .filter(|address| tags::ec2_is(address.tags(), &plan.target, &role))
+            .collect();
+        Ok(Self {
+            zone,
+            subnet_id: &subnets.public_subnet_id,
+            role,
+            live,
+            dead,
+            addresses,
+        })
+    }
 
-/// The zone's gateway: the one that is there, or a new one. Failed ones are deleted.
-async fn ensure_gateway(
-    aws: &Aws,
-    plan: &Plan,
-    role: &str,
-    subnet_id: &str,
-    allocation_id: &str,
-    of_zone: &[&NatGateway],
-) -> Result<NatGateway, Error> {
-    let (alive, dead): (Vec<&NatGateway>, Vec<&NatGateway>) = of_zone
-        .iter()
-        .partition(|gateway| gateway::is_alive(gateway));
-    if let Some(gateway) = alive.first() {
-        if gateway.subnet_id() != Some(subnet_id) {
-            return Err(Error::ResourceConflict(format!(
-                "NAT gateway {} ({role}) is in {}, not in {subnet_id}",
-                gateway.nat_gateway_id().unwrap_or_default(),
-                gateway.subnet_id().unwrap_or("no subnet")
-            )));
+    /// Makes the zone's gateway so, as far as that can be done now; `notes` gets what a person who
+    /// waits for it should know.
+    async fn ensure(
+        &self,
+        aws: &Aws,
+        plan: &Plan,
+        notes: &mut BTreeSet<String>,
+    ) -> Result<Status, Error> {
+        notes.extend(gateway::retire_failed(aws, &self.dead).await?);
+        let Some((kept, surplus)) = self.live.split_first() else {
+            return self.create(aws, plan, notes).await;
+        };
+        gateway::check_subnet(kept, self.subnet_id)?;
+        for gateway in surplus {
+            gateway::delete(aws, gateway, &mut Removal::default()).await?;
         }
-        return Ok((*gateway).clone());
+        let used = gateway::address(kept);
+        let keep = used.and_then(|used| used.allocation_id());
+        let held = surplus.iter().chain(&self.dead).copied();
+        let held = address::release_surplus(aws, &self.addresses, keep, held).await?;
+        notes.extend(held.iter().cloned());
+        if !gateway::is_available(kept) || !held.is_empty() {
+            return Ok(Status::Pending(self.zone.id.clone()));
+        }
+        gateway::output(kept, &self.zone.id).map(Status::Available)
     }
-    let failed: Vec<&NatGateway> = dead
-        .iter()
-        .copied()
-        .filter(|gateway| gateway.failure_code().is_some())
-        .collect();
-    gateway::give_up_if_hopeless(role, &failed, ATTEMPTS_MAX)?;
-    for gateway in failed
-        .iter()
-        .filter(|gateway| gateway.state() == Some(&NatGatewayState::Failed))
-    {
-        gateway::delete(aws, gateway.nat_gateway_id().unwrap_or_default()).await?;
+
+    async fn create(
+        &self,
+        aws: &Aws,
+        plan: &Plan,
+        notes: &mut BTreeSet<String>,
+    ) -> Result<Status, Error> {
+        let address = address::ensure(aws, plan, &self.role, &self.addresses).await?;
+        if let Some(held) = address::held_by(&address, self.dead.iter().copied())? {
+            notes.insert(held);
+            return Ok(Status::Pending(self.zone.id.clone()));
+        }
+        let place = Place {
+            role: &self.role,
+            subnet_id: self.subnet_id,
+            allocation_id: address::id(&address)?,
+        };
+        gateway::create(aws, plan, &place, &self.dead).await?;
+        Ok(Status::Pending(self.zone.id.clone()))
     }
-    gateway::create(aws, plan, role, subnet_id, allocation_id, dead.len()).await
 }
 
-fn output(zone: &Zone, gateway: &NatGateway) -> Result<ZoneNatGateway, Error> {
-    let address = required(
-        gateway.nat_gateway_addresses().first(),
-        "ec2:DescribeNatGateways: natGatewayAddresses",
-    )?;
-    Ok(ZoneNatGateway {
-        zone_id: zone.id.clone(),
-        nat_gateway_id: required(gateway.nat_gateway_id.clone(), "ec2: natGatewayId")?,
-        allocation_id: required(address.allocation_id.clone(), "ec2: allocationId")?,
-        public_ip: required(address.public_ip.clone(), "ec2: publicIp")?,
-    })
-}
+#[cfg(test)]
+mod tests;

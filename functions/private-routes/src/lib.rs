@@ -1,51 +1,55 @@
-//! The way from the private subnets to the Internet: for each Availability Zone a route table whose
-//! default route leads to a NAT gateway, associated with the zone's private subnet.
+//! The private subnets' way out: a route table in each Availability Zone, to the NAT gateway of that
+//! zone (or to the only one, where the plan has a single one).
 //!
-//! Without that route a Fargate pod cannot pull its image. Each subnet is associated explicitly: EKS
-//! looks at the associated table when it decides whether a subnet is private enough for Fargate.
+//! Without this route pods on Fargate cannot pull images, and without an explicit association EKS may
+//! refuse the subnet for a Fargate profile.
 //!
-//! Routes are repaired in every run: missing, leading elsewhere, or leading to a gateway that is gone.
+//! Safe to repeat: a table is found by its tags, its route and association are compared with what is
+//! wanted and repaired (see [`step::route_tables`]).
 
 use serde::{Deserialize, Serialize};
-use step::ec2_routes::{self, Gateway, Wanted};
+use step::plan::Zone;
+use step::removal::Removal;
+use step::route_tables::{self, NextHop, Wanted};
 use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets};
 
 /// The step `private-routes`.
 pub struct PrivateRoutes;
 
-/// What the private routes need of earlier steps.
-#[derive(Debug, Clone, Deserialize)]
+/// What it needs of earlier steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Input {
-    /// The VPC.
+    /// The VPC of the subnets.
     pub vpc_id: String,
-    /// The subnets of all zones.
+    /// The subnets of each zone.
     pub subnets: Vec<ZoneSubnets>,
-    /// The NAT gateways: one for each zone, or a single one.
+    /// The NAT gateways.
     pub nat_gateways: Vec<ZoneNatGateway>,
 }
 
-/// What later steps need of the private routes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What later steps need of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// The route table of each zone, in the plan's order.
+    /// In the order of the plan's zones.
     pub route_tables: Vec<ZoneRouteTable>,
 }
 
 /// The private route table of one Availability Zone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ZoneRouteTable {
     /// Zone id, for example `apne1-az1`.
     pub zone_id: String,
     /// The route table.
     pub route_table_id: String,
-    /// The NAT gateway that its default route leads to.
+    /// Where its default route leads.
     pub nat_gateway_id: String,
 }
 
-const ROLE: &str = "private-routes-";
+/// What the value of the tag `hardway:role` starts with; the zone id follows.
+const ROLE_PREFIX: &str = "private-routes-";
 
 impl Step for PrivateRoutes {
     const NAME: &'static str = "private-routes";
@@ -53,50 +57,53 @@ impl Step for PrivateRoutes {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let mut route_tables = Vec::new();
+        let tables = route_tables::find(aws, &input.vpc_id).await?;
+        let mut output = Output {
+            route_tables: vec![],
+        };
         for zone in &plan.network.zones {
-            let nat_zone = &plan.network.nat_zone_of(zone).id;
-            let subnet = of_zone(
-                &input.subnets,
-                |subnets| &subnets.zone_id,
-                &zone.id,
-                "subnets",
-            )?;
-            let gateway = of_zone(
-                &input.nat_gateways,
-                |nat| &nat.zone_id,
-                nat_zone,
-                "natGateways",
-            )?;
-            let table = Wanted {
-                role: &format!("{ROLE}{}", zone.id),
+            let nat_gateway_id = nat_gateway_of(plan, &input, zone)?;
+            let wanted = Wanted {
+                role: &format!("{ROLE_PREFIX}{}", zone.id),
                 vpc_id: &input.vpc_id,
-                gateway: Gateway::Nat(&gateway.nat_gateway_id),
-                subnet_ids: &[&subnet.private_subnet_id],
+                next_hop: NextHop::NatGateway(nat_gateway_id),
+                subnet_ids: &[private_subnet_of(&input, zone)?],
             };
-            route_tables.push(ZoneRouteTable {
+            output.route_tables.push(ZoneRouteTable {
                 zone_id: zone.id.clone(),
-                route_table_id: ec2_routes::ensure(aws, plan, &table).await?,
-                nat_gateway_id: gateway.nat_gateway_id.clone(),
+                route_table_id: route_tables::ensure(aws, plan, &tables, &wanted).await?,
+                nat_gateway_id: nat_gateway_id.to_owned(),
             });
         }
-        Ok(Outcome::Ready(Output { route_tables }))
+        Ok(Outcome::Ready(output))
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        ec2_routes::remove(aws, target, ROLE).await
+        let mut removal = Removal::default();
+        let is_wanted = |role: &str| role.starts_with(ROLE_PREFIX);
+        route_tables::remove(aws, target, is_wanted, &mut removal).await?;
+        Ok(removal.outcome())
     }
 }
 
-/// The element for a zone; a request without it was not made by the state machine.
-fn of_zone<'a, T>(
-    elements: &'a [T],
-    zone_of: impl Fn(&T) -> &String,
-    zone_id: &str,
-    field: &str,
-) -> Result<&'a T, Error> {
-    let mut elements = elements.iter();
-    elements
-        .find(|element| zone_of(element) == zone_id)
-        .ok_or_else(|| Error::invalid(field, zone_id, "an element for each zone of the plan"))
+fn private_subnet_of<'a>(input: &'a Input, zone: &Zone) -> Result<&'a str, Error> {
+    let subnets = input.subnets.iter().find(|it| it.zone_id == zone.id);
+    subnets
+        .map(|it| it.private_subnet_id.as_str())
+        .ok_or_else(|| Error::invalid("subnets", &input.subnets, format!("one in {}", zone.id)))
 }
+
+fn nat_gateway_of<'a>(plan: &Plan, input: &'a Input, zone: &Zone) -> Result<&'a str, Error> {
+    let zone_id = &plan.network.nat_zone_of(zone).id;
+    let gateway = input.nat_gateways.iter().find(|it| it.zone_id == *zone_id);
+    gateway.map(|it| it.nat_gateway_id.as_str()).ok_or_else(|| {
+        Error::invalid(
+            "natGateways",
+            &input.nat_gateways,
+            format!("one in {zone_id}"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

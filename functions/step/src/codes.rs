@@ -25,6 +25,8 @@ pub const ASSOCIATION_NOT_FOUND: &str = "InvalidAssociationID.NotFound";
 pub const ALLOCATION_NOT_FOUND: &str = "InvalidAllocationID.NotFound";
 /// EC2: the NAT gateway is not there (or not visible yet).
 pub const NAT_GATEWAY_NOT_FOUND: &str = "NatGatewayNotFound";
+/// EC2: what CreateRoute and ReplaceRoute say instead of [`NAT_GATEWAY_NOT_FOUND`].
+pub const NAT_GATEWAY_OF_ROUTE_NOT_FOUND: &str = "InvalidNatGatewayID.NotFound";
 /// EC2: the security group is not there (or not visible yet).
 pub const SECURITY_GROUP_NOT_FOUND: &str = "InvalidGroup.NotFound";
 /// EC2: the network interface is not there (or not visible yet).
@@ -43,6 +45,12 @@ pub const GATEWAY_NOT_ATTACHED: &str = "Gateway.NotAttached";
 pub const ADDRESS_IN_USE: &str = "InvalidIPAddress.InUse";
 /// EC2: not authorized; also what ReleaseAddress answers for a released address.
 pub const AUTH_FAILURE: &str = "AuthFailure";
+
+/// EC2: the client token was used before, with other parameters.
+pub const IDEMPOTENT_PARAMETER_MISMATCH: &str = "IdempotentParameterMismatch";
+
+/// Why a NAT gateway failed, where another one in the same subnet would fail as well.
+pub const TERMINAL_NAT_GATEWAY_FAILURES: &[&str] = &["InsufficientFreeAddressesInSubnet"];
 
 /// IAM: no such role, policy or attachment.
 pub const NO_SUCH_ENTITY: &str = "NoSuchEntity";
@@ -148,6 +156,7 @@ pub const NOT_YET_VISIBLE: &[&str] = &[
     ASSOCIATION_NOT_FOUND,
     ALLOCATION_NOT_FOUND,
     NAT_GATEWAY_NOT_FOUND,
+    NAT_GATEWAY_OF_ROUTE_NOT_FOUND,
     SECURITY_GROUP_NOT_FOUND,
     NETWORK_INTERFACE_NOT_FOUND,
     "IncorrectState",

@@ -11,7 +11,6 @@
 
 pub mod aws;
 pub mod codes;
-pub mod ec2_routes;
 pub mod eks;
 pub mod error;
 pub mod function;
@@ -21,6 +20,8 @@ pub mod names;
 pub mod network;
 pub mod outcome;
 pub mod plan;
+pub mod removal;
+pub mod route_tables;
 pub mod spec;
 pub mod tags;
 pub mod telemetry;

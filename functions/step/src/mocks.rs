@@ -37,6 +37,16 @@ pub fn eks_refusal(status: u16, code: &'static str, message: &str) -> HttpRespon
     response
 }
 
+/// How EC2 refuses a call: code and message in an XML body.
+#[must_use]
+pub fn ec2_refusal(code: &str, message: &str) -> HttpResponse {
+    let body = format!(
+        "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>\
+         <RequestID>1</RequestID></Response>"
+    );
+    HttpResponse::new(status_code(400), SdkBody::from(body))
+}
+
 /// How IAM refuses a call: code and message in an XML body.
 #[must_use]
 pub fn iam_refusal(status: u16, code: &str, message: &str) -> HttpResponse {

@@ -1,17 +1,18 @@
-//! The VPC, with DNS support and DNS hostnames on.
+//! The cluster's VPC, with DNS support and DNS hostnames on.
 //!
-//! With DNS hostnames off every Fargate node is called `fargate-null`, so at most one pod runs: both
-//! attributes are read in every run and turned on when found off.
+//! Without DNS hostnames every Fargate node is called `fargate-null`, so that at most one pod runs:
+//! both attributes are read at every visit and turned on when they are off.
 //!
-//! CreateVpc has no client token, so a repeated create makes a second VPC. It is tagged in the create
-//! call and looked for afterwards: what is double (a create whose answer was lost) is removed.
+//! Safe to repeat: the VPC is found by its tags. CreateVpc has no client token, so after it the step
+//! looks again and removes the surplus that a lost answer may have left.
 
+use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, ResourceType, Vpc as Ec2Vpc, VpcAttributeName, VpcState,
+    AttributeBooleanValue, Filter, ResourceType, Vpc as Ec2Vpc, VpcAttributeName, VpcState,
 };
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use step::error::required;
+use step::removal::Removal;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, NoInput, Outcome, Plan, Removed, Resource, Step, Target, codes, tags,
@@ -21,14 +22,22 @@ use step::{
 pub struct Vpc;
 
 /// What later steps need of the VPC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
-    /// The VPC.
+    /// For example `vpc-0123456789abcdef0`.
     pub vpc_id: String,
 }
 
+/// Value of the tag `hardway:role`.
 const ROLE: &str = "vpc";
+/// A VPC is pending for seconds.
+const CHECK_AFTER_SECONDS: u64 = 2;
+
+const CREATE: &str = "ec2:CreateVpc";
+const DELETE: &str = "ec2:DeleteVpc";
+const DESCRIBE_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
+const MODIFY_ATTRIBUTE: &str = "ec2:ModifyVpcAttribute";
 
 impl Step for Vpc {
     const NAME: &'static str = "vpc";
@@ -38,149 +47,171 @@ impl Step for Vpc {
     async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<Output>, Error> {
         let mut found = find(aws, &plan.target).await?;
         if found.is_empty() {
-            create(aws, plan).await?;
-            found = find(aws, &plan.target).await?;
+            found = create(aws, plan).await?;
         }
-        let vpc = keep_one(aws, found).await?;
-        let vpc_id = required(vpc.vpc_id.clone(), "ec2:DescribeVpcs: vpcId")?;
-        let cidr = plan.network.cidr.to_string();
-        if vpc.cidr_block() != Some(&cidr) {
-            return Err(Error::ResourceConflict(format!(
-                "VPC {vpc_id} of this cluster has the CIDR block {}, the plan wants {cidr}; \
-                 a VPC's block cannot be changed",
-                vpc.cidr_block().unwrap_or("none")
-            )));
+        let vpc = keep_one(aws, &plan.target, found).await?;
+        let vpc_id = id(&vpc)?.to_owned();
+        check_cidr(plan, &vpc)?;
+        if status(&vpc) == &VpcState::Pending {
+            let reason = format!("{vpc_id} is pending");
+            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
         }
-        if vpc.state() == Some(&VpcState::Pending) {
-            return Ok(Outcome::pending(2, format!("VPC {vpc_id} is pending")));
-        }
-        repair_dns(aws, &vpc_id, VpcAttributeName::EnableDnsSupport).await?;
-        repair_dns(aws, &vpc_id, VpcAttributeName::EnableDnsHostnames).await?;
+        repair(aws, &vpc_id).await?;
         Ok(Outcome::Ready(Output { vpc_id }))
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        let mut removed = Removed::default();
+        let mut removal = Removal::default();
         for vpc in find(aws, target).await? {
-            let vpc_id = required(vpc.vpc_id, "ec2:DescribeVpcs: vpcId")?;
-            match delete(aws, &vpc_id).await? {
-                Deleted::Yes => removed.removed.push(Resource::new("AWS::EC2::VPC", vpc_id)),
-                Deleted::Absent => {}
-                Deleted::InUse(why) => {
-                    return Ok(Outcome::pending(
-                        10,
-                        format!("VPC {vpc_id} is in use: {why}"),
-                    ));
-                }
-            }
+            let id = id(&vpc)?;
+            let call = aws.ec2.delete_vpc().vpc_id(id).send();
+            let resource = Resource::new("AWS::EC2::VPC", id);
+            removal
+                .delete(DELETE, resource, &[codes::VPC_NOT_FOUND], call)
+                .await?;
         }
-        Ok(Outcome::Ready(removed))
+        Ok(removal.outcome())
     }
 }
 
-/// Ours, in the order of their ids. A cluster has one, so a page holds them.
 async fn find(aws: &Aws, target: &Target) -> Result<Vec<Ec2Vpc>, Error> {
-    let answer = aws
-        .ec2
-        .describe_vpcs()
-        .set_filters(Some(tags::ec2_filters_for(target, ROLE)))
-        .send()
-        .await
-        .during("ec2:DescribeVpcs")?;
-    let mut vpcs = answer.vpcs.unwrap_or_default();
-    vpcs.sort_by(|one, other| one.vpc_id().cmp(&other.vpc_id()));
-    Ok(vpcs)
+    let call = aws.ec2.describe_vpcs();
+    let call = call.set_filters(Some(tags::ec2_filters_for(target, ROLE)));
+    let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    vpcs.during("ec2:DescribeVpcs")
 }
 
-async fn create(aws: &Aws, plan: &Plan) -> Result<(), Error> {
-    let cidr = plan.network.cidr.to_string();
-    changing("ec2:CreateVpc", &cidr);
+/// Creates the VPC and looks again: the answer is everything of ours that can be seen now.
+async fn create(aws: &Aws, plan: &Plan) -> Result<Vec<Ec2Vpc>, Error> {
+    changing(CREATE, ROLE);
     let answer = aws
         .ec2
         .create_vpc()
-        .cidr_block(cidr)
+        .cidr_block(plan.network.cidr.to_string())
         .tag_specifications(tags::ec2_specification(plan, ResourceType::Vpc, ROLE, &[]))
         .send()
         .await
-        .during("ec2:CreateVpc")?;
-    let vpc = required(answer.vpc, "ec2:CreateVpc: vpc")?;
-    changed("ec2:CreateVpc", vpc.vpc_id().unwrap_or_default());
+        .during(CREATE)?;
+    let created = required(answer.vpc, "ec2:CreateVpc: vpc")?;
+    changed(CREATE, id(&created)?);
+    let mut found = find(aws, &plan.target).await?;
+    if !found.iter().any(|vpc| vpc.vpc_id() == created.vpc_id()) {
+        found.push(created);
+    }
+    Ok(found)
+}
+
+/// Of several VPCs of ours keeps the one with subnets in it, else the one with the smallest id: whoever
+/// looks, at any time, decides alike.
+async fn keep_one(aws: &Aws, target: &Target, mut found: Vec<Ec2Vpc>) -> Result<Ec2Vpc, Error> {
+    found.sort_by(|one, other| one.vpc_id().cmp(&other.vpc_id()));
+    let used = match found.as_slice() {
+        [_] => vec![],
+        several => with_subnets(aws, several).await?,
+    };
+    let is_used = |vpc: &Ec2Vpc| used.iter().any(|id| Some(id.as_str()) == vpc.vpc_id());
+    let place = found.iter().position(is_used).unwrap_or_default();
+    let kept = found.remove(place);
+    for surplus in &found {
+        remove_surplus(aws, target, surplus, &kept).await?;
+    }
+    Ok(kept)
+}
+
+async fn with_subnets(aws: &Aws, vpcs: &[Ec2Vpc]) -> Result<Vec<String>, Error> {
+    let ids = vpcs.iter().filter_map(Ec2Vpc::vpc_id).map(str::to_owned);
+    let of_vpcs = Filter::builder()
+        .name("vpc-id")
+        .set_values(Some(ids.collect()))
+        .build();
+    let call = aws.ec2.describe_subnets().filters(of_vpcs);
+    let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    let subnets = subnets.during("ec2:DescribeSubnets")?.into_iter();
+    Ok(subnets.filter_map(|subnet| subnet.vpc_id).collect())
+}
+
+async fn remove_surplus(
+    aws: &Aws,
+    target: &Target,
+    surplus: &Ec2Vpc,
+    kept: &Ec2Vpc,
+) -> Result<(), Error> {
+    let (surplus, kept) = (id(surplus)?, id(kept)?);
+    changing(DELETE, surplus);
+    let answer = aws.ec2.delete_vpc().vpc_id(surplus).send().await;
+    match answer.as_ref().err().and_then(ProvideErrorMetadata::code) {
+        Some(codes::VPC_NOT_FOUND) => return Ok(()),
+        Some(codes::DEPENDENCY_VIOLATION) => {
+            return Err(Error::ResourceConflict(format!(
+                "{kept} and {surplus} are both tagged as the VPC of the cluster {}, and both are in \
+                 use",
+                target.cluster_name
+            )));
+        }
+        _ => {}
+    }
+    answer.during(DELETE)?;
+    changed(DELETE, surplus);
     Ok(())
 }
 
-/// The one VPC of the cluster. A second one is the trace of a create whose answer was lost: nothing
-/// is in it, so it can be deleted, while the one in use refuses.
-async fn keep_one(aws: &Aws, mut found: Vec<Ec2Vpc>) -> Result<Ec2Vpc, Error> {
-    let mut in_use = Vec::new();
-    while let Some(vpc) = found.pop() {
-        if found.is_empty() && in_use.is_empty() {
-            return Ok(vpc);
-        }
-        let vpc_id = required(vpc.vpc_id.clone(), "ec2:DescribeVpcs: vpcId")?;
-        if let Deleted::InUse(_) = delete(aws, &vpc_id).await? {
-            in_use.push(vpc);
-        }
-    }
-    if in_use.len() > 1 {
-        let ids: Vec<_> = in_use.iter().filter_map(Ec2Vpc::vpc_id).collect();
-        return Err(Error::ResourceConflict(format!(
-            "the VPCs {} carry this cluster's tags and all are in use; remove all but one",
-            ids.join(", ")
-        )));
-    }
-    in_use.pop().ok_or_else(|| {
-        Error::NotYetVisible("the VPC that was just created cannot be described yet".to_owned())
-    })
-}
-
-async fn repair_dns(aws: &Aws, vpc_id: &str, name: VpcAttributeName) -> Result<(), Error> {
-    let answer = aws
-        .ec2
-        .describe_vpc_attribute()
-        .vpc_id(vpc_id)
-        .attribute(name.clone())
-        .send()
-        .await
-        .during("ec2:DescribeVpcAttribute")?;
-    let is_support = name == VpcAttributeName::EnableDnsSupport;
-    let attribute = match is_support {
-        true => answer.enable_dns_support,
-        false => answer.enable_dns_hostnames,
-    };
-    if attribute.and_then(|attribute| attribute.value) == Some(true) {
+/// A VPC's CIDR block cannot be changed.
+fn check_cidr(plan: &Plan, vpc: &Ec2Vpc) -> Result<(), Error> {
+    let (wanted, actual) = (plan.network.cidr.to_string(), vpc.cidr_block());
+    if actual == Some(&wanted) {
         return Ok(());
     }
-    changing("ec2:ModifyVpcAttribute", name.as_str());
-    let on = AttributeBooleanValue::builder().value(true).build();
-    // One attribute per call: EC2 refuses two.
-    let call = aws.ec2.modify_vpc_attribute().vpc_id(vpc_id);
-    let call = match is_support {
-        true => call.enable_dns_support(on),
-        false => call.enable_dns_hostnames(on),
-    };
-    call.send().await.during("ec2:ModifyVpcAttribute")?;
-    changed("ec2:ModifyVpcAttribute", name.as_str());
+    Err(Error::ResourceConflict(format!(
+        "the cluster {} has its VPC already: {} with the CIDR block {}, while network.cidr asks for \
+         {wanted}",
+        plan.target.cluster_name,
+        id(vpc)?,
+        actual.unwrap_or("(none)")
+    )))
+}
+
+fn status(vpc: &Ec2Vpc) -> &VpcState {
+    vpc.state().unwrap_or(&VpcState::Available)
+}
+
+fn id(vpc: &Ec2Vpc) -> Result<&str, Error> {
+    required(vpc.vpc_id(), "ec2:DescribeVpcs: vpcId")
+}
+
+/// Turns on what is off. EC2 takes one attribute in a call; hostnames need support, so it comes first.
+async fn repair(aws: &Aws, vpc_id: &str) -> Result<(), Error> {
+    let on = || AttributeBooleanValue::builder().value(true).build();
+    let modify = || aws.ec2.modify_vpc_attribute().vpc_id(vpc_id);
+    for (name, call) in [
+        (
+            VpcAttributeName::EnableDnsSupport,
+            modify().enable_dns_support(on()),
+        ),
+        (
+            VpcAttributeName::EnableDnsHostnames,
+            modify().enable_dns_hostnames(on()),
+        ),
+    ] {
+        if is_on(aws, vpc_id, name).await? {
+            continue;
+        }
+        changing(MODIFY_ATTRIBUTE, vpc_id);
+        call.send().await.during(MODIFY_ATTRIBUTE)?;
+        changed(MODIFY_ATTRIBUTE, vpc_id);
+    }
     Ok(())
 }
 
-/// How a deletion went.
-enum Deleted {
-    Yes,
-    Absent,
-    InUse(String),
+async fn is_on(aws: &Aws, vpc_id: &str, name: VpcAttributeName) -> Result<bool, Error> {
+    let call = aws.ec2.describe_vpc_attribute().vpc_id(vpc_id);
+    let answer = call.attribute(name.clone()).send().await;
+    let answer = answer.during(DESCRIBE_ATTRIBUTE)?;
+    let attribute = match name {
+        VpcAttributeName::EnableDnsSupport => answer.enable_dns_support,
+        _ => answer.enable_dns_hostnames,
+    };
+    Ok(attribute.and_then(|it| it.value).unwrap_or_default())
 }
 
-async fn delete(aws: &Aws, vpc_id: &str) -> Result<Deleted, Error> {
-    changing("ec2:DeleteVpc", vpc_id);
-    match aws.ec2.delete_vpc().vpc_id(vpc_id).send().await {
-        Err(error) if error.code() == Some(codes::VPC_NOT_FOUND) => return Ok(Deleted::Absent),
-        Err(error) if error.code() == Some(codes::DEPENDENCY_VIOLATION) => {
-            return Ok(Deleted::InUse(
-                error.message().unwrap_or_default().to_owned(),
-            ));
-        }
-        answer => answer.during("ec2:DeleteVpc")?,
-    };
-    changed("ec2:DeleteVpc", vpc_id);
-    Ok(Deleted::Yes)
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,320 @@
+//! A route table of ours: the way out of its subnets, and which subnets these are.
+//!
+//! The public and the private ones differ only in where `0.0.0.0/0` leads; what makes them safe to
+//! repeat is here once. One look at all route tables of the VPC says everything: which is ours, where
+//! its default route leads, and which table each subnet is associated with.
+
+use aws_sdk_ec2::error::ProvideErrorMetadata;
+use aws_sdk_ec2::types::{
+    ResourceType, Route, RouteState, RouteTable, RouteTableAssociation,
+    RouteTableAssociationStateCode,
+};
+
+use crate::aws::Aws;
+use crate::codes;
+use crate::error::{During, Error, required};
+use crate::names;
+use crate::outcome::Resource;
+use crate::plan::{Plan, Target};
+use crate::removal::Removal;
+use crate::tags;
+use crate::telemetry::{changed, changing};
+
+/// Everything that no other route covers.
+const DEFAULT_DESTINATION: &str = "0.0.0.0/0";
+
+const CREATE: &str = "ec2:CreateRouteTable";
+const CREATE_ROUTE: &str = "ec2:CreateRoute";
+const REPLACE_ROUTE: &str = "ec2:ReplaceRoute";
+const ASSOCIATE: &str = "ec2:AssociateRouteTable";
+const REPLACE_ASSOCIATION: &str = "ec2:ReplaceRouteTableAssociation";
+const DISASSOCIATE: &str = "ec2:DisassociateRouteTable";
+const DELETE: &str = "ec2:DeleteRouteTable";
+
+/// Where the default route leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextHop<'a> {
+    /// Id of an internet gateway.
+    InternetGateway(&'a str),
+    /// Id of a NAT gateway.
+    NatGateway(&'a str),
+}
+
+impl<'a> NextHop<'a> {
+    fn id(self) -> &'a str {
+        match self {
+            Self::InternetGateway(id) | Self::NatGateway(id) => id,
+        }
+    }
+
+    fn internet_gateway(self) -> Option<String> {
+        matches!(self, Self::InternetGateway(_)).then(|| self.id().to_owned())
+    }
+
+    fn nat_gateway(self) -> Option<String> {
+        matches!(self, Self::NatGateway(_)).then(|| self.id().to_owned())
+    }
+
+    fn is_of(self, route: &Route) -> bool {
+        match self {
+            Self::InternetGateway(id) => route.gateway_id() == Some(id),
+            Self::NatGateway(id) => route.nat_gateway_id() == Some(id),
+        }
+    }
+}
+
+/// What a route table has to be like.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Value of the tag `hardway:role`.
+    pub role: &'a str,
+    /// The VPC that it belongs to.
+    pub vpc_id: &'a str,
+    /// Where `0.0.0.0/0` leads.
+    pub next_hop: NextHop<'a>,
+    /// Ids of the subnets that are associated with it.
+    pub subnet_ids: &'a [&'a str],
+}
+
+/// All route tables of a VPC, ours or not.
+///
+/// # Errors
+/// What EC2 answers.
+pub async fn find(aws: &Aws, vpc_id: &str) -> Result<Vec<RouteTable>, Error> {
+    let call = aws
+        .ec2
+        .describe_route_tables()
+        .filters(tags::ec2_filter("vpc-id", vpc_id))
+        .into_paginator();
+    let tables: Result<Vec<_>, _> = call.items().send().collect().await;
+    tables.during("ec2:DescribeRouteTables")
+}
+
+/// Makes one route table so; `tables` are those that [`find`] saw. The answer is its id.
+///
+/// # Errors
+/// [`Error::ResourceConflict`] if a subnet is associated with a table that is not ours.
+pub async fn ensure(
+    aws: &Aws,
+    plan: &Plan,
+    tables: &[RouteTable],
+    wanted: &Wanted<'_>,
+) -> Result<String, Error> {
+    let is_ours = |table: &&RouteTable| tags::ec2_is(table.tags(), &plan.target, wanted.role);
+    let table = match tables.iter().find(is_ours) {
+        Some(table) => table.clone(),
+        None => create(aws, plan, wanted).await?,
+    };
+    let id = required(table.route_table_id(), "ec2:DescribeRouteTables: an id")?;
+    repair_route(aws, id, table.routes(), wanted.next_hop).await?;
+    for subnet_id in wanted.subnet_ids {
+        repair_association(aws, &plan.target, tables, id, subnet_id).await?;
+    }
+    Ok(id.to_owned())
+}
+
+/// The token protects against a second table when an answer is lost. The next hop is part of it
+/// because a table that comes after a removed one, in the same VPC, leads to a new gateway: with the
+/// old token EC2 could answer with the removed table.
+async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<RouteTable, Error> {
+    let parts = [wanted.role, wanted.vpc_id, wanted.next_hop.id()];
+    changing(CREATE, wanted.role);
+    let answer = aws
+        .ec2
+        .create_route_table()
+        .vpc_id(wanted.vpc_id)
+        .client_token(names::client_token(&plan.target, parts))
+        .tag_specifications(tags::ec2_specification(
+            plan,
+            ResourceType::RouteTable,
+            wanted.role,
+            &[],
+        ))
+        .send()
+        .await
+        .during(CREATE)?;
+    let table = required(answer.route_table, "ec2:CreateRouteTable: routeTable")?;
+    changed(CREATE, table.route_table_id().unwrap_or_default());
+    Ok(table)
+}
+
+async fn repair_route(
+    aws: &Aws,
+    table_id: &str,
+    routes: &[Route],
+    next_hop: NextHop<'_>,
+) -> Result<(), Error> {
+    let is_default = |route: &&Route| route.destination_cidr_block() == Some(DEFAULT_DESTINATION);
+    match routes.iter().find(is_default) {
+        Some(route) if next_hop.is_of(route) && route.state() != Some(&RouteState::Blackhole) => {
+            Ok(())
+        }
+        Some(_) => replace_route(aws, table_id, next_hop).await,
+        None => create_route(aws, table_id, next_hop).await,
+    }
+}
+
+async fn create_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<(), Error> {
+    changing(CREATE_ROUTE, table_id);
+    let answer = aws
+        .ec2
+        .create_route()
+        .route_table_id(table_id)
+        .destination_cidr_block(DEFAULT_DESTINATION)
+        .set_gateway_id(next_hop.internet_gateway())
+        .set_nat_gateway_id(next_hop.nat_gateway())
+        .send()
+        .await;
+    if let Err(error) = &answer
+        && error.code() == Some(codes::ROUTE_ALREADY_EXISTS)
+    {
+        return replace_route(aws, table_id, next_hop).await;
+    }
+    answer.during(CREATE_ROUTE)?;
+    changed(CREATE_ROUTE, table_id);
+    Ok(())
+}
+
+async fn replace_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<(), Error> {
+    changing(REPLACE_ROUTE, table_id);
+    aws.ec2
+        .replace_route()
+        .route_table_id(table_id)
+        .destination_cidr_block(DEFAULT_DESTINATION)
+        .set_gateway_id(next_hop.internet_gateway())
+        .set_nat_gateway_id(next_hop.nat_gateway())
+        .send()
+        .await
+        .during(REPLACE_ROUTE)?;
+    changed(REPLACE_ROUTE, table_id);
+    Ok(())
+}
+
+async fn repair_association(
+    aws: &Aws,
+    target: &Target,
+    tables: &[RouteTable],
+    table_id: &str,
+    subnet_id: &str,
+) -> Result<(), Error> {
+    let Some((table, association)) = association_of(tables, subnet_id) else {
+        return associate(aws, table_id, subnet_id).await;
+    };
+    let current = table.route_table_id().unwrap_or_default();
+    if current == table_id {
+        return Ok(());
+    }
+    if tags::ec2_value(table.tags(), tags::CLUSTER) != Some(&target.cluster_name) {
+        return Err(Error::ResourceConflict(format!(
+            "{subnet_id} is associated with the route table {current}, which is not tagged {}={}",
+            tags::CLUSTER,
+            target.cluster_name
+        )));
+    }
+    let id = required(
+        association.route_table_association_id(),
+        "ec2:DescribeRouteTables: the id of an association",
+    )?;
+    changing(REPLACE_ASSOCIATION, subnet_id);
+    aws.ec2
+        .replace_route_table_association()
+        .association_id(id)
+        .route_table_id(table_id)
+        .send()
+        .await
+        .during(REPLACE_ASSOCIATION)?;
+    changed(REPLACE_ASSOCIATION, subnet_id);
+    Ok(())
+}
+
+async fn associate(aws: &Aws, table_id: &str, subnet_id: &str) -> Result<(), Error> {
+    changing(ASSOCIATE, subnet_id);
+    let answer = aws
+        .ec2
+        .associate_route_table()
+        .route_table_id(table_id)
+        .subnet_id(subnet_id)
+        .send()
+        .await;
+    if let Err(error) = &answer
+        && error.code() == Some(codes::ALREADY_ASSOCIATED)
+    {
+        // Whose association it is can be seen in a moment.
+        let message = error.message().unwrap_or("already associated").to_owned();
+        return Err(Error::NotYetVisible(format!("{subnet_id}: {message}")));
+    }
+    answer.during(ASSOCIATE)?;
+    changed(ASSOCIATE, subnet_id);
+    Ok(())
+}
+
+/// The table that a subnet is explicitly associated with.
+fn association_of<'a>(
+    tables: &'a [RouteTable],
+    subnet_id: &str,
+) -> Option<(&'a RouteTable, &'a RouteTableAssociation)> {
+    tables
+        .iter()
+        .flat_map(|table| table.associations().iter().map(move |it| (table, it)))
+        .find(|(_, it)| it.subnet_id() == Some(subnet_id) && is_associated(it))
+}
+
+fn is_associated(association: &RouteTableAssociation) -> bool {
+    let state = association.association_state().and_then(|it| it.state());
+    !matches!(
+        state,
+        Some(
+            RouteTableAssociationStateCode::Disassociated
+                | RouteTableAssociationStateCode::Disassociating
+                | RouteTableAssociationStateCode::Failed
+        )
+    )
+}
+
+/// Makes the cluster's route tables gone whose role passes `is_wanted`, their associations first.
+///
+/// # Errors
+/// What EC2 answers.
+pub async fn remove(
+    aws: &Aws,
+    target: &Target,
+    is_wanted: impl Fn(&str) -> bool,
+    removal: &mut Removal,
+) -> Result<(), Error> {
+    let call = aws.ec2.describe_route_tables();
+    let call = call.set_filters(Some(tags::ec2_filters(target)));
+    let tables: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    for table in tables.during("ec2:DescribeRouteTables")? {
+        if tags::ec2_value(table.tags(), tags::ROLE).is_some_and(&is_wanted) {
+            remove_one(aws, &table, removal).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn remove_one(aws: &Aws, table: &RouteTable, removal: &mut Removal) -> Result<(), Error> {
+    let associations = table.associations().iter();
+    for association in associations.filter(|it| it.subnet_id().is_some() && is_associated(it)) {
+        let id = required(
+            association.route_table_association_id(),
+            "ec2:DescribeRouteTables: the id of an association",
+        )?;
+        let call = aws.ec2.disassociate_route_table().association_id(id);
+        let resource = Resource::new("AWS::EC2::SubnetRouteTableAssociation", id);
+        let not_found = [codes::ASSOCIATION_NOT_FOUND];
+        removal
+            .delete(DISASSOCIATE, resource, &not_found, call.send())
+            .await?;
+    }
+    let id = required(table.route_table_id(), "ec2:DescribeRouteTables: an id")?;
+    let call = aws.ec2.delete_route_table().route_table_id(id);
+    let resource = Resource::new("AWS::EC2::RouteTable", id);
+    let not_found = [
+        codes::ROUTE_TABLE_NOT_FOUND,
+        codes::ROUTE_TABLE_NOT_FOUND_TOO,
+    ];
+    removal
+        .delete(DELETE, resource, &not_found, call.send())
+        .await?;
+    Ok(())
+}

@@ -97,13 +97,11 @@ impl Execution {
     /// The history as text, an event a line.
     #[must_use]
     pub fn timeline(&self) -> String {
-        self.events
-            .iter()
-            .map(|event| {
-                let seconds = event.at.as_secs_f64();
-                format!("{seconds:9.3} s  {}: {}\n", event.state, event.what)
-            })
-            .collect()
+        let lines = self.events.iter().map(|event| {
+            let seconds = event.at.as_secs_f64();
+            format!("{seconds:9.3} s  {}: {}", event.state, event.what)
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -3,6 +3,12 @@
 //!
 //! It is no test of its own: `tests/*.rs` beside this folder are.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of it is for tests, which end at the first surprise"
+)]
+
 pub mod asl;
 pub mod project;
 pub mod world;

@@ -44,7 +44,7 @@ pub fn examples() -> Vec<(String, Value)> {
     let mut examples: Vec<_> = fs::read_dir(root().join(folder))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".json"))
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "json"))
         .map(|name| {
             let example = read_json(&format!("{folder}/{name}"));
             (name, example)

@@ -1,5 +1,11 @@
 //! Rules that the state machine keeps, as a person at the console would like to read it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};

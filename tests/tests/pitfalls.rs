@@ -4,6 +4,12 @@
 //! a person who does not know it would have done. Such a run never ends by itself: it is cut off
 //! after two (virtual) hours.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
 use serde_json::{Value, json};
 use simulator::kubernetes::View;
 use tests::asl::Invoke;

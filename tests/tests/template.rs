@@ -1,6 +1,12 @@
 //! Rules that the SAM template keeps: one function for each crate, each with a role of its own and no
 //! more than its step calls.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;

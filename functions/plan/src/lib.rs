@@ -122,11 +122,11 @@ async fn plan(aws: &Aws, spec: Spec, target: Target) -> Result<Plan, Error> {
 fn endpoint(spec: Option<EndpointSpec>) -> Endpoint {
     let spec = spec.unwrap_or_default();
     let public = spec.public.unwrap_or(true);
-    let public_cidrs = match public {
-        true => spec
-            .public_cidrs
-            .unwrap_or_else(|| vec![ANYWHERE.to_owned()]),
-        false => Vec::new(),
+    let public_cidrs = if public {
+        spec.public_cidrs
+            .unwrap_or_else(|| vec![ANYWHERE.to_owned()])
+    } else {
+        Vec::new()
     };
     Endpoint {
         public,

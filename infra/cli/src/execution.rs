@@ -277,15 +277,12 @@ pub async fn start(options: &Start) -> Result<()> {
 /// If there is no such execution, or it fails.
 pub async fn watch(options: &Watch) -> Result<()> {
     let executions = on_aws(&options.stack).await?;
-    let arn = match options.execution.starts_with("arn:") {
-        true => options.execution.clone(),
-        false => {
-            let machine = executions
-                .stack
-                .state_machine_arn
-                .replace(":stateMachine:", ":execution:");
-            format!("{machine}:{}", options.execution)
-        }
+    let arn = if options.execution.starts_with("arn:") {
+        options.execution.clone()
+    } else {
+        let machine = &executions.stack.state_machine_arn;
+        let executions = machine.replace(":stateMachine:", ":execution:");
+        format!("{executions}:{}", options.execution)
     };
     conclude(&executions, &arn).await
 }

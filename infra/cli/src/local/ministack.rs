@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::tools::Tools;
 
 /// How long ministack may take to listen.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long it may take to end by itself.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 

@@ -87,8 +87,8 @@ impl Laptop {
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let simulator_endpoint = format!("http://{}", listener.local_addr()?);
-        let served = simulator.clone();
-        let server = tokio::spawn(async move { served.serve(listener).await });
+        let aws = simulator.clone();
+        let server = tokio::spawn(async move { aws.serve(listener).await });
 
         let setup = Setup {
             folder: folder.path(),
@@ -211,13 +211,14 @@ async fn build_cluster(laptop: &Laptop, input: &Value) -> Result<()> {
 
 /// What can be done with a laptop that stays up.
 fn invitation(laptop: &Laptop) -> String {
-    let exports: String = laptop
+    let exports: Vec<String> = laptop
         .environment()
         .iter()
-        .map(|(name, value)| format!("export {name}={value}\n"))
+        .map(|(name, value)| format!("export {name}={value}"))
         .collect();
+    let exports = exports.join("\n");
     format!(
-        "AWS stays up until Ctrl-C. In another terminal:\n\n{exports}\n\
+        "AWS stays up until Ctrl-C. In another terminal:\n\n{exports}\n\n\
          aws ec2 describe-vpcs\n\
          aws eks list-clusters\n\
          aws stepfunctions start-execution --input '{{\"clusterName\": \"demo\"}}' \\\n  \

@@ -1,0 +1,43 @@
+# What to do with hardway. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help local test check lint build deploy update tools
+
+PATH := $(CURDIR)/target/venv/bin:$(PATH)
+STACK ?= hardway
+FUNCTIONS := $(filter-out step,$(notdir $(wildcard functions/*)))
+# Only the functions: in a release build the tests' dependencies must not lend them their features.
+PACKAGES := $(addprefix --package ,$(FUNCTIONS))
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+local: ## Build a cluster on this machine
+	cargo run -- local
+
+test: ## Run every test
+	cargo test
+
+check: ## Everything that CI checks
+	.ci/run
+
+lint: ## Every linter
+	.ci/lint
+
+tools: target/venv/requirements.txt ## Install cargo-lambda, the SAM CLI and the AWS CLI under target/
+
+target/venv/requirements.txt: infra/requirements.txt
+	python3 -m venv --clear target/venv
+	target/venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	cp $< $@
+
+build: tools ## Build and package the functions for AWS (arm64, release)
+	cargo lambda build --release --arm64 --output-format zip $(PACKAGES)
+
+deploy: build ## Build, and deploy the stack (STACK=hardway)
+	cd infra && sam deploy --stack-name $(STACK)
+
+update: tools ## Build and deploy one function: make update FUNCTION=vpc
+	@test -n "$(FUNCTION)" || { echo "which one? make update FUNCTION=vpc"; exit 2; }
+	cargo lambda build --release --arm64 --package $(FUNCTION)
+	cargo lambda deploy --binary-name $(FUNCTION) $(STACK)-$(FUNCTION)

@@ -1,0 +1,238 @@
+//! Unit tests of the planner.
+
+use super::*;
+use aws_sdk_ec2::operation::describe_availability_zones::DescribeAvailabilityZonesOutput;
+use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState};
+use aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput;
+use aws_sdk_eks::operation::describe_cluster_versions::DescribeClusterVersionsOutput;
+use aws_sdk_eks::types::{Cluster, ClusterVersionInformation, VersionStatus};
+use aws_smithy_mocks::{Rule, mock};
+use serde_json::json;
+use step::codes;
+use step::mocks::eks_refusal;
+use step::spec::{NatGateways, OnFailure, SupportType};
+
+fn spec(members: Value) -> Spec {
+    let mut input = json!({"clusterName": "demo"});
+    let Value::Object(members) = members else {
+        panic!("members of an object")
+    };
+    input.as_object_mut().unwrap().extend(members);
+    Spec::parse(&input).unwrap()
+}
+
+fn availability_zones() -> Rule {
+    let zone = |number: u8, letter: char| {
+        AvailabilityZone::builder()
+            .zone_id(format!("apne1-az{number}"))
+            .zone_name(format!("ap-northeast-1{letter}"))
+            .zone_type("availability-zone")
+            .state(AvailabilityZoneState::Available)
+            .opt_in_status(AvailabilityZoneOptInStatus::OptInNotRequired)
+            .build()
+    };
+    mock!(aws_sdk_ec2::Client::describe_availability_zones).then_output(move || {
+        DescribeAvailabilityZonesOutput::builder()
+            .availability_zones(zone(4, 'a'))
+            .availability_zones(zone(1, 'c'))
+            .availability_zones(zone(2, 'd'))
+            .build()
+    })
+}
+
+fn versions() -> Rule {
+    let version = |version: &str, status| {
+        ClusterVersionInformation::builder()
+            .cluster_version(version)
+            .version_status(status)
+            .build()
+    };
+    mock!(aws_sdk_eks::Client::describe_cluster_versions).then_output(move || {
+        DescribeClusterVersionsOutput::builder()
+            .cluster_versions(version("1.36", VersionStatus::StandardSupport))
+            .cluster_versions(version("1.35", VersionStatus::StandardSupport))
+            .cluster_versions(version("1.33", VersionStatus::ExtendedSupport))
+            .build()
+    })
+}
+
+fn no_cluster(code: &'static str) -> Rule {
+    mock!(aws_sdk_eks::Client::describe_cluster)
+        .then_http_response(move || eks_refusal(404, code, "No cluster found for name: demo."))
+}
+
+fn cluster(version: &'static str) -> Rule {
+    mock!(aws_sdk_eks::Client::describe_cluster)
+        .match_requests(|call| call.name() == Some("demo"))
+        .then_output(move || {
+            let cluster = Cluster::builder().version(version).build();
+            DescribeClusterOutput::builder().cluster(cluster).build()
+        })
+}
+
+async fn decide_with(spec: &Spec, cluster: &Rule, versions: &Rule) -> Result<Plan, Error> {
+    let aws = Aws {
+        ec2: step::mocked!(aws_sdk_ec2, [&availability_zones()]),
+        eks: step::mocked!(aws_sdk_eks, [cluster, versions]),
+        ..Aws::offline()
+    };
+    decide(&aws, spec, Plan::example().target).await
+}
+
+#[tokio::test]
+async fn a_name_becomes_the_example_plan() {
+    let absent = no_cluster(codes::RESOURCE_NOT_FOUND);
+    let plan = decide_with(&spec(json!({})), &absent, &versions()).await;
+    let mut expected = Plan::example();
+    expected.admins.clear();
+    assert_eq!(plan.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_missing_cluster_has_two_spellings() {
+    let absent = no_cluster(codes::CLIENT_EXCEPTION);
+    let plan = decide_with(&spec(json!({})), &absent, &versions()).await;
+    assert_eq!(plan.unwrap().kubernetes_version, "1.36");
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_planned() {
+    let spec = spec(json!({
+        "kubernetesVersion": "1.33",
+        "supportType": "EXTENDED",
+        "network": {"cidr": "172.20.0.0/20", "availabilityZones": 2, "natGateways": "single"},
+        "endpoint": {"publicCidrs": ["203.0.113.0/24"]},
+        "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
+        "deletionProtection": true,
+        "onFailure": "remove",
+        "tags": {"team": "platform"},
+    }));
+    let (cluster, versions) = (no_cluster(codes::RESOURCE_NOT_FOUND), versions());
+    let plan = decide_with(&spec, &cluster, &versions).await.unwrap();
+    assert_eq!(cluster.num_calls(), 0);
+    assert_eq!(plan.kubernetes_version, "1.33");
+    assert_eq!(plan.support_type, SupportType::Extended);
+    assert_eq!(plan.network.nat_gateways, NatGateways::Single);
+    assert_eq!(plan.network.service_cidr.to_string(), "10.100.0.0/16");
+    let zones = plan.network.zones.iter();
+    let subnets: Vec<_> = zones
+        .map(|it| (it.id.as_str(), it.private_cidr.to_string()))
+        .collect();
+    let expected = [
+        ("apne1-az1", "172.20.0.0/23"),
+        ("apne1-az2", "172.20.2.0/23"),
+    ];
+    assert_eq!(subnets, expected.map(|(id, cidr)| (id, cidr.to_owned())));
+    assert_eq!(plan.endpoint.public_cidrs, ["203.0.113.0/24"]);
+    assert!(plan.endpoint.private && plan.deletion_protection);
+    assert_eq!(plan.admins, ["arn:aws:iam::111122223333:role/Admin"]);
+    assert_eq!(plan.on_failure, OnFailure::Remove);
+    assert_eq!(plan.tags["team"], "platform");
+}
+
+#[tokio::test]
+async fn a_cluster_that_exists_keeps_its_version() {
+    let versions = versions();
+    let plan = decide_with(&spec(json!({})), &cluster("1.35"), &versions).await;
+    assert_eq!(plan.unwrap().kubernetes_version, "1.35");
+    assert_eq!(versions.num_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_version_that_eks_does_not_offer_is_refused() {
+    let spec = spec(json!({"kubernetesVersion": "1.99"}));
+    let answer = decide_with(&spec, &cluster("1.35"), &versions()).await;
+    let error = answer.unwrap_err();
+    assert_eq!(error.name(), "InvalidRequest");
+    assert!(error.to_string().contains("1.36, 1.35"), "{error}");
+}
+
+#[test]
+fn without_a_public_endpoint_there_are_no_public_cidrs() {
+    let endpoint = endpoint(&spec(json!({"endpoint": {"public": false}})));
+    let expected = Endpoint {
+        public: false,
+        public_cidrs: vec![],
+        private: true,
+    };
+    assert_eq!(endpoint, expected);
+}
+
+#[test]
+fn a_role_is_assumed_only_in_another_account() {
+    let asked = |id: &str, role_name: Option<&str>| AccountSpec {
+        id: id.to_owned(),
+        role_name: role_name.map(str::to_owned),
+        external_id: Some("secret".to_owned()),
+    };
+    let own = "111122223333";
+    let own_account = account(None, own, "aws");
+    assert_eq!(
+        (own_account.id.as_str(), &own_account.role_arn),
+        (own, &None)
+    );
+    assert_eq!(
+        account(Some(&asked(own, Some("X"))), own, "aws"),
+        own_account
+    );
+
+    let other = account(Some(&asked("444455556666", None)), own, "aws-cn");
+    let role = "arn:aws-cn:iam::444455556666:role/OrganizationAccountAccessRole";
+    assert_eq!(other.role_arn.as_deref(), Some(role));
+    assert_eq!(other.external_id.as_deref(), Some("secret"));
+    let other = account(Some(&asked("444455556666", Some("a/Builder"))), own, "aws");
+    let role = "arn:aws:iam::444455556666:role/a/Builder";
+    assert_eq!(other.role_arn.as_deref(), Some(role));
+}
+
+async fn ask(request: Value) -> Error {
+    let base = Base::new(Aws::offline_config());
+    Planner::handle(&base, request).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_before_aws_is_asked() {
+    for (spec, field) in [
+        (json!({"clusterName": "demo", "colour": "red"}), "colour"),
+        (json!({"clusterName": "-"}), "clusterName"),
+        (
+            json!({"clusterName": "demo", "network": {"cidr": "10.0.0.0/28"}}),
+            "network.cidr",
+        ),
+    ] {
+        let error = ask(json!({"action": "ensure", "execution": "x", "spec": spec})).await;
+        assert_eq!(error.name(), "InvalidRequest");
+        assert!(error.to_string().contains(field), "{error}");
+    }
+    let good = json!({"action": "ensure", "execution": "x", "spec": {"clusterName": "demo"}});
+    let error = ask(good).await;
+    assert_eq!(error.name(), "AwsUnavailable");
+    assert!(
+        error.to_string().contains("sts:GetCallerIdentity"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_plan_cannot_be_removed() {
+    let request = json!({"action": "remove", "spec": {"clusterName": "demo"}});
+    assert_eq!(ask(request).await.name(), "InvalidRequest");
+}
+
+/// The schema is for editors and for people; `UPDATE_SCHEMA=1` writes it anew.
+#[test]
+fn the_committed_schema_is_that_of_the_types() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../statemachine/input.schema.json"
+    );
+    let schema = serde_json::to_string_pretty(&schemars::schema_for!(Spec)).unwrap() + "\n";
+    if std::env::var("UPDATE_SCHEMA").is_ok_and(|value| value == "1") {
+        std::fs::write(path, &schema).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == schema,
+        "run `UPDATE_SCHEMA=1 cargo test` and commit {path}"
+    );
+}

@@ -1,0 +1,169 @@
+//! What can be checked in the input, each with the field, the value and what would be right.
+
+use std::collections::BTreeSet;
+
+use ipnet::Ipv4Net;
+use regex_lite::Regex;
+use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec};
+use step::{Error, Spec, Target};
+
+use crate::{arns, cidr, fargate, user_tags};
+
+/// Every IPv4 address.
+pub(crate) const EVERYONE: &str = "0.0.0.0/0";
+/// EKS's quota.
+const PUBLIC_CIDRS_MAX: usize = 40;
+/// What EKS needs at the least, and what the CIDR blocks are cut for at the most.
+const ZONES: std::ops::RangeInclusive<u8> = 2..=3;
+
+/// Checks everything that needs no AWS.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] about the first field that is wrong.
+pub fn check(spec: &Spec) -> Result<(), Error> {
+    let expected = "1 to 100 letters, digits, hyphens and underscores, a letter or digit first";
+    let name = "[0-9A-Za-z][A-Za-z0-9_-]{0,99}";
+    check_shape("clusterName", &spec.cluster_name, name, expected)?;
+    if let Some(region) = &spec.region {
+        let expected = "an AWS region such as ap-northeast-1";
+        check_shape(
+            "region",
+            region,
+            "[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}",
+            expected,
+        )?;
+    }
+    if let Some(version) = &spec.kubernetes_version {
+        let expected = "a minor version of Kubernetes such as 1.36";
+        check_shape("kubernetesVersion", version, r"1\.[0-9]{2}", expected)?;
+    }
+    spec.account.as_ref().map_or(Ok(()), check_account)?;
+    spec.network.as_ref().map_or(Ok(()), check_network)?;
+    spec.endpoint.as_ref().map_or(Ok(()), check_endpoint)?;
+    let profiles = spec.fargate_profiles.as_deref();
+    profiles.map_or(Ok(()), fargate::check)?;
+    let access = spec.access.as_ref();
+    access.map_or(Ok(()), |access| arns::check_admins(&access.admins))?;
+    spec.logging.as_deref().map_or(Ok(()), check_logging)?;
+    arns::check_kms_key(spec.kms_key_arn.as_deref())?;
+    arns::check_permissions_boundary(spec.permissions_boundary_arn.as_deref())?;
+    spec.tags.as_ref().map_or(Ok(()), user_tags::check)
+}
+
+/// Checks what depends on where the cluster is built.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] about the first field that is wrong.
+pub fn check_for(spec: &Spec, target: &Target) -> Result<(), Error> {
+    let access = spec.access.as_ref();
+    access.map_or(Ok(()), |access| {
+        arns::check_admins_for(&access.admins, target)
+    })?;
+    arns::check_kms_key_for(spec.kms_key_arn.as_deref(), target)?;
+    arns::check_permissions_boundary_for(spec.permissions_boundary_arn.as_deref(), target)
+}
+
+/// Shapes are those of IAM and STS.
+fn check_account(account: &AccountSpec) -> Result<(), Error> {
+    check_shape("account.id", &account.id, "[0-9]{12}", "twelve digits")?;
+    if let Some(name) = &account.role_name {
+        let expected = "the name of an IAM role, after its path if it has one; not its ARN";
+        let shape = "([A-Za-z0-9_+=,.@-]+/){0,9}[A-Za-z0-9_+=,.@-]{1,64}";
+        check_shape("account.roleName", name, shape, expected)?;
+    }
+    if let Some(id) = &account.external_id {
+        let expected = "2 to 1224 letters, digits and _+=,.@:/-";
+        let is_long = (2..=1224).contains(&id.len());
+        if !is_long || !is_like(id, "[A-Za-z0-9_+=,.@:/-]*") {
+            return Err(Error::invalid("account.externalId", id, expected));
+        }
+    }
+    Ok(())
+}
+
+fn check_network(network: &NetworkSpec) -> Result<(), Error> {
+    cidr::of_vpc(network.cidr.as_deref())?;
+    match network.availability_zones {
+        Some(number) if !ZONES.contains(&number) => Err(Error::invalid(
+            "network.availabilityZones",
+            number,
+            "2 or 3",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_endpoint(endpoint: &EndpointSpec) -> Result<(), Error> {
+    let public = endpoint.public.unwrap_or(true);
+    let private = endpoint.private.unwrap_or(true);
+    if !public && !private {
+        let expected = "public or private on: nobody reaches a cluster without an endpoint";
+        return Err(Error::invalid("endpoint", endpoint, expected));
+    }
+    let Some(cidrs) = &endpoint.public_cidrs else {
+        return Ok(());
+    };
+    if !public {
+        let expected = "no publicCidrs, since the public endpoint is off";
+        return Err(Error::invalid("endpoint.publicCidrs", cidrs, expected));
+    }
+    let blocks = public_blocks(cidrs)?;
+    let is_everyone = Ipv4Net::aggregate(&blocks)
+        .iter()
+        .any(|it| it.prefix_len() == 0);
+    if !private && !is_everyone {
+        // Fargate's nodes would come from NAT addresses, which nobody knows before they exist.
+        let expected = "true where publicCidrs are restricted: Fargate's nodes reach the API by it";
+        return Err(Error::invalid("endpoint.private", private, expected));
+    }
+    Ok(())
+}
+
+fn public_blocks(cidrs: &[String]) -> Result<Vec<Ipv4Net>, Error> {
+    if cidrs.is_empty() || cidrs.len() > PUBLIC_CIDRS_MAX {
+        let expected = format!("1 to {PUBLIC_CIDRS_MAX} CIDR blocks");
+        return Err(Error::invalid("endpoint.publicCidrs", cidrs, expected));
+    }
+    let blocks = cidrs.iter().enumerate();
+    blocks
+        .map(|(index, text)| cidr::parse(&format!("endpoint.publicCidrs[{index}]"), text))
+        .collect()
+}
+
+fn check_logging(logging: &[LogType]) -> Result<(), Error> {
+    let unique: BTreeSet<_> = logging.iter().collect();
+    if unique.len() == logging.len() {
+        return Ok(());
+    }
+    Err(Error::invalid("logging", logging, "each kind of log once"))
+}
+
+/// Refuses a value that is not, as a whole, like `pattern`.
+pub(crate) fn check_shape(
+    field: &str,
+    value: &str,
+    pattern: &str,
+    expected: &str,
+) -> Result<(), Error> {
+    if is_like(value, pattern) {
+        return Ok(());
+    }
+    Err(Error::invalid(field, value, expected))
+}
+
+/// Whether the whole text is like `pattern`.
+pub(crate) fn is_like(text: &str, pattern: &str) -> bool {
+    parts(text, pattern).is_some()
+}
+
+/// The groups of `pattern`, if the whole text is like it.
+pub(crate) fn parts<'a>(text: &'a str, pattern: &str) -> Option<Vec<&'a str>> {
+    // A pattern of ours that is not valid matches nothing; the tests use every one of them.
+    let pattern = Regex::new(&format!("^(?:{pattern})$")).ok()?;
+    let captures = pattern.captures(text)?;
+    let groups = captures.iter().skip(1).flatten();
+    Some(groups.map(|group| group.as_str()).collect())
+}
+
+#[cfg(test)]
+mod tests;

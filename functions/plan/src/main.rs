@@ -1,4 +1,4 @@
-//! The Lambda function of the step `plan`.
+//! The Lambda function `plan`.
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

@@ -141,13 +141,13 @@ impl Plan {
     #[must_use]
     #[allow(clippy::expect_used, reason = "a fixture made of literals")]
     pub fn example() -> Self {
-        let zone = |number: u8, letter: char| Zone {
-            id: format!("apne1-az{number}"),
+        let zone = |place: u8, id: &str, letter: char| Zone {
+            id: id.to_owned(),
             name: format!("ap-northeast-1{letter}"),
-            private_cidr: format!("10.100.{}.0/19", (number - 1) * 32)
+            private_cidr: format!("10.100.{}.0/19", place * 32)
                 .parse()
                 .expect("a CIDR block"),
-            public_cidr: format!("10.100.{}.0/19", 128 + (number - 1) * 32)
+            public_cidr: format!("10.100.{}.0/19", 128 + place * 32)
                 .parse()
                 .expect("a CIDR block"),
         };
@@ -174,7 +174,11 @@ impl Plan {
                 cidr: "10.100.0.0/16".parse().expect("a CIDR block"),
                 service_cidr: "172.20.0.0/16".parse().expect("a CIDR block"),
                 nat_gateways: NatGateways::OnePerAz,
-                zones: vec![zone(1, 'c'), zone(2, 'd'), zone(4, 'a')],
+                zones: vec![
+                    zone(0, "apne1-az1", 'c'),
+                    zone(1, "apne1-az2", 'd'),
+                    zone(2, "apne1-az4", 'a'),
+                ],
             },
             endpoint: Endpoint {
                 public: true,

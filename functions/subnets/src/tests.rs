@@ -150,8 +150,8 @@ async fn creates_a_public_and_a_private_subnet_in_each_zone() {
             ("apne1-az1", "10.100.0.0/19", "private-apne1-az1", internal),
             ("apne1-az2", "10.100.160.0/19", "public-apne1-az2", elb),
             ("apne1-az2", "10.100.32.0/19", "private-apne1-az2", internal),
-            ("apne1-az4", "10.100.224.0/19", "public-apne1-az4", elb),
-            ("apne1-az4", "10.100.96.0/19", "private-apne1-az4", internal),
+            ("apne1-az4", "10.100.192.0/19", "public-apne1-az4", elb),
+            ("apne1-az4", "10.100.64.0/19", "private-apne1-az4", internal),
         ]
     );
 }
@@ -179,7 +179,7 @@ async fn creates_only_what_is_missing() {
     let reason = "subnets subnet-1 are pending";
     assert_eq!(account.ensure().await, Ok(Outcome::pending(2, reason)));
     let created = account.created.lock().unwrap();
-    assert_eq!(created[0].cidr_block(), Some("10.100.96.0/19"));
+    assert_eq!(created[0].cidr_block(), Some("10.100.64.0/19"));
     assert_eq!(account.changes(), [1, 0, 0]);
 }
 
@@ -203,7 +203,7 @@ async fn puts_back_a_missing_load_balancer_tag() {
 #[tokio::test]
 async fn refuses_a_subnet_of_ours_with_another_cidr_block_or_zone() {
     for change in [
-        (|subnet| subnet.cidr_block = Some("10.100.64.0/19".into())) as fn(&mut Subnet),
+        (|subnet| subnet.cidr_block = Some("10.100.96.0/19".into())) as fn(&mut Subnet),
         |subnet| subnet.availability_zone_id = Some("apne1-az2".into()),
         |subnet| subnet.vpc_id = Some("vpc-2".into()),
     ] {

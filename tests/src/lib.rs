@@ -11,6 +11,7 @@
 
 pub mod asl;
 pub mod project;
+pub mod template;
 pub mod world;
 
 pub use asl::{Execution, Failure, Machine};

@@ -1,5 +1,6 @@
 //! Where the project's files are, for tests that read them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,4 +53,14 @@ pub fn examples() -> Vec<(String, Value)> {
         .collect();
     examples.sort_by(|one, other| one.0.cmp(&other.0));
     examples
+}
+
+/// The functions: the folders of `functions/`, but for what they share.
+///
+/// # Panics
+/// If they cannot be listed.
+#[must_use]
+pub fn functions() -> BTreeSet<String> {
+    let names = hardway::local::functions(&root());
+    names.unwrap().into_iter().collect()
 }

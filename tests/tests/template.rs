@@ -7,86 +7,10 @@
     reason = "a test ends at the first surprise"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::Value;
+use tests::template::{functions, policies, template};
 use tests::{project, world};
-
-/// The template with CloudFormation's short tags (`!Sub x`) as plain values (`x`).
-fn template() -> Value {
-    let yaml: serde_yaml_ng::Value =
-        serde_yaml_ng::from_str(&project::read("infra/template.yaml")).unwrap();
-    plain(&yaml)
-}
-
-fn plain(yaml: &serde_yaml_ng::Value) -> Value {
-    use serde_yaml_ng::Value as Yaml;
-    match yaml {
-        Yaml::Tagged(tagged) => {
-            let name = tagged.tag.to_string();
-            Value::Object([(name, plain(&tagged.value))].into_iter().collect())
-        }
-        Yaml::Mapping(mapping) => mapping
-            .iter()
-            .map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), plain(value)))
-            .collect(),
-        Yaml::Sequence(items) => items.iter().map(plain).collect(),
-        other => serde_json::to_value(other).unwrap(),
-    }
-}
-
-/// The functions of the template, by crate.
-fn functions() -> BTreeMap<String, Value> {
-    let template = template();
-    let resources = template["Resources"].as_object().unwrap();
-    let crates = crates();
-    let functions: BTreeMap<_, _> = resources
-        .iter()
-        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
-        .map(|(id, resource)| {
-            let name = crates.iter().find(|name| world::logical_id(name) == *id);
-            let name = name.unwrap_or_else(|| panic!("{id} has no crate"));
-            (name.clone(), resource["Properties"].clone())
-        })
-        .collect();
-    assert_eq!(
-        functions.keys().collect::<Vec<_>>(),
-        crates.iter().collect::<Vec<_>>()
-    );
-    functions
-}
-
-fn crates() -> BTreeSet<String> {
-    std::fs::read_dir(project::root().join("functions"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name != "step")
-        .collect()
-}
-
-/// Every action that a function's own policy allows.
-fn actions(function: &Value) -> BTreeSet<String> {
-    fn collect(value: &Value, found: &mut BTreeSet<String>) {
-        match value {
-            Value::Object(members) => {
-                for (name, value) in members {
-                    match (name.as_str(), value) {
-                        ("Action", Value::String(action)) => drop(found.insert(action.clone())),
-                        ("Action", Value::Array(actions)) => {
-                            found.extend(actions.iter().map(|a| a.as_str().unwrap().to_owned()));
-                        }
-                        _ => collect(value, found),
-                    }
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-            _ => {}
-        }
-    }
-    let mut found = BTreeSet::new();
-    collect(&function["Policies"], &mut found);
-    found
-}
 
 #[test]
 fn every_crate_has_its_function_with_code_of_its_own() {
@@ -128,8 +52,7 @@ fn functions_run_on_al2023_with_tracing_in_one_log_group_with_retention() {
 
 #[test]
 fn no_policy_allows_whole_services() {
-    for (name, function) in functions() {
-        let actions = actions(&function);
+    for (name, actions) in policies() {
         assert!(!actions.is_empty(), "{name}");
         for action in actions {
             assert!(!action.contains('*'), "{name} may {action}");
@@ -170,7 +93,7 @@ fn the_state_machine_gets_every_function_and_logs_everything() {
     let template = template();
     let machine = &template["Resources"]["ProvisionStateMachine"]["Properties"];
     let substitutions = machine["DefinitionSubstitutions"].as_object().unwrap();
-    let expected: BTreeSet<String> = crates()
+    let expected: BTreeSet<String> = project::functions()
         .iter()
         .map(|name| format!("{}Arn", world::logical_id(name)))
         .collect();

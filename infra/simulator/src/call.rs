@@ -12,6 +12,8 @@ pub struct Call {
     pub at: Timestamp,
     /// The caller's account.
     pub account: String,
+    /// The caller's access key.
+    pub access_key: String,
     /// The region that it went to.
     pub region: String,
     /// `ec2`, `eks`, `iam` or `sts`.

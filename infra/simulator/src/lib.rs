@@ -124,7 +124,7 @@ impl Simulator {
     pub fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let now = self.now();
         let mut world = self.world();
-        world.state.settle(now);
+        world.state.settle(self.seed(), now);
         change(&mut world.state)
     }
 
@@ -137,7 +137,7 @@ impl Simulator {
         region: &str,
         cluster: &str,
     ) -> Option<kubernetes::View> {
-        self.in_context(account, region, |context| {
+        self.in_context(account, region, "", |context| {
             kubernetes::view(context, cluster)
         })
     }
@@ -164,18 +164,24 @@ impl Simulator {
         &self,
         account: &str,
         region: &str,
+        access_key: &str,
         work: impl FnOnce(&mut Context<'_>) -> R,
     ) -> R {
         let now = self.now();
         let mut world = self.world();
-        world.state.settle(now);
+        world.state.settle(self.seed(), now);
         work(&mut Context {
             now,
             account: account.to_owned(),
             region: region.to_owned(),
-            seed: Seed(self.inner.config.seed),
+            access_key: access_key.to_owned(),
+            seed: self.seed(),
             state: &mut world.state,
         })
+    }
+
+    fn seed(&self) -> Seed {
+        Seed(self.inner.config.seed)
     }
 
     fn world(&self) -> MutexGuard<'_, World> {

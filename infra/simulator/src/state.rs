@@ -22,11 +22,46 @@ pub struct State {
 
 impl State {
     /// Lets happen everywhere what happens by itself until `now`.
-    pub fn settle(&mut self, now: Timestamp) {
-        let accounts = self.accounts.values_mut();
-        for region in accounts.flat_map(|account| account.regions.values_mut()) {
-            region.ec2.settle(now);
+    pub fn settle(&mut self, seed: Seed, now: Timestamp) {
+        for (id, account) in &mut self.accounts {
+            for (name, region) in &mut account.regions {
+                // Before EC2, which forgets what has been.
+                eks::Surroundings {
+                    account: id,
+                    region: name,
+                    seed,
+                    iam: &account.iam,
+                    ec2: &mut region.ec2,
+                }
+                .settle(&mut region.eks, now);
+                region.ec2.settle(now);
+            }
         }
+    }
+
+    /// Adds an account, or roles to one that is there: their names and trust policies. They are as if
+    /// they had been there for long.
+    pub fn add_account<'a>(
+        &mut self,
+        id: &str,
+        roles: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) {
+        let account = self.accounts.entry(id.to_owned()).or_default();
+        for (name, trust) in roles {
+            let arn = format!("arn:aws:iam::{id}:role/{name}");
+            let id = format!("AROA{}", Seed(0).hex("role", &arn, 17).to_uppercase());
+            let role = iam::Role::of_old(&arn, id, trust, Timestamp::UNIX_EPOCH);
+            account.iam.roles.insert(name.to_lowercase(), role);
+        }
+    }
+
+    /// The trust policy of the role that AWS Organizations makes in a new account: it trusts the
+    /// management account (botocore's Organizations model, CreateAccount).
+    #[must_use]
+    pub fn organization_trust(management_account: &str) -> String {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{management_account}:root"}},"Action":"sts:AssumeRole"}}]}}"#
+        )
     }
 }
 
@@ -57,10 +92,22 @@ pub struct Context<'a> {
     pub account: String,
     /// The region that the call went to.
     pub region: String,
+    /// The caller's access key; empty where nobody calls.
+    pub access_key: String,
     /// What durations and ids are drawn from.
     pub seed: Seed,
     /// The world.
     pub state: &'a mut State,
+}
+
+/// The partition of a region, for ARNs.
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    match region.split('-').next() {
+        Some("cn") => "aws-cn",
+        Some("us") if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
 }
 
 impl Context<'_> {
@@ -82,11 +129,7 @@ impl Context<'_> {
     /// The partition of the region, for ARNs.
     #[must_use]
     pub fn partition(&self) -> &'static str {
-        match self.region.split('-').next() {
-            Some("cn") => "aws-cn",
-            Some("us") if self.region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        }
+        partition(&self.region)
     }
 
     fn own(&mut self) -> &mut Account {

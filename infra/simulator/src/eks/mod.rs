@@ -1,38 +1,230 @@
-//! EKS.
+//! EKS: clusters on their way to ACTIVE and beyond, their Fargate profiles, add-ons and access entries.
+//!
+//! One file or folder for each kind of resource. What they share: `request` (reading), `refusal` (the
+//! errors), `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC) and
+//! `settle` (what happens by itself).
+//!
+//! EKS Auto Mode, hybrid nodes, Outposts, node groups and IPv6 are refused, never silently ignored.
+
+pub mod access_entry;
+pub mod access_policy;
+pub mod addon;
+pub mod cluster;
+pub mod fargate_profile;
+mod network;
+mod page;
+mod refusal;
+mod request;
+mod roles;
+mod settle;
+mod tag;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod update;
+pub mod version;
+
+use std::collections::BTreeMap;
 
 use http::Method;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Lifetime;
+use crate::ec2::Ec2;
 use crate::fault::Fault;
+use crate::iam::Iam;
+use crate::seed::Seed;
 use crate::state::Context;
 use crate::wire::rest_json::{Query, RestAnswer};
 
+pub use access_entry::AccessEntry;
+pub use addon::Addon;
+pub use cluster::Cluster;
+pub use fargate_profile::FargateProfile;
+pub use update::Update;
+
+pub(crate) use roles::can_start_pods;
+
+use request::Request;
+
 /// The clusters of one account in one region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Eks {}
+pub struct Eks {
+    /// Clusters by name.
+    pub clusters: BTreeMap<String, Cluster>,
+    /// How many clusters were made of each name: one that is made again has other ids.
+    made: BTreeMap<String, u32>,
+}
+
+/// What clusters live in: the account's roles and the region's networking.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// The account.
+    pub account: &'a str,
+    /// The region.
+    pub region: &'a str,
+    /// What durations and ids are drawn from.
+    pub seed: Seed,
+    /// The account's roles.
+    pub iam: &'a Iam,
+    /// The region's networking.
+    pub ec2: &'a mut Ec2,
+}
+
+/// What every operation is: it reads or changes the clusters and answers with its output.
+type Operation = fn(&mut Context<'_>, &Request<'_>) -> Result<Value, Fault>;
 
 /// Answers a call by its method and path.
 pub fn handle(
-    _context: &mut Context<'_>,
-    _method: &Method,
-    _path: &[&str],
-    _query: &Query,
-    _body: &Value,
+    context: &mut Context<'_>,
+    method: &Method,
+    path: &[&str],
+    query: &Query,
+    body: &Value,
 ) -> RestAnswer {
+    let (operation, work) = route(method, path);
+    let Some(work) = work else {
+        return RestAnswer {
+            operation,
+            result: Err(Fault::new(
+                404,
+                "UnknownOperationException",
+                "no such operation",
+            )),
+        };
+    };
+    let request = Request { path, query, body };
     RestAnswer {
-        operation: "Unknown",
-        result: Err(Fault::new(
-            404,
-            "UnknownOperationException",
-            "no such operation",
-        )),
+        operation,
+        result: work(context, &request),
     }
 }
 
-/// How long each resource took.
+/// The name of the operation that a method and a path stand for.
 #[must_use]
-pub fn lifetimes(_eks: &Eks) -> Vec<Lifetime> {
-    Vec::new()
+pub fn operation(method: &Method, path: &[&str]) -> &'static str {
+    route(method, path).0
+}
+
+/// Methods and paths: botocore's EKS model.
+fn route(method: &Method, path: &[&str]) -> (&'static str, Option<Operation>) {
+    let (name, work): (_, Operation) = match (method.as_str(), path) {
+        ("POST", ["clusters"]) => ("CreateCluster", cluster::create),
+        ("GET", ["clusters"]) => ("ListClusters", cluster::list),
+        ("GET", ["clusters", _]) => ("DescribeCluster", cluster::describe),
+        ("DELETE", ["clusters", _]) => ("DeleteCluster", cluster::delete),
+        ("GET", ["cluster-versions"]) => ("DescribeClusterVersions", version::describe),
+
+        ("POST", ["clusters", _, "update-config"]) => ("UpdateClusterConfig", update::start),
+        ("GET", ["clusters", _, "updates"]) => ("ListUpdates", update::list),
+        ("GET", ["clusters", _, "updates", _]) => ("DescribeUpdate", update::describe),
+
+        ("POST", ["clusters", _, "fargate-profiles"]) => {
+            ("CreateFargateProfile", fargate_profile::create)
+        }
+        ("GET", ["clusters", _, "fargate-profiles"]) => {
+            ("ListFargateProfiles", fargate_profile::list)
+        }
+        ("GET", ["clusters", _, "fargate-profiles", _]) => {
+            ("DescribeFargateProfile", fargate_profile::describe)
+        }
+        ("DELETE", ["clusters", _, "fargate-profiles", _]) => {
+            ("DeleteFargateProfile", fargate_profile::delete)
+        }
+
+        ("GET", ["addons", "supported-versions"]) => ("DescribeAddonVersions", addon::versions),
+        ("GET", ["addons", "configuration-schemas"]) => {
+            ("DescribeAddonConfiguration", addon::configuration)
+        }
+        ("POST", ["clusters", _, "addons"]) => ("CreateAddon", addon::create),
+        ("GET", ["clusters", _, "addons"]) => ("ListAddons", addon::list),
+        ("GET", ["clusters", _, "addons", _]) => ("DescribeAddon", addon::describe),
+        ("POST", ["clusters", _, "addons", _, "update"]) => ("UpdateAddon", addon::update),
+        ("DELETE", ["clusters", _, "addons", _]) => ("DeleteAddon", addon::delete),
+
+        ("POST", ["clusters", _, "access-entries"]) => ("CreateAccessEntry", access_entry::create),
+        ("GET", ["clusters", _, "access-entries"]) => ("ListAccessEntries", access_entry::list),
+        ("GET", ["clusters", _, "access-entries", _]) => {
+            ("DescribeAccessEntry", access_entry::describe)
+        }
+        ("DELETE", ["clusters", _, "access-entries", _]) => {
+            ("DeleteAccessEntry", access_entry::delete)
+        }
+        ("POST", ["clusters", _, "access-entries", _, "access-policies"]) => {
+            ("AssociateAccessPolicy", access_policy::associate)
+        }
+        ("GET", ["clusters", _, "access-entries", _, "access-policies"]) => (
+            "ListAssociatedAccessPolicies",
+            access_policy::list_associated,
+        ),
+        ("DELETE", ["clusters", _, "access-entries", _, "access-policies", _]) => {
+            ("DisassociateAccessPolicy", access_policy::disassociate)
+        }
+        ("GET", ["access-policies"]) => ("ListAccessPolicies", access_policy::list),
+
+        ("POST", ["tags", ..]) => ("TagResource", tag::tag),
+        ("DELETE", ["tags", ..]) => ("UntagResource", tag::untag),
+        ("GET", ["tags", ..]) => ("ListTagsForResource", tag::list),
+        _ => return ("Unknown", None),
+    };
+    (name, Some(work))
+}
+
+/// The clusters of the call's account and region, and what they live in.
+fn parts<'a>(context: &'a mut Context<'_>) -> (&'a mut Eks, Surroundings<'a>) {
+    let account = context.state.accounts.entry(context.account.clone());
+    let account = account.or_default();
+    let region = account.regions.entry(context.region.clone()).or_default();
+    let around = Surroundings {
+        account: &context.account,
+        region: &context.region,
+        seed: context.seed,
+        iam: &account.iam,
+        ec2: &mut region.ec2,
+    };
+    (&mut region.eks, around)
+}
+
+impl Eks {
+    /// The cluster with the name.
+    ///
+    /// # Errors
+    /// `ResourceNotFoundException`.
+    fn cluster(&mut self, name: &str) -> Result<&mut Cluster, Fault> {
+        let missing = || refusal::not_found(&format!("No cluster found for name: {name}."));
+        self.clusters.get_mut(name).ok_or_else(missing)
+    }
+}
+
+/// How long clusters, profiles and add-ons take until they are ACTIVE.
+#[must_use]
+pub fn lifetimes(eks: &Eks) -> Vec<Lifetime> {
+    let lifetime = |kind: &str, name: String, seconds: f64| Lifetime {
+        kind: format!("AWS::EKS::{kind}"),
+        name,
+        seconds,
+    };
+    let mut lifetimes = Vec::new();
+    for cluster in eks.clusters.values() {
+        let seconds = seconds_between(cluster.created_at, cluster.active_at);
+        lifetimes.push(lifetime("Cluster", cluster.name.clone(), seconds));
+        for profile in cluster.fargate_profiles.values() {
+            let seconds = seconds_between(profile.created_at, profile.active_at);
+            lifetimes.push(lifetime("FargateProfile", profile.name.clone(), seconds));
+        }
+        for addon in cluster.addons.values() {
+            lifetimes.push(lifetime("Addon", addon.name.clone(), addon.start_seconds));
+        }
+    }
+    lifetimes
+}
+
+fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}
+
+/// `duration` after `time`.
+pub(crate) fn after(time: Timestamp, duration: jiff::SignedDuration) -> Timestamp {
+    time.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::params::Params;
+use crate::state::Context;
 use crate::{Simulator, ec2, eks, iam, sts};
 
 /// What the `Authorization` header says of the caller.
@@ -39,6 +40,16 @@ impl Scope {
     }
 }
 
+/// Refuses a session whose time is over; each service has its own code for it.
+fn check_session(context: &Context<'_>, code: &str) -> Result<(), Fault> {
+    let session = context.state.sessions.get(&context.access_key);
+    if session.is_none_or(|session| context.now < session.expires_at) {
+        return Ok(());
+    }
+    let message = "The security token included in the request is expired";
+    Err(Fault::new(403, code, message))
+}
+
 /// An answered call: what it was, and what goes back.
 struct Answer {
     operation: String,
@@ -59,21 +70,33 @@ impl Simulator {
         };
         let account = self.account_of(&scope.access_key);
         let at = self.now();
-        let answer = self.in_context(&account, &scope.region, |context| {
+        let key = scope.access_key.as_str();
+        let answer = self.in_context(&account, &scope.region, key, |context| {
             let params = || Params::parse(request.body());
             match scope.service.as_str() {
                 "ec2" => query::answer(&query::EC2, &params(), |op, params| {
+                    check_session(context, "RequestExpired")?;
                     ec2::handle(context, op, params)
                 }),
                 "iam" => query::answer(&query::IAM, &params(), |op, params| {
+                    check_session(context, "ExpiredToken")?;
                     iam::handle(context, op, params)
                 }),
                 "sts" => query::answer(&query::STS, &params(), |op, params| {
+                    check_session(context, "ExpiredToken")?;
                     sts::handle(context, op, params)
                 }),
-                "eks" => rest_json::answer(request, |method, path, query, body| {
-                    eks::handle(context, method, path, query, body)
-                }),
+                "eks" => {
+                    rest_json::answer(request, |method, path, query, body| {
+                        match check_session(context, "ExpiredTokenException") {
+                            Ok(()) => eks::handle(context, method, path, query, body),
+                            Err(fault) => rest_json::RestAnswer {
+                                operation: eks::operation(method, path),
+                                result: Err(fault),
+                            },
+                        }
+                    })
+                }
                 other => Answer {
                     operation: "Unknown".to_owned(),
                     request: Value::Null,

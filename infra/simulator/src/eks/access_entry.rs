@@ -1,0 +1,443 @@
+//! Access entries: who may use a cluster.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::access_policy::{Association, CLUSTER_ADMIN, arn_of};
+use super::page::page;
+use super::refusal::{in_use, invalid_parameter, invalid_request, not_found};
+use super::request::{Request, Tags, check_tags, epoch_seconds};
+use super::{Cluster, Surroundings, parts};
+use crate::fault::Fault;
+use crate::state::{Context, partition};
+
+/// An access entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccessEntry {
+    /// The role or user.
+    pub principal_arn: String,
+    /// The entry's own ARN.
+    pub arn: String,
+    /// `STANDARD`, `FARGATE_LINUX`, …
+    pub kind: String,
+    /// Kubernetes groups.
+    pub groups: Vec<String>,
+    /// The name in Kubernetes.
+    pub username: String,
+    /// Associated access policies by their ARN.
+    pub policies: BTreeMap<String, Association>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed.
+    pub modified_at: Timestamp,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// EKS user guide, access entries.
+const STANDARD: &str = "STANDARD";
+const FARGATE_LINUX: &str = "FARGATE_LINUX";
+const TYPES: &[&str] = &[
+    STANDARD,
+    FARGATE_LINUX,
+    "EC2_LINUX",
+    "EC2_WINDOWS",
+    "EC2",
+    "HYBRID_LINUX",
+    "HYPERPOD_LINUX",
+];
+/// EKS user guide, creating access entries: how user names must not start.
+const RESERVED: &[&str] = &["system:", "eks:", "aws:", "amazon:", "iam:"];
+/// What pods on Fargate are in Kubernetes.
+const FARGATE_GROUPS: &[&str] = &[
+    "system:bootstrappers",
+    "system:nodes",
+    "system:node-proxier",
+];
+const FARGATE_USERNAME: &str = "system:node:{{SessionName}}";
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CreateAccessEntry {
+    principal_arn: String,
+    #[serde(default)]
+    kubernetes_groups: Vec<String>,
+    #[serde(default)]
+    tags: Tags,
+    username: Option<String>,
+    r#type: Option<String>,
+}
+
+impl AccessEntry {
+    fn new(
+        cluster: &Cluster,
+        around: &Surroundings<'_>,
+        principal_arn: &str,
+        kind: &str,
+        now: Timestamp,
+    ) -> Self {
+        let (account, region) = (around.account, around.region);
+        let mut parts = principal_arn.splitn(6, ':').skip(4);
+        let of_account = parts.next().unwrap_or_default();
+        let resource = parts.next().unwrap_or_default();
+        let what = resource.split('/').next().unwrap_or_default();
+        let name = resource.rsplit('/').next().unwrap_or_default();
+        let uuid = cluster.uuid(around.seed, &format!("{principal_arn}/{now}"));
+        Self {
+            principal_arn: principal_arn.to_owned(),
+            arn: format!(
+                "arn:{}:eks:{region}:{account}:access-entry/{}/{what}/{of_account}/{name}/{uuid}",
+                partition(region),
+                cluster.name
+            ),
+            kind: kind.to_owned(),
+            groups: Vec::new(),
+            username: default_username(principal_arn, name, of_account, region),
+            policies: BTreeMap::new(),
+            created_at: now,
+            modified_at: now,
+            tags: Tags::new(),
+        }
+    }
+
+    /// The entry of the one who has made the cluster: its administrator (EKS user guide, access
+    /// entries).
+    pub(super) fn of_creator(
+        cluster: &Cluster,
+        around: &Surroundings<'_>,
+        principal_arn: &str,
+        now: Timestamp,
+    ) -> Self {
+        let mut entry = Self::new(cluster, around, principal_arn, STANDARD, now);
+        let arn = arn_of(around.region, CLUSTER_ADMIN);
+        entry.policies.insert(arn, Association::with_cluster(now));
+        entry
+    }
+
+    /// Makes the entry with which a profile's pods join the cluster, unless entries are off or it is
+    /// there (EKS user guide, creating access entries).
+    pub(super) fn ensure_for_pods(
+        cluster: &mut Cluster,
+        around: &Surroundings<'_>,
+        role_arn: &str,
+        now: Timestamp,
+    ) {
+        let is_off = cluster.authentication_mode == "CONFIG_MAP";
+        if is_off || cluster.access_entries.contains_key(role_arn) {
+            return;
+        }
+        let mut entry = Self::new(cluster, around, role_arn, FARGATE_LINUX, now);
+        entry.groups = FARGATE_GROUPS
+            .iter()
+            .map(|group| String::from(*group))
+            .collect();
+        FARGATE_USERNAME.clone_into(&mut entry.username);
+        cluster.access_entries.insert(role_arn.to_owned(), entry);
+    }
+
+    /// Whether policies can be associated with it.
+    pub(super) fn is_standard(&self) -> bool {
+        self.kind == STANDARD
+    }
+
+    fn to_json(&self, cluster: &str) -> Value {
+        json!({
+            "clusterName": cluster,
+            "principalArn": self.principal_arn,
+            "kubernetesGroups": self.groups,
+            "accessEntryArn": self.arn,
+            "createdAt": epoch_seconds(self.created_at),
+            "modifiedAt": epoch_seconds(self.modified_at),
+            "tags": self.tags,
+            "username": self.username,
+            "type": self.kind,
+        })
+    }
+}
+
+/// EKS user guide, creating access entries: a user's ARN, or the ARN of a role's sessions.
+fn default_username(principal_arn: &str, name: &str, account: &str, region: &str) -> String {
+    if !principal_arn.contains(":role/") {
+        return principal_arn.to_owned();
+    }
+    let partition = partition(region);
+    format!("arn:{partition}:sts::{account}:assumed-role/{name}/{{{{SessionName}}}}")
+}
+
+/// The cluster, if it has access entries (aws/containers-roadmap issue 185; the text is what users
+/// report).
+pub(super) fn cluster_with_entries<'a>(
+    eks: &'a mut super::Eks,
+    name: &str,
+) -> Result<&'a mut Cluster, Fault> {
+    let cluster = eks.cluster(name)?;
+    if cluster.authentication_mode == "CONFIG_MAP" {
+        return Err(invalid_request(
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to \
+             perform this operation.",
+        ));
+    }
+    Ok(cluster)
+}
+
+/// The entry of a principal.
+pub(super) fn find<'a>(
+    cluster: &'a mut Cluster,
+    principal_arn: &str,
+) -> Result<&'a mut AccessEntry, Fault> {
+    cluster
+        .access_entries
+        .get_mut(principal_arn)
+        .ok_or_else(|| {
+            not_found(
+                "The specified principalArn could not be found. You can view your available access \
+             entries with 'list-access-entries'.",
+            )
+        })
+}
+
+/// `CreateAccessEntry`.
+pub(super) fn create(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let now = context.now;
+    let asked: CreateAccessEntry = request.read()?;
+    let (eks, around) = parts(context);
+    let cluster = cluster_with_entries(eks, request.cluster())?;
+    cluster.check_active(now)?;
+    let kind = asked.r#type.as_deref().unwrap_or(STANDARD);
+    asked.check(kind)?;
+    check_principal(&around, &asked.principal_arn, kind, now)?;
+    if cluster.access_entries.contains_key(&asked.principal_arn) {
+        // aws/eks-distro issue 2805.
+        let message = "The specified access entry resource is already in use on this cluster.";
+        return Err(in_use(message));
+    }
+    let mut entry = AccessEntry::new(cluster, &around, &asked.principal_arn, kind, now);
+    if kind == FARGATE_LINUX {
+        entry.groups = FARGATE_GROUPS
+            .iter()
+            .map(|group| String::from(*group))
+            .collect();
+        FARGATE_USERNAME.clone_into(&mut entry.username);
+    } else {
+        entry.groups = asked.kubernetes_groups;
+    }
+    if let Some(username) = asked.username {
+        entry.username = username;
+    }
+    entry.tags = asked.tags;
+    let output = json!({"accessEntry": entry.to_json(&cluster.name)});
+    cluster.access_entries.insert(asked.principal_arn, entry);
+    Ok(output)
+}
+
+impl CreateAccessEntry {
+    fn check(&self, kind: &str) -> Result<(), Fault> {
+        check_tags(&self.tags)?;
+        if !TYPES.contains(&kind) {
+            let message = format!("The specified type is invalid: {kind}");
+            return Err(invalid_parameter(&message));
+        }
+        let has_names = self.username.is_some() || !self.kubernetes_groups.is_empty();
+        if kind != STANDARD && has_names {
+            let message = format!("Type {kind} cannot have a username or kubernetesGroups");
+            return Err(invalid_parameter(&message));
+        }
+        let username = self.username.as_deref().unwrap_or_default();
+        if RESERVED.iter().any(|start| username.starts_with(start)) {
+            let message = format!(
+                "The username {username} is invalid, it cannot start with {}",
+                RESERVED.join(", ")
+            );
+            return Err(invalid_parameter(&message));
+        }
+        let mut groups = self.kubernetes_groups.iter();
+        if let Some(group) = groups.find(|group| group.starts_with("system:")) {
+            let message = format!(
+                "The kubernetes group name {group} is invalid, it cannot start with system:"
+            );
+            return Err(invalid_parameter(&message));
+        }
+        Ok(())
+    }
+}
+
+/// botocore's EKS model, principalArn; EKS user guide, creating access entries: no session, no
+/// service-linked role; in the cluster's own account it must exist, and only a STANDARD one may be of
+/// another account. IAM users are not simulated: any will do.
+fn check_principal(
+    around: &Surroundings<'_>,
+    arn: &str,
+    kind: &str,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let invalid =
+        |why: &str| invalid_parameter(&format!("The specified principalArn is invalid: {why}."));
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", _, "iam", "", account, resource] = parts[..] else {
+        return Err(invalid("invalid principal"));
+    };
+    let is_role = resource.starts_with("role/");
+    let is_known_kind = is_role || resource.starts_with("user/") || resource == "root";
+    if !is_known_kind {
+        return Err(invalid("invalid principal"));
+    }
+    if resource.starts_with("role/aws-service-role/") {
+        return Err(invalid("service-linked roles are not allowed"));
+    }
+    let is_own = account == around.account;
+    if kind != STANDARD && !(is_own && is_role) {
+        return Err(invalid("it must be a role in the account of the cluster"));
+    }
+    if is_own && is_role {
+        let role = around.iam.role_by_arn(arn);
+        if role.and_then(|role| role.trust.seen_at(now)).is_none() {
+            return Err(invalid("invalid principal"));
+        }
+    }
+    Ok(())
+}
+
+/// `DescribeAccessEntry`.
+pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let (eks, _) = parts(context);
+    let cluster = cluster_with_entries(eks, request.cluster())?;
+    let name = cluster.name.clone();
+    let entry = find(cluster, request.child())?;
+    Ok(json!({"accessEntry": entry.to_json(&name)}))
+}
+
+/// `ListAccessEntries`: all, or those with a policy.
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let policy = request.query("associatedPolicyArn");
+    let (eks, _) = parts(context);
+    let cluster = cluster_with_entries(eks, request.cluster())?;
+    let entries = cluster.access_entries.values();
+    let entries = entries.filter(|entry| policy.is_none_or(|arn| entry.policies.contains_key(arn)));
+    page(
+        request,
+        "accessEntries",
+        entries.map(|entry| json!(entry.principal_arn)),
+    )
+}
+
+/// `DeleteAccessEntry`.
+pub(super) fn delete(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let (eks, _) = parts(context);
+    let cluster = cluster_with_entries(eks, request.cluster())?;
+    find(cluster, request.child())?;
+    cluster.access_entries.remove(request.child());
+    Ok(json!({}))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eks::testing::{ACCOUNT, World, code, message, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn creator_is_the_administrator() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        let entries = world.eks.list_access_entries().cluster_name("demo").send();
+        let creator = format!("arn:aws:iam::{ACCOUNT}:user/operator");
+        assert_eq!(entries.await.unwrap().access_entries(), [creator.as_str()]);
+        let call = world
+            .eks
+            .list_associated_access_policies()
+            .cluster_name("demo");
+        let policies = call.principal_arn(creator).send().await.unwrap();
+        let policies = policies.associated_access_policies();
+        assert_eq!(
+            policies[0].policy_arn(),
+            Some("arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn entry_is_made_described_and_deleted() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        let admin = world.role("admin", "ec2.amazonaws.com").await;
+        wait(15).await;
+        let create = || world.create_entry(&admin).tags("team", "platform").send();
+        let made = create().await.unwrap().access_entry.unwrap();
+        assert_eq!(made.r#type(), Some("STANDARD"));
+        let username = format!("arn:aws:sts::{ACCOUNT}:assumed-role/admin/{{{{SessionName}}}}");
+        assert_eq!(made.username(), Some(username.as_str()));
+        let describe = world.eks.describe_access_entry().cluster_name("demo");
+        let described = describe.principal_arn(&admin).send().await.unwrap();
+        assert_eq!(described.access_entry.unwrap(), made);
+        let again = create().await;
+        assert_eq!(code(&again), "ResourceInUseException");
+        let expected = "The specified access entry resource is already in use on this cluster.";
+        assert_eq!(message(&again), expected);
+        let delete = || {
+            let call = world.eks.delete_access_entry().cluster_name("demo");
+            call.principal_arn(&admin).send()
+        };
+        delete().await.unwrap();
+        assert_eq!(code(&delete().await), "ResourceNotFoundException");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn principals_must_be_right() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        let new = world.role("new", "ec2.amazonaws.com").await;
+        for arn in [
+            format!("arn:aws:iam::{ACCOUNT}:role/missing"),
+            format!("arn:aws:sts::{ACCOUNT}:assumed-role/cluster/session"),
+            format!(
+                "arn:aws:iam::{ACCOUNT}:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS"
+            ),
+            // Not spread yet.
+            new,
+        ] {
+            let call = world.create_entry(&arn).send().await;
+            assert_eq!(code(&call), "InvalidParameterException", "{arn}");
+        }
+        let elsewhere = "arn:aws:iam::444455556666:role/admin";
+        let call = world
+            .create_entry(elsewhere)
+            .r#type("FARGATE_LINUX")
+            .send()
+            .await;
+        assert_eq!(code(&call), "InvalidParameterException");
+        world.create_entry(elsewhere).send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_of_kubernetes_itself_are_refused() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        let entry = || world.create_entry("arn:aws:iam::444455556666:role/admin");
+        let group = entry().kubernetes_groups("system:masters").send().await;
+        assert_eq!(code(&group), "InvalidParameterException");
+        let username = entry().username("eks:x").send().await;
+        assert_eq!(code(&username), "InvalidParameterException");
+        let kind = entry().r#type("WINDOWS").send().await;
+        assert_eq!(code(&kind), "InvalidParameterException");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cluster_without_the_api_mode_has_no_entries() {
+        let world = World::new().await;
+        world
+            .create("demo")
+            .set_access_config(None)
+            .send()
+            .await
+            .unwrap();
+        world.wait_until_active().await;
+        let call = world
+            .create_entry("arn:aws:iam::444455556666:role/admin")
+            .send()
+            .await;
+        assert_eq!(code(&call), "InvalidRequestException");
+        let start =
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP]";
+        assert!(message(&call).starts_with(start), "{}", message(&call));
+    }
+}

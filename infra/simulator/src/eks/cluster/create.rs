@@ -1,0 +1,573 @@
+//! `CreateCluster`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Cluster, Logging, VpcConfig};
+use crate::eks::refusal::{in_use, invalid_parameter, limit_exceeded};
+use crate::eks::request::{Request, Tags, check_one_of, check_tags};
+use crate::eks::{AccessEntry, Eks, Surroundings, after, parts, roles, update, version};
+use crate::fault::Fault;
+use crate::iam::service_linked_role;
+use crate::state::{Context, partition};
+use crate::sts;
+
+/// EKS user guide, service quotas: clusters in a region.
+const CLUSTERS_MAX: usize = 100;
+/// botocore's EKS model, ClusterName.
+const NAME_MAX: usize = 100;
+/// botocore's EKS model, serviceIpv4Cidr: between /24 and /12 of the private ranges.
+const SERVICE_PREFIXES: std::ops::RangeInclusive<u8> = 12..=24;
+const PRIVATE: [Ipv4Net; 3] = [
+    Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 0, 0, 0), 8),
+    Ipv4Net::new_assert(std::net::Ipv4Addr::new(172, 16, 0, 0), 12),
+    Ipv4Net::new_assert(std::net::Ipv4Addr::new(192, 168, 0, 0), 16),
+];
+/// EKS user guide, service quotas.
+const PUBLIC_CIDRS_MAX: usize = 40;
+
+/// botocore's EKS model, CreateClusterRequest.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CreateCluster {
+    name: String,
+    version: Option<String>,
+    role_arn: String,
+    resources_vpc_config: update::VpcConfigRequest,
+    #[serde(default)]
+    kubernetes_network_config: NetworkConfig,
+    #[serde(default)]
+    logging: Logging,
+    client_request_token: Option<String>,
+    #[serde(default)]
+    tags: Tags,
+    #[serde(default)]
+    encryption_config: Vec<EncryptionConfig>,
+    #[serde(default)]
+    access_config: AccessConfig,
+    bootstrap_self_managed_addons: Option<bool>,
+    #[serde(default)]
+    upgrade_policy: update::UpgradePolicy,
+    #[serde(default)]
+    zonal_shift_config: update::Enabled,
+    deletion_protection: Option<bool>,
+    #[serde(default)]
+    control_plane_scaling_config: update::ScalingConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct NetworkConfig {
+    service_ipv4_cidr: Option<String>,
+    ip_family: Option<String>,
+    elastic_load_balancing: update::Enabled,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EncryptionConfig {
+    resources: Vec<String>,
+    provider: Provider,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Provider {
+    key_arn: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AccessConfig {
+    bootstrap_cluster_creator_admin_permissions: Option<bool>,
+    authentication_mode: Option<String>,
+}
+
+/// `CreateCluster`.
+pub(in crate::eks) fn create(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, Fault> {
+    let now = context.now;
+    let asked: CreateCluster = request.read()?;
+    check_name(&asked.name)?;
+    let (eks, _) = parts(context);
+    if let Some(cluster) = repeated(eks, &asked, request.body)? {
+        return Ok(json!({"cluster": cluster.to_json(now)}));
+    }
+    asked.check(request)?;
+    let version = version::of_new_cluster(
+        asked.version.as_deref(),
+        asked.upgrade_policy.support_type(),
+        now,
+    )?;
+    // EKS user guide, service-linked roles: EKS makes its own with the first cluster of an account.
+    service_linked_role::ensure(context, service_linked_role::EKS_SERVICE);
+    let creator = sts::identity(context).principal_arn;
+    check_same_account(context, &asked.role_arn)?;
+
+    let (eks, mut around) = parts(context);
+    roles::check_cluster_role(around.iam, &asked.role_arn, now)?;
+    roles::check_service_linked_role(around.iam, now)?;
+    let vpc = asked.vpc(&around)?;
+    let service_cidr = asked.service_cidr(&around, &vpc.vpc_id)?;
+    if eks.clusters.len() >= CLUSTERS_MAX {
+        return Err(limit_exceeded("Cluster limit exceeded for account"));
+    }
+    let mut cluster = asked.cluster(eks, &around, now, version.name, vpc, service_cidr)?;
+    cluster.token = (asked.client_request_token).map(|token| (token, request.body.clone()));
+    make_network(&mut cluster, &mut around);
+    if cluster.is_creator_admin {
+        let entry = AccessEntry::of_creator(&cluster, &around, &creator, now);
+        cluster.access_entries.insert(creator, entry);
+    }
+    let output = json!({"cluster": cluster.to_json(now)});
+    eks.clusters.insert(cluster.name.clone(), cluster);
+    Ok(output)
+}
+
+/// The cluster that an earlier call with the same token has made. A name that is taken otherwise is
+/// refused (terraform-aws-modules/terraform-aws-eks issue 1262).
+fn repeated<'a>(
+    eks: &'a Eks,
+    asked: &CreateCluster,
+    body: &Value,
+) -> Result<Option<&'a Cluster>, Fault> {
+    let Some(cluster) = eks.clusters.get(&asked.name) else {
+        return Ok(None);
+    };
+    let token = asked.client_request_token.as_ref();
+    match &cluster.token {
+        Some((used, first)) if token == Some(used) && first == body => Ok(Some(cluster)),
+        Some((used, _)) if token == Some(used) => Err(invalid_parameter(
+            "The client request token was used before with other parameters",
+        )),
+        _ => {
+            let message = format!("Cluster already exists with name: {}", asked.name);
+            Err(in_use(&message))
+        }
+    }
+}
+
+impl CreateCluster {
+    fn check(&self, request: &Request<'_>) -> Result<(), Fault> {
+        update::refuse_unmodelled(request)?;
+        let network = &self.kubernetes_network_config;
+        if !matches!(network.ip_family.as_deref(), None | Some("ipv4")) {
+            return Err(invalid_parameter("Only ipFamily ipv4 is simulated"));
+        }
+        if network.elastic_load_balancing.enabled == Some(true) {
+            return Err(invalid_parameter("EKS Auto Mode is not simulated"));
+        }
+        if let Some(mode) = &self.access_config.authentication_mode {
+            check_one_of("authenticationMode", mode, update::AUTHENTICATION_MODES)?;
+        }
+        self.upgrade_policy.check()?;
+        self.control_plane_scaling_config.check()?;
+        check_tags(&self.tags)?;
+        self.check_encryption()
+    }
+
+    /// botocore's EKS model, EncryptionConfig: one at the most, of secrets.
+    fn check_encryption(&self) -> Result<(), Fault> {
+        if self.encryption_config.len() > 1 {
+            return Err(invalid_parameter("Only one encryptionConfig is allowed"));
+        }
+        for config in &self.encryption_config {
+            // It no longer says what is encrypted, but it never could name anything else.
+            if config
+                .resources
+                .iter()
+                .any(|resource| resource != "secrets")
+            {
+                let message = "The only resource that can be encrypted is secrets";
+                return Err(invalid_parameter(message));
+            }
+            let key = &config.provider.key_arn;
+            if !key.starts_with("arn:") || !key.contains(":kms:") {
+                return Err(invalid_parameter(&format!("Invalid KMS key ARN: {key}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn vpc(&self, around: &Surroundings<'_>) -> Result<VpcConfig, Fault> {
+        let asked = &self.resources_vpc_config;
+        let subnet_ids = asked.subnet_ids.clone().unwrap_or_default();
+        let vpc_id = around.check_cluster_subnets(&self.name, &subnet_ids)?;
+        let security_group_ids = asked.security_group_ids.clone().unwrap_or_default();
+        around.check_security_groups(&vpc_id, &security_group_ids)?;
+        let old = VpcConfig {
+            vpc_id,
+            subnet_ids,
+            security_group_ids,
+            // botocore's EKS model: the defaults.
+            endpoint_public_access: true,
+            public_access_cidrs: vec!["0.0.0.0/0".to_owned()],
+            egress_mode: "AWS_MANAGED".to_owned(),
+            ..VpcConfig::default()
+        };
+        let (public, private, cidrs) = asked.endpoint(&old)?;
+        let egress_mode = asked.egress_mode()?.unwrap_or(&old.egress_mode).to_owned();
+        Ok(VpcConfig {
+            endpoint_public_access: public,
+            endpoint_private_access: private,
+            public_access_cidrs: cidrs,
+            egress_mode,
+            ..old
+        })
+    }
+
+    fn service_cidr(&self, around: &Surroundings<'_>, vpc_id: &str) -> Result<Ipv4Net, Fault> {
+        let Some(text) = &self.kubernetes_network_config.service_ipv4_cidr else {
+            return Ok(around.default_service_cidr(vpc_id));
+        };
+        let cidr: Option<Ipv4Net> = text.parse().ok();
+        let cidr = cidr.filter(|cidr| {
+            SERVICE_PREFIXES.contains(&cidr.prefix_len())
+                && cidr.trunc() == *cidr
+                && PRIVATE.iter().any(|range| range.contains(cidr))
+        });
+        let cidr = cidr.ok_or_else(|| {
+            let message = format!(
+                "The serviceIpv4Cidr {text} must be a block between /24 and /12 within 10.0.0.0/8, \
+                 172.16.0.0/12 or 192.168.0.0/16"
+            );
+            invalid_parameter(&message)
+        })?;
+        around.check_service_cidr(vpc_id, cidr)?;
+        Ok(cidr)
+    }
+
+    fn cluster(
+        &self,
+        eks: &mut Eks,
+        around: &Surroundings<'_>,
+        now: Timestamp,
+        version: &str,
+        vpc: VpcConfig,
+        service_cidr: Ipv4Net,
+    ) -> Result<Cluster, Fault> {
+        let name = &self.name;
+        let made = eks.made.entry(name.clone()).or_default();
+        *made += 1;
+        let (account, region) = (around.account, around.region);
+        let arn = format!(
+            "arn:{}:eks:{region}:{account}:cluster/{name}",
+            partition(region)
+        );
+        let digits = around
+            .seed
+            .hex("cluster", &format!("{arn}#{made}"), 32)
+            .to_uppercase();
+        // Public Terraform logs: 8 to 12 minutes.
+        let start = around.seed.duration("cluster", name, 480.0..720.0);
+        let keys = self.encryption_config.first();
+        Ok(Cluster {
+            name: name.clone(),
+            arn,
+            created_at: now,
+            active_at: after(now, start),
+            gone_at: None,
+            version: version.to_owned(),
+            role_arn: self.role_arn.clone(),
+            vpc,
+            service_cidr,
+            logging: self.logging.apply(&BTreeSet::new())?,
+            key_arn: keys.map(|config| config.provider.key_arn.clone()),
+            // The API's default; the console has another one (EKS user guide, access entries).
+            authentication_mode: (self.access_config.authentication_mode.clone())
+                .unwrap_or_else(|| "CONFIG_MAP".to_owned()),
+            is_creator_admin: (self.access_config)
+                .bootstrap_cluster_creator_admin_permissions
+                .unwrap_or(true),
+            has_self_managed_addons: self.bootstrap_self_managed_addons.unwrap_or(true),
+            support_type: self.upgrade_policy.support_type().to_owned(),
+            deletion_protection: self.deletion_protection.unwrap_or(false),
+            zonal_shift: self.zonal_shift_config.enabled.unwrap_or(false),
+            scaling_tier: self.control_plane_scaling_config.tier().to_owned(),
+            tags: self.tags.clone(),
+            token: None,
+            digits,
+            interfaces: Vec::new(),
+            updates: Vec::new(),
+            fargate_profiles: BTreeMap::new(),
+            made: BTreeMap::new(),
+            addons: BTreeMap::new(),
+            access_entries: BTreeMap::new(),
+            coredns: None,
+            settled_at: now,
+        })
+    }
+}
+
+fn make_network(cluster: &mut Cluster, around: &mut Surroundings<'_>) {
+    let vpc = &mut cluster.vpc;
+    vpc.cluster_security_group_id =
+        around.make_security_group(&cluster.name, &vpc.vpc_id, &cluster.digits);
+    let mut groups = vec![vpc.cluster_security_group_id.clone()];
+    groups.extend(vpc.security_group_ids.iter().cloned());
+    cluster.interfaces =
+        around.make_control_plane_interfaces(&cluster.name, &vpc.subnet_ids, &groups);
+}
+
+/// A role of another account cannot be passed on (IAM user guide, passing a role).
+fn check_same_account(context: &Context<'_>, role_arn: &str) -> Result<(), Fault> {
+    if role_arn.split(':').nth(4) == Some(context.account.as_str()) {
+        return Ok(());
+    }
+    let message = format!("Cross-account pass role is not allowed: {role_arn}");
+    Err(Fault::new(403, "AccessDeniedException", message))
+}
+
+/// botocore's EKS model, ClusterName.
+pub(in crate::eks) fn check_name(name: &str) -> Result<(), Fault> {
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if starts_well && name.len() <= NAME_MAX && name.chars().all(is_allowed) {
+        return Ok(());
+    }
+    let message = format!(
+        "The name {name} must start with a letter or digit, have only letters, digits, hyphens and \
+         underscores, and no more than {NAME_MAX} of them"
+    );
+    Err(invalid_parameter(&message))
+}
+
+/// Checks where the public endpoint may be reached from: blocks of public addresses, or all.
+pub(in crate::eks) fn check_cidrs(cidrs: &[String]) -> Result<(), Fault> {
+    if cidrs.len() > PUBLIC_CIDRS_MAX {
+        let message = format!("At most {PUBLIC_CIDRS_MAX} publicAccessCidrs are allowed");
+        return Err(invalid_parameter(&message));
+    }
+    for text in cidrs {
+        let cidr: Option<Ipv4Net> = text.parse().ok();
+        let is_private = |cidr: Ipv4Net| PRIVATE.iter().any(|range| range.contains(&cidr));
+        if cidr.is_none_or(is_private) {
+            let message = format!("The following CIDRs are invalid in publicAccessCidrs: [{text}]");
+            return Err(invalid_parameter(&message));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_eks::types::{
+        AuthenticationMode, CreateAccessConfigRequest, EncryptionConfig,
+        KubernetesNetworkConfigRequest, LogSetup, LogType, Logging, Provider, SupportType,
+        UpgradePolicyRequest, VpcConfigRequest,
+    };
+
+    use crate::eks::testing::{ACCOUNT, World, code, message, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn defaults_are_those_of_the_api() {
+        let world = World::new().await;
+        let made = world
+            .create("demo")
+            .set_access_config(None)
+            .send()
+            .await
+            .unwrap();
+        let cluster = made.cluster.unwrap();
+        assert_eq!(cluster.version(), Some("1.35"));
+        let access = cluster.access_config().unwrap();
+        assert_eq!(
+            access.authentication_mode(),
+            Some(&AuthenticationMode::ConfigMap)
+        );
+        assert_eq!(
+            access.bootstrap_cluster_creator_admin_permissions(),
+            Some(true)
+        );
+        let policy = cluster.upgrade_policy().unwrap();
+        assert_eq!(policy.support_type(), Some(&SupportType::Extended));
+        let vpc = cluster.resources_vpc_config().unwrap();
+        assert!(vpc.endpoint_public_access);
+        assert!(!vpc.endpoint_private_access);
+        assert_eq!(vpc.public_access_cidrs(), ["0.0.0.0/0"]);
+        assert_eq!(cluster.deletion_protection(), Some(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_for_is_described() {
+        let world = World::new().await;
+        let setup = LogSetup::builder()
+            .types(LogType::Audit)
+            .enabled(true)
+            .build();
+        let key = "arn:aws:kms:ap-northeast-1:111122223333:key/1234";
+        let provider = Provider::builder().key_arn(key).build();
+        let encryption = EncryptionConfig::builder().provider(provider);
+        let call = world
+            .create("demo")
+            .version("1.36")
+            .logging(Logging::builder().cluster_logging(setup).build())
+            .encryption_config(encryption.build())
+            .tags("team", "platform");
+        let cluster = call.send().await.unwrap().cluster.unwrap();
+        assert_eq!(cluster.version(), Some("1.36"));
+        let logs = cluster.logging().unwrap().cluster_logging();
+        assert_eq!(logs[0].types(), [LogType::Audit]);
+        assert_eq!(logs[1].types().len(), 4);
+        let config = &cluster.encryption_config()[0];
+        assert_eq!(config.provider().unwrap().key_arn(), Some(key));
+        assert_eq!(cluster.tags().unwrap()["team"], "platform");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repetition_with_the_same_token_is_the_same_cluster() {
+        let world = World::new().await;
+        let create = |token: &str| world.create("demo").client_request_token(token).send();
+        let first = create("a").await.unwrap().cluster.unwrap();
+        wait(5).await;
+        assert_eq!(create("a").await.unwrap().cluster.unwrap(), first);
+        let other = create("b").await;
+        assert_eq!(code(&other), "ResourceInUseException");
+        assert_eq!(message(&other), "Cluster already exists with name: demo");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_role_cannot_be_assumed_at_once() {
+        let world = World::without_roles().await;
+        world.service_linked_role().await;
+        world.cluster_role().await;
+        let call = world.create("demo").send().await;
+        assert_eq!(code(&call), "InvalidParameterException");
+        let expected = format!(
+            "Role with arn: arn:aws:iam::{ACCOUNT}:role/cluster, could not be assumed because it \
+             does not exist or the trusted entity is not correct"
+        );
+        assert_eq!(message(&call), expected);
+        wait(15).await;
+        world.create("demo").send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn role_needs_its_policy() {
+        let world = World::without_roles().await;
+        world.service_linked_role().await;
+        world.role("cluster", "eks.amazonaws.com").await;
+        wait(15).await;
+        let call = world.create("demo").send().await;
+        assert_eq!(code(&call), "InvalidParameterException");
+        let start =
+            "The provided role doesn't have the Amazon EKS Managed Policies associated with it";
+        assert!(message(&call).starts_with(start), "{}", message(&call));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_cluster_of_an_account_waits_for_the_service_linked_role() {
+        let world = World::without_roles().await;
+        world.cluster_role().await;
+        wait(15).await;
+        let call = world.create("demo").send().await;
+        assert_eq!(code(&call), "InvalidParameterException");
+        let role = "role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS, could not";
+        assert!(message(&call).contains(role), "{}", message(&call));
+        wait(15).await;
+        world.create("demo").send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn subnets_are_in_two_zones_of_one_vpc() {
+        let world = World::new().await;
+        let with = |ids: &[&String]| {
+            let ids = ids.iter().map(|id| (*id).clone()).collect();
+            let vpc = VpcConfigRequest::builder()
+                .set_subnet_ids(Some(ids))
+                .build();
+            world.create("demo").resources_vpc_config(vpc).send()
+        };
+        let network = world.network();
+        let one_zone = with(&[&network.public[0], &network.private[0]]).await;
+        assert_eq!(code(&one_zone), "InvalidParameterException");
+        let expected = "Subnets specified must be in at least two different AZs";
+        assert_eq!(message(&one_zone), expected);
+        let missing = "subnet-0123456789abcdef0".to_owned();
+        let missing = with(&[&network.public[0], &missing]).await;
+        assert_eq!(code(&missing), "InvalidParameterException");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unsupported_zones_are_answered_with_those_that_would_do() {
+        let world = World::in_region("us-east-1", ["use1-az3", "use1-az1"]).await;
+        let error = world
+            .create("demo")
+            .send()
+            .await
+            .unwrap_err()
+            .into_service_error();
+        let aws_sdk_eks::operation::create_cluster::CreateClusterError::UnsupportedAvailabilityZoneException(error) =
+            error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(error.valid_zones().len(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn versions_and_blocks_of_addresses_are_checked() {
+        let world = World::new().await;
+        let call = world.create("demo").version("1.20").send().await;
+        assert_eq!(message(&call), "unsupported Kubernetes version 1.20");
+        let policy = UpgradePolicyRequest::builder().support_type(SupportType::Standard);
+        let call = world
+            .create("demo")
+            .version("1.32")
+            .upgrade_policy(policy.build());
+        assert_eq!(code(&call.send().await), "InvalidParameterException");
+        for cidr in [
+            "10.0.128.0/20",
+            "8.8.0.0/16",
+            "10.200.0.0/11",
+            "10.200.0.0/25",
+        ] {
+            let network = KubernetesNetworkConfigRequest::builder().service_ipv4_cidr(cidr);
+            let call = world
+                .create("demo")
+                .kubernetes_network_config(network.build());
+            assert_eq!(
+                code(&call.send().await),
+                "InvalidParameterException",
+                "{cidr}"
+            );
+        }
+        let network = KubernetesNetworkConfigRequest::builder().service_ipv4_cidr("10.200.0.0/16");
+        let call = world
+            .create("demo")
+            .kubernetes_network_config(network.build());
+        call.send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_follow_the_rules() {
+        let world = World::new().await;
+        for name in ["-demo", "a.b", &"x".repeat(101)] {
+            let call = world.create(name).send().await;
+            assert_eq!(code(&call), "InvalidParameterException", "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn creator_is_not_admin_if_not_wanted() {
+        let world = World::new().await;
+        let access = CreateAccessConfigRequest::builder()
+            .authentication_mode(AuthenticationMode::Api)
+            .bootstrap_cluster_creator_admin_permissions(false);
+        world
+            .create("demo")
+            .access_config(access.build())
+            .send()
+            .await
+            .unwrap();
+        world.wait_until_active().await;
+        let entries = world.eks.list_access_entries().cluster_name("demo").send();
+        assert!(entries.await.unwrap().access_entries().is_empty());
+    }
+}

@@ -1,0 +1,435 @@
+//! Clusters.
+
+mod create;
+mod delete;
+mod logging;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::Ipv4Net;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::page::page;
+use super::refusal::{in_use, invalid_request};
+use super::request::{Request, Tags, epoch_seconds};
+use super::{AccessEntry, Addon, FargateProfile, Update, parts, version};
+use crate::fault::Fault;
+use crate::kubernetes::Deployment;
+use crate::state::Context;
+
+pub(super) use create::create;
+pub(super) use create::{check_cidrs, check_name};
+pub(super) use delete::delete;
+pub(super) use logging::Logging;
+
+/// A cluster.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own in the API"
+)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Unique in its account and region.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Until then it is CREATING.
+    pub active_at: Timestamp,
+    /// When it will be gone, once its deletion has begun.
+    pub gone_at: Option<Timestamp>,
+    /// For example `1.36`.
+    pub version: String,
+    /// The role with which the control plane works.
+    pub role_arn: String,
+    /// Where it is, and how it is reached.
+    pub vpc: VpcConfig,
+    /// Addresses of Kubernetes services.
+    pub service_cidr: Ipv4Net,
+    /// Kinds of logs that go to CloudWatch Logs.
+    pub logging: BTreeSet<String>,
+    /// The ARN of the account's own key for secrets.
+    pub key_arn: Option<String>,
+    /// `API`, `API_AND_CONFIG_MAP` or `CONFIG_MAP`.
+    pub authentication_mode: String,
+    /// Whether the creator became an administrator.
+    pub is_creator_admin: bool,
+    /// Whether CoreDNS, kube-proxy and the VPC CNI came with it, self-managed.
+    pub has_self_managed_addons: bool,
+    /// `STANDARD` or `EXTENDED`.
+    pub support_type: String,
+    /// Whether it refuses to be deleted.
+    pub deletion_protection: bool,
+    /// Whether zonal shift is on.
+    pub zonal_shift: bool,
+    /// The tier of the control plane.
+    pub scaling_tier: String,
+    /// Tags.
+    pub tags: Tags,
+    /// The token of the request that made it, and that request.
+    pub(super) token: Option<(String, Value)>,
+    /// Hexadecimal digits that its endpoint, its issuer and other ids are made of.
+    pub(super) digits: String,
+    /// Network interfaces of the control plane.
+    pub(super) interfaces: Vec<String>,
+    /// Changes of the cluster and of its add-ons, the oldest first.
+    pub updates: Vec<Update>,
+    /// Fargate profiles by name.
+    pub fargate_profiles: BTreeMap<String, FargateProfile>,
+    /// How many profiles and add-ons were made of each name.
+    pub(super) made: BTreeMap<String, u32>,
+    /// Add-ons by name.
+    pub addons: BTreeMap<String, Addon>,
+    /// Access entries by the ARN of their principal.
+    pub access_entries: BTreeMap<String, AccessEntry>,
+    /// CoreDNS in Kubernetes, whoever manages it.
+    pub coredns: Option<Deployment>,
+    /// Until then everything that happens by itself has happened.
+    pub(super) settled_at: Timestamp,
+}
+
+/// A cluster's VPC and endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct VpcConfig {
+    /// The VPC.
+    pub vpc_id: String,
+    /// The subnets that the control plane has its network interfaces in.
+    pub subnet_ids: Vec<String>,
+    /// Security groups beside the cluster's own.
+    pub security_group_ids: Vec<String>,
+    /// The cluster's own security group.
+    pub cluster_security_group_id: String,
+    /// Whether the endpoint is reached from the internet.
+    pub endpoint_public_access: bool,
+    /// Whether the endpoint is reached within the VPC.
+    pub endpoint_private_access: bool,
+    /// From where the public endpoint is reached.
+    pub public_access_cidrs: Vec<String>,
+    /// How the control plane reaches others.
+    pub egress_mode: String,
+}
+
+/// How long after a change's beginning the cluster still says ACTIVE (the Terraform AWS provider calls
+/// the status eventually consistent).
+const STATUS_LAG: SignedDuration = SignedDuration::from_secs(2);
+
+impl Cluster {
+    /// botocore's EKS model, ClusterStatus.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> &'static str {
+        if self.gone_at.is_some() {
+            return "DELETING";
+        }
+        if now < self.active_at {
+            return "CREATING";
+        }
+        let is_seen = |update: &Update| super::after(update.created_at, STATUS_LAG) <= now;
+        if self.update_in_progress().is_some_and(is_seen) {
+            return "UPDATING";
+        }
+        "ACTIVE"
+    }
+
+    /// The cluster's own change that is not finished.
+    pub(super) fn update_in_progress(&self) -> Option<&Update> {
+        let mut updates = self.updates.iter();
+        updates.find(|update| update.addon.is_none() && update.is_in_progress())
+    }
+
+    /// Refuses work on a cluster that is on its way up or down.
+    pub(super) fn check_active(&self, now: Timestamp) -> Result<(), Fault> {
+        match self.status(now) {
+            status @ ("CREATING" | "DELETING") => {
+                let message = format!("Cluster {} is in status {status}, not ACTIVE.", self.name);
+                Err(invalid_request(&message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to do `what` while the cluster changes, openly or not.
+    ///
+    /// apache/airflow issue 73219: for more than ten minutes after a Fargate profile became ACTIVE, a
+    /// cluster that says ACTIVE refuses deletions.
+    pub(super) fn check_no_update(&self, what: &str, now: Timestamp) -> Result<(), Fault> {
+        let mut profiles = self.fargate_profiles.values();
+        let is_busy = self.update_in_progress().is_some()
+            || profiles.any(|profile| profile.is_still_settling(now));
+        if is_busy {
+            return Err(self.update_in_progress_fault(what));
+        }
+        Ok(())
+    }
+
+    pub(super) fn update_in_progress_fault(&self, what: &str) -> Fault {
+        in_use(&format!(
+            "Cannot {what} because cluster {} currently has an update in progress",
+            self.name
+        ))
+    }
+
+    /// How many times something with the name was made in the cluster, this time included.
+    pub(super) fn count_made(&mut self, name: &str) -> u32 {
+        let count = self.made.entry(name.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// A UUID for something with the name.
+    pub(super) fn uuid(&self, seed: crate::Seed, name: &str) -> String {
+        let hex = seed.hex("uuid", &format!("{}/{}/{name}", self.arn, self.digits), 32);
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
+        [
+            part(0, 8),
+            part(8, 12),
+            part(12, 16),
+            part(16, 20),
+            part(20, 32),
+        ]
+        .join("-")
+    }
+
+    /// The cluster as EKS describes it. What comes to be only with the control plane is absent until
+    /// the cluster is ACTIVE (botocore's EKS model; EKS user guide).
+    #[must_use]
+    pub fn to_json(&self, now: Timestamp) -> Value {
+        let mut cluster = json!({
+            "name": self.name,
+            "arn": self.arn,
+            "createdAt": epoch_seconds(self.created_at),
+            "version": self.version,
+            "roleArn": self.role_arn,
+            "resourcesVpcConfig": self.vpc.to_json(),
+            "kubernetesNetworkConfig": {
+                "serviceIpv4Cidr": self.service_cidr.to_string(),
+                "ipFamily": "ipv4",
+                "elasticLoadBalancing": {"enabled": false},
+            },
+            "logging": logging::to_json(&self.logging),
+            "status": self.status(now),
+            "platformVersion": version::PLATFORM,
+            "tags": self.tags,
+            "health": {"issues": []},
+            "accessConfig": {
+                "bootstrapClusterCreatorAdminPermissions": self.is_creator_admin,
+                "authenticationMode": self.authentication_mode,
+            },
+            "upgradePolicy": {"supportType": self.support_type},
+            "zonalShiftConfig": {"enabled": self.zonal_shift},
+            "deletionProtection": self.deletion_protection,
+            "controlPlaneScalingConfig": {"tier": self.scaling_tier},
+        });
+        if let Some(key) = &self.key_arn {
+            cluster["encryptionConfig"] =
+                json!([{"resources": ["secrets"], "provider": {"keyArn": key}}]);
+        }
+        if let Value::Object(members) = &mut cluster
+            && now >= self.active_at
+        {
+            members.extend(self.control_plane());
+            members["resourcesVpcConfig"]["clusterSecurityGroupId"] =
+                self.vpc.cluster_security_group_id.clone().into();
+        }
+        cluster
+    }
+
+    fn control_plane(&self) -> Map<String, Value> {
+        let region = self.arn.split(':').nth(3).unwrap_or_default();
+        let id = &self.digits;
+        let authority = format!("-----BEGIN CERTIFICATE-----\n{id}\n-----END CERTIFICATE-----\n");
+        let issuer = format!("https://oidc.eks.{region}.amazonaws.com/id/{id}");
+        Map::from_iter([
+            (
+                "endpoint".to_owned(),
+                json!(format!("https://{id}.gr7.{region}.eks.amazonaws.com")),
+            ),
+            ("identity".to_owned(), json!({"oidc": {"issuer": issuer}})),
+            (
+                "certificateAuthority".to_owned(),
+                json!({"data": aws_smithy_types::base64::encode(authority)}),
+            ),
+        ])
+    }
+}
+
+impl VpcConfig {
+    fn to_json(&self) -> Value {
+        json!({
+            "subnetIds": self.subnet_ids,
+            "securityGroupIds": self.security_group_ids,
+            "vpcId": self.vpc_id,
+            "endpointPublicAccess": self.endpoint_public_access,
+            "endpointPrivateAccess": self.endpoint_private_access,
+            "publicAccessCidrs": self.public_access_cidrs,
+            "controlPlaneEgressMode": self.egress_mode,
+        })
+    }
+}
+
+/// `DescribeCluster`.
+pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let now = context.now;
+    let cluster = context.eks().cluster(request.cluster())?;
+    Ok(json!({"cluster": cluster.to_json(now)}))
+}
+
+/// `ListClusters`.
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let (eks, _) = parts(context);
+    page(
+        request,
+        "clusters",
+        eks.clusters.keys().map(|name| json!(name)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_eks::types::ClusterStatus;
+
+    use crate::eks::testing::{World, code, message, wait};
+
+    #[tokio::test(start_paused = true)]
+    async fn missing_cluster_is_not_found() {
+        let world = World::new().await;
+        let error = world.eks.describe_cluster().name("x").send().await;
+        let error = error.unwrap_err().into_service_error();
+        assert!(error.is_resource_not_found_exception());
+        assert_eq!(
+            error.meta().message(),
+            Some("No cluster found for name: x.")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn control_plane_shows_once_the_cluster_is_active() {
+        let world = World::new().await;
+        world.cluster_creating().await;
+        let cluster = world.cluster().await;
+        assert_eq!(cluster.status(), Some(&ClusterStatus::Creating));
+        assert_eq!(cluster.endpoint(), None);
+        assert_eq!(cluster.certificate_authority(), None);
+        assert_eq!(cluster.identity(), None);
+        let seconds = world.seconds_until_active().await;
+        assert!((480..=720).contains(&seconds), "{seconds}");
+        let cluster = world.cluster().await;
+        let endpoint = cluster.endpoint().unwrap();
+        assert!(
+            endpoint.ends_with(".gr7.ap-northeast-1.eks.amazonaws.com"),
+            "{endpoint}"
+        );
+        assert!(cluster.certificate_authority().unwrap().data().is_some());
+        let vpc = cluster.resources_vpc_config().unwrap();
+        let group = vpc.cluster_security_group_id().unwrap();
+        let groups = world.ec2.describe_security_groups().group_ids(group).send();
+        let groups = groups.await.unwrap().security_groups.unwrap();
+        let name = groups[0].group_name().unwrap();
+        assert!(name.starts_with("eks-cluster-sg-demo-"), "{name}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clusters_are_listed_in_pages() {
+        let world = World::new().await;
+        world.cluster_creating().await;
+        world.create("other").send().await.unwrap();
+        let first = world
+            .eks
+            .list_clusters()
+            .max_results(1)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(first.clusters(), ["demo"]);
+        let rest = world
+            .eks
+            .list_clusters()
+            .set_next_token(first.next_token)
+            .send();
+        let rest = rest.await.unwrap();
+        assert_eq!(rest.clusters(), ["other"]);
+        assert_eq!(rest.next_token(), None);
+        let call = world.eks.list_clusters().max_results(101).send().await;
+        assert_eq!(code(&call), "InvalidParameterException");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deletion_takes_minutes_and_leaves_nothing_in_the_vpc() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        let interfaces = || async {
+            let call = world
+                .ec2
+                .describe_network_interfaces()
+                .send()
+                .await
+                .unwrap();
+            let all = call.network_interfaces.unwrap().into_iter();
+            all.filter(|it| it.description() == Some("Amazon EKS demo"))
+                .count()
+        };
+        assert_eq!(interfaces().await, 4);
+        world
+            .eks
+            .delete_cluster()
+            .name("demo")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            world.cluster().await.status(),
+            Some(&ClusterStatus::Deleting)
+        );
+        wait(59).await;
+        assert_eq!(interfaces().await, 4);
+        wait(182).await;
+        let gone = world.eks.describe_cluster().name("demo").send().await;
+        assert_eq!(code(&gone), "ResourceNotFoundException");
+        assert_eq!(interfaces().await, 0);
+        let groups = world.ec2.describe_security_groups().send().await.unwrap();
+        let mut groups = groups.security_groups.unwrap().into_iter();
+        assert!(groups.all(|group| group.group_name() == Some("default")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn protected_cluster_refuses_to_be_deleted() {
+        let world = World::new().await;
+        world
+            .create("demo")
+            .deletion_protection(true)
+            .send()
+            .await
+            .unwrap();
+        world.wait_until_active().await;
+        let call = world.eks.delete_cluster().name("demo").send().await;
+        assert_eq!(code(&call), "InvalidRequestException");
+        let call = world.eks.update_cluster_config().name("demo");
+        call.deletion_protection(false).send().await.unwrap();
+        wait(60).await;
+        world
+            .eks
+            .delete_cluster()
+            .name("demo")
+            .send()
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cluster_with_profiles_refuses_to_be_deleted() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        world.profile("kube-system").await;
+        let call = world.eks.delete_cluster().name("demo").send().await;
+        assert_eq!(code(&call), "ResourceInUseException");
+        assert_eq!(
+            message(&call),
+            "Cluster has Fargate Profiles in CREATING state"
+        );
+        wait(301).await;
+        let call = world.eks.delete_cluster().name("demo").send().await;
+        assert_eq!(code(&call), "ResourceInUseException");
+    }
+}

@@ -1,0 +1,250 @@
+//! What EKS does in the VPC: the only place that touches EC2.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+
+use super::Surroundings;
+use super::refusal::{invalid_parameter, unsupported_zone};
+use crate::ec2::zones::ZoneType;
+use crate::ec2::{NewInterface, NewSecurityGroup, Subnet, zones_of};
+use crate::fault::Fault;
+
+/// EKS user guide, network requirements: zones in which a control plane cannot be.
+const DISALLOWED_ZONES: &[&str] = &["use1-az3", "usw1-az2", "cac1-az3"];
+/// EKS user guide, network requirements: at least six free addresses in each subnet.
+const FREE_ADDRESSES: u32 = 6;
+/// botocore's EKS model, CreateCluster.
+const SECURITY_GROUPS_MAX: usize = 5;
+/// EKS user guide, network requirements: EKS makes two to four network interfaces.
+const INTERFACES: std::ops::RangeInclusive<usize> = 2..=4;
+
+impl Surroundings<'_> {
+    /// Checks the subnets of a cluster and returns the id of their VPC.
+    pub(super) fn check_cluster_subnets(
+        &self,
+        name: &str,
+        ids: &[String],
+    ) -> Result<String, Fault> {
+        let subnets = self.subnets(ids)?;
+        let vpcs: BTreeSet<&str> = subnets.iter().map(|it| it.vpc_id.as_str()).collect();
+        if vpcs.len() > 1 {
+            let message = "Subnets specified must all be in the same VPC";
+            return Err(invalid_parameter(message));
+        }
+        let zones: BTreeSet<&str> = subnets.iter().map(|it| it.zone_id.as_str()).collect();
+        if zones.len() < 2 {
+            // awsdocs/amazon-eks-user-guide pull request 795.
+            let message = "Subnets specified must be in at least two different AZs";
+            return Err(invalid_parameter(message));
+        }
+        let valid = self.valid_zones();
+        if let Some(subnet) = subnets.iter().find(|it| !valid.contains(&it.zone_name)) {
+            // EKS user guide, troubleshooting: insufficient capacity.
+            let message = format!(
+                "Cannot create cluster '{name}' because {}, the targeted availability zone, does not \
+                 currently have sufficient capacity to support the cluster. Retry and choose from \
+                 these availability zones: {}",
+                subnet.zone_name,
+                valid.join(", ")
+            );
+            return Err(unsupported_zone(&message, &valid));
+        }
+        for subnet in &subnets {
+            let free = self.ec2.free_addresses(&subnet.id);
+            if free < FREE_ADDRESSES {
+                let message = format!(
+                    "Subnet {} has {free} free IP addresses, and needs at least {FREE_ADDRESSES}",
+                    subnet.id
+                );
+                return Err(invalid_parameter(&message));
+            }
+        }
+        Ok(vpcs.into_iter().collect())
+    }
+
+    /// Checks the security groups that a cluster is to have beside its own.
+    pub(super) fn check_security_groups(&self, vpc_id: &str, ids: &[String]) -> Result<(), Fault> {
+        if ids.len() > SECURITY_GROUPS_MAX {
+            let message = format!("At most {SECURITY_GROUPS_MAX} security groups are allowed");
+            return Err(invalid_parameter(&message));
+        }
+        for id in ids {
+            let group = self.ec2.security_groups.get(id);
+            if group.is_none_or(|group| group.vpc_id != vpc_id) {
+                let message = format!("The security group '{id}' does not exist in VPC '{vpc_id}'");
+                return Err(invalid_parameter(&message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses services' addresses that the VPC has itself (botocore's EKS model, serviceIpv4Cidr).
+    pub(super) fn check_service_cidr(&self, vpc_id: &str, services: Ipv4Net) -> Result<(), Fault> {
+        let vpc = self.ec2.vpc(vpc_id).map(|vpc| vpc.cidr);
+        if vpc.is_some_and(|vpc| vpc.contains(&services) || services.contains(&vpc)) {
+            let message =
+                format!("The serviceIpv4Cidr {services} overlaps with the CIDR of {vpc_id}");
+            return Err(invalid_parameter(&message));
+        }
+        Ok(())
+    }
+
+    /// Which of the two ranges EKS takes by itself (botocore's EKS model, serviceIpv4Cidr): the one
+    /// that is not the VPC's.
+    pub(super) fn default_service_cidr(&self, vpc_id: &str) -> Ipv4Net {
+        let first = Ipv4Net::new_assert([10, 100, 0, 0].into(), 16);
+        let second = Ipv4Net::new_assert([172, 20, 0, 0].into(), 16);
+        let vpc = self
+            .ec2
+            .vpc(vpc_id)
+            .map(|vpc| vpc.cidr.network().octets()[0]);
+        // What EKS does: 172.20.0.0/16 for VPCs in 10.0.0.0/8.
+        if vpc == Some(10) { second } else { first }
+    }
+
+    /// Checks the subnets of a Fargate profile.
+    pub(super) fn check_profile_subnets(&self, vpc_id: &str, ids: &[String]) -> Result<(), Fault> {
+        let valid = self.valid_zones();
+        for subnet in self.subnets(ids)? {
+            let id = &subnet.id;
+            if subnet.vpc_id != vpc_id {
+                let message = format!("Subnet {id} is not in the VPC of the cluster");
+                return Err(invalid_parameter(&message));
+            }
+            if !valid.contains(&subnet.zone_name) {
+                let message = format!(
+                    "Fargate Profile creation for the Availability Zone {} for Subnet {id} is not \
+                     supported",
+                    subnet.zone_name
+                );
+                return Err(unsupported_zone(&message, &valid));
+            }
+            if !self.ec2.is_private(id) {
+                // awslabs/eks-perf-tests issue 195.
+                let message =
+                    format!("Subnet {id} provided in Fargate Profile is not a private subnet");
+                return Err(invalid_parameter(&message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the subnets that are private.
+    pub(super) fn private_of(&self, ids: &[String]) -> Vec<String> {
+        let is_private = |id: &&String| self.ec2.is_private(id);
+        ids.iter().filter(is_private).cloned().collect()
+    }
+
+    /// Makes the cluster's security group (EKS user guide, security group requirements: name and tags).
+    pub(super) fn make_security_group(&mut self, cluster: &str, vpc_id: &str, key: &str) -> String {
+        let number = u64::from_str_radix(&self.seed.hex("cluster-sg", key, 8), 16).unwrap_or(0);
+        let name = format!("eks-cluster-sg-{cluster}-{number}");
+        let tags = BTreeMap::from([
+            ("Name".to_owned(), name.clone()),
+            ("aws:eks:cluster-name".to_owned(), cluster.to_owned()),
+            (
+                format!("kubernetes.io/cluster/{cluster}"),
+                "owned".to_owned(),
+            ),
+        ]);
+        let new = NewSecurityGroup {
+            vpc_id: vpc_id.to_owned(),
+            name,
+            description: "Made by EKS for the control plane and what it manages.".to_owned(),
+            owner: self.account.to_owned(),
+            tags,
+        };
+        self.ec2.add_security_group(self.seed, new)
+    }
+
+    /// Makes the interfaces through which the control plane reaches the VPC, and returns their ids.
+    pub(super) fn make_control_plane_interfaces(
+        &mut self,
+        cluster: &str,
+        subnets: &[String],
+        security_groups: &[String],
+    ) -> Vec<String> {
+        let count = subnets.len().clamp(*INTERFACES.start(), *INTERFACES.end());
+        let subnets: Vec<String> = subnets.iter().cycle().take(count).cloned().collect();
+        let new = |subnet_id| NewInterface {
+            subnet_id,
+            description: format!("Amazon EKS {cluster}"),
+            requester_id: Some("amazon-eks".to_owned()),
+            security_groups: security_groups.to_vec(),
+            owner: self.account.to_owned(),
+        };
+        let new: Vec<NewInterface> = subnets.into_iter().map(new).collect();
+        let seed = self.seed;
+        new.into_iter()
+            .map(|new| self.ec2.add_interface(seed, new))
+            .collect()
+    }
+
+    /// Makes the interface of a pod on Fargate in the first of the subnets that has room.
+    pub(crate) fn make_pod_interface(
+        &mut self,
+        pod: &str,
+        subnets: &[String],
+        security_group: &str,
+    ) -> Option<(String, String)> {
+        let has_room = |id: &&String| self.ec2.free_addresses(id) > 0;
+        let subnet_id = subnets.iter().find(has_room)?.clone();
+        let new = NewInterface {
+            subnet_id: subnet_id.clone(),
+            description: format!("Fargate pod {pod}"),
+            requester_id: Some("amazon-eks-fargate".to_owned()),
+            // EKS user guide, Fargate: pods use the cluster's security group.
+            security_groups: vec![security_group.to_owned()],
+            owner: self.account.to_owned(),
+        };
+        Some((subnet_id, self.ec2.add_interface(self.seed, new)))
+    }
+
+    /// Removes interfaces that EKS has made.
+    pub(crate) fn remove_interfaces<'b>(&mut self, ids: impl IntoIterator<Item = &'b String>) {
+        for id in ids {
+            self.ec2.remove_interface(id);
+        }
+    }
+
+    /// The address of an interface.
+    pub(crate) fn address_of(&self, interface_id: &str) -> Option<std::net::Ipv4Addr> {
+        let interface = self.ec2.network_interfaces.get(interface_id);
+        interface.map(|interface| interface.private_ip)
+    }
+
+    /// Whether what is in the subnet reaches the internet at `at`.
+    pub(crate) fn has_way_out(&self, subnet_id: &str, at: Timestamp) -> bool {
+        self.ec2.has_working_nat_route(subnet_id, at)
+    }
+
+    /// When NAT gateways become available by themselves.
+    pub(super) fn nat_gateways_available_at(&self) -> impl Iterator<Item = Timestamp> {
+        self.ec2
+            .nat_gateways
+            .values()
+            .map(|gateway| gateway.pending_until)
+    }
+
+    fn subnets(&self, ids: &[String]) -> Result<Vec<&Subnet>, Fault> {
+        let find = |id: &String| {
+            self.ec2.subnet(id).ok_or_else(|| {
+                let message = format!("The subnet ID '{id}' does not exist");
+                invalid_parameter(&message)
+            })
+        };
+        ids.iter().map(find).collect()
+    }
+
+    /// The names of the zones in which a cluster can be.
+    fn valid_zones(&self) -> Vec<String> {
+        let zones = zones_of(self.account, self.region).into_iter();
+        zones
+            .filter(|zone| zone.zone_type == ZoneType::AvailabilityZone)
+            .filter(|zone| !DISALLOWED_ZONES.contains(&zone.id.as_str()))
+            .map(|zone| zone.name)
+            .collect()
+    }
+}

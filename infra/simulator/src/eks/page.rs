@@ -1,0 +1,37 @@
+//! Lists in pages: `maxResults` and `nextToken`.
+
+use serde_json::{Map, Value, json};
+
+use super::refusal::invalid_parameter;
+use super::request::Request;
+use crate::fault::Fault;
+
+/// botocore's EKS model: at most 100 for each page, and 100 if the request does not say.
+const RESULTS_MAX: usize = 100;
+
+/// The page of `items` that the request asks for, as the member `name` of the output.
+pub(super) fn page(
+    request: &Request<'_>,
+    name: &str,
+    items: impl IntoIterator<Item = Value>,
+) -> Result<Value, Fault> {
+    let limit = match request.query("maxResults") {
+        None => RESULTS_MAX,
+        Some(text) => (text.parse().ok())
+            .filter(|limit| (1..=RESULTS_MAX).contains(limit))
+            .ok_or_else(|| invalid_parameter("maxResults must be between 1 and 100."))?,
+    };
+    let start: usize = match request.query("nextToken") {
+        None => 0,
+        Some(token) => (token.parse()).map_err(|_| invalid_parameter("Invalid nextToken."))?,
+    };
+    let mut rest: Vec<Value> = items.into_iter().skip(start).collect();
+    let has_more = rest.len() > limit;
+    rest.truncate(limit);
+    let mut output = Map::new();
+    output.insert(name.to_owned(), rest.into());
+    if has_more {
+        output.insert("nextToken".to_owned(), json!((start + limit).to_string()));
+    }
+    Ok(Value::Object(output))
+}

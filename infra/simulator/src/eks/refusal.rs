@@ -1,0 +1,34 @@
+//! EKS' errors, with the statuses of botocore's EKS model.
+
+use crate::fault::Fault;
+
+/// `InvalidParameterException`.
+pub(super) fn invalid_parameter(message: &str) -> Fault {
+    Fault::client("InvalidParameterException", message)
+}
+
+/// `InvalidRequestException`.
+pub(super) fn invalid_request(message: &str) -> Fault {
+    Fault::client("InvalidRequestException", message)
+}
+
+/// `ResourceInUseException`. Not modelled on CreateFargateProfile and DeleteFargateProfile, yet what
+/// EKS answers there (eksctl-io/eksctl issue 5652: status 409).
+pub(super) fn in_use(message: &str) -> Fault {
+    Fault::new(409, "ResourceInUseException", message)
+}
+
+/// `ResourceNotFoundException`.
+pub(super) fn not_found(message: &str) -> Fault {
+    Fault::new(404, "ResourceNotFoundException", message)
+}
+
+/// `ResourceLimitExceededException`.
+pub(super) fn limit_exceeded(message: &str) -> Fault {
+    Fault::client("ResourceLimitExceededException", message)
+}
+
+/// `UnsupportedAvailabilityZoneException`, with the names of the zones that would do.
+pub(super) fn unsupported_zone(message: &str, valid_zones: &[String]) -> Fault {
+    Fault::client("UnsupportedAvailabilityZoneException", message).with("validZones", valid_zones)
+}

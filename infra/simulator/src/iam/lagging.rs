@@ -1,0 +1,97 @@
+//! What IAM knows at once and other services see a few seconds later.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::seed::Seed;
+
+/// A value that others see late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lagging<T> {
+    current: T,
+    /// What others see until `visible_at`; nothing if it is new.
+    before: Option<T>,
+    visible_at: Timestamp,
+}
+
+impl<T> Lagging<T> {
+    /// A new value: others see nothing until `visible_at`.
+    pub fn new(value: T, visible_at: Timestamp) -> Self {
+        Self {
+            current: value,
+            before: None,
+            visible_at,
+        }
+    }
+
+    /// What IAM itself answers.
+    pub fn current(&self) -> &T {
+        &self.current
+    }
+
+    /// What another service sees at `now`.
+    pub fn seen_at(&self, now: Timestamp) -> Option<&T> {
+        if now >= self.visible_at {
+            return Some(&self.current);
+        }
+        self.before.as_ref()
+    }
+
+    /// From when on others see the current value.
+    pub fn visible_at(&self) -> Timestamp {
+        self.visible_at
+    }
+
+    /// Changes the value; others go on seeing what they see at `now` until `visible_at`.
+    pub fn set(&mut self, value: T, now: Timestamp, visible_at: Timestamp) {
+        let old = std::mem::replace(&mut self.current, value);
+        if now >= self.visible_at {
+            self.before = Some(old);
+        }
+        // A later change never overtakes an earlier one.
+        self.visible_at = self.visible_at.max(visible_at);
+    }
+}
+
+/// When others see a change that is made now.
+///
+/// IAM user guide, troubleshooting IAM: changes are not always immediately visible. How long is what
+/// users report of EKS: usually seconds, in new accounts minutes (aws/aws-cdk issue 16037).
+pub(super) fn visible_at(seed: Seed, now: Timestamp, what: &str) -> Timestamp {
+    let lag = seed.duration("iam-propagation", what, 5.0..15.0);
+    now.saturating_add(lag).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::constant(1_800_000_000 + second, 0)
+    }
+
+    #[test]
+    fn new_value_is_not_seen_before_its_time() {
+        let value = Lagging::new("a", at(10));
+        assert_eq!(value.current(), &"a");
+        assert_eq!(value.seen_at(at(9)), None);
+        assert_eq!(value.seen_at(at(10)), Some(&"a"));
+    }
+
+    #[test]
+    fn old_value_is_seen_until_the_change_has_spread() {
+        let mut value = Lagging::new("a", at(10));
+        value.set("b", at(20), at(30));
+        assert_eq!(value.current(), &"b");
+        assert_eq!(value.seen_at(at(29)), Some(&"a"));
+        assert_eq!(value.seen_at(at(30)), Some(&"b"));
+    }
+
+    #[test]
+    fn change_before_anybody_saw_the_first_value_shows_nothing_of_it() {
+        let mut value = Lagging::new("a", at(10));
+        value.set("b", at(5), at(8));
+        assert_eq!(value.seen_at(at(9)), None);
+        assert_eq!(value.seen_at(at(10)), Some(&"b"));
+    }
+}

@@ -1,0 +1,176 @@
+//! Managed policies and their attachment to roles.
+
+use super::lagging::visible_at;
+use super::page::page;
+use super::request::{limit_exceeded, no_such_entity, required, role_name};
+use crate::fault::Fault;
+use crate::params::Params;
+use crate::state::Context;
+use crate::xml::Element;
+
+/// AWS' own policies that are known here, by their path and name.
+const OF_AWS: &[&str] = &[
+    "AdministratorAccess",
+    "AmazonEC2ContainerRegistryReadOnly",
+    "AmazonEKSBlockStoragePolicy",
+    "AmazonEKSClusterPolicy",
+    "AmazonEKSComputePolicy",
+    "AmazonEKSFargatePodExecutionRolePolicy",
+    "AmazonEKSLoadBalancingPolicy",
+    "AmazonEKSNetworkingPolicy",
+    "AmazonEKSServicePolicy",
+    "AmazonEKSVPCResourceController",
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEKS_CNI_Policy",
+    "CloudWatchAgentServerPolicy",
+    "PowerUserAccess",
+    "ReadOnlyAccess",
+    "aws-service-role/AmazonEKSForFargateServiceRolePolicy",
+    "aws-service-role/AmazonEKSServiceRolePolicy",
+    "service-role/AWSLambdaBasicExecutionRole",
+];
+/// IAM user guide, IAM quotas: managed policies attached to a role.
+const ATTACHED_MAX: usize = 10;
+
+/// `AttachRolePolicy`. Attaching again changes nothing and is no error (botocore's IAM model has none
+/// for it).
+pub(super) fn attach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+    let name = role_name(params)?;
+    let arn = required(params, "PolicyArn")?;
+    let is_known = exists(context, arn);
+    let (seed, now) = (context.seed, context.now);
+    let role = context.iam().find_mut(name)?;
+    if !is_known {
+        let message = format!("Policy {arn} does not exist or is not attachable.");
+        return Err(no_such_entity(message));
+    }
+    if is_service_policy(arn) {
+        let message = "Cannot attach a Service Role Policy to a Customer Role.";
+        return Err(Fault::client("PolicyNotAttachable", message));
+    }
+    let mut attached = role.managed.current().clone();
+    if !attached.insert(arn.to_owned()) {
+        return Ok(Vec::new());
+    }
+    if attached.len() > ATTACHED_MAX {
+        let message = format!("Cannot exceed quota for PoliciesPerRole: {ATTACHED_MAX}");
+        return Err(limit_exceeded(message));
+    }
+    let at = visible_at(seed, now, &format!("{}/{arn}", role.arn));
+    role.managed.set(attached, now, at);
+    Ok(Vec::new())
+}
+
+/// `DetachRolePolicy`.
+pub(super) fn detach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+    let name = role_name(params)?;
+    let arn = required(params, "PolicyArn")?;
+    let (seed, now) = (context.seed, context.now);
+    let role = context.iam().find_mut(name)?;
+    let mut attached = role.managed.current().clone();
+    if !attached.remove(arn) {
+        return Err(no_such_entity(format!("Policy {arn} was not found.")));
+    }
+    let at = visible_at(seed, now, &format!("{}/{arn}", role.arn));
+    role.managed.set(attached, now, at);
+    Ok(Vec::new())
+}
+
+/// `ListAttachedRolePolicies`.
+pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+    let prefix = params.get("PathPrefix").unwrap_or("/").to_owned();
+    let role = context.iam().find(role_name(params)?)?;
+    let attached = role.managed.current();
+    let attached = (attached.iter()).filter(|arn| path(arn).starts_with(&prefix));
+    let (attached, end) = page(params, attached)?;
+    let items = attached.into_iter().map(|arn| {
+        vec![
+            Element::text("PolicyName", policy_name(arn)),
+            Element::text("PolicyArn", arn),
+        ]
+    });
+    let mut answer = vec![Element::list("AttachedPolicies", "member", items)];
+    answer.extend(end);
+    Ok(answer)
+}
+
+/// Whether there is a managed policy with the ARN: AWS' own, or the account's.
+pub(super) fn exists(context: &mut Context<'_>, arn: &str) -> bool {
+    let of_aws = format!("arn:{}:iam::aws:policy/", context.partition());
+    match arn.strip_prefix(&of_aws) {
+        Some(name) => OF_AWS.contains(&name),
+        None => context.iam().policies.contains(arn),
+    }
+}
+
+fn is_service_policy(arn: &str) -> bool {
+    arn.contains(":iam::aws:policy/aws-service-role/")
+}
+
+fn policy_name(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+/// Between `policy` and the name, slashes included.
+fn path(arn: &str) -> &str {
+    let resource = arn
+        .split_once(":policy")
+        .map_or(arn, |(_, resource)| resource);
+    let end = resource.rfind('/').map_or(0, |at| at + 1);
+    &resource[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::iam::testing::{World, code};
+
+    #[tokio::test(start_paused = true)]
+    async fn attaching_twice_is_no_error() {
+        let world = World::new();
+        world.role("demo").await;
+        for _ in 0..2 {
+            world
+                .attach("demo", "AmazonEKSClusterPolicy")
+                .await
+                .unwrap();
+        }
+        let call = world.iam.list_attached_role_policies().role_name("demo");
+        let listed = call.send().await.unwrap();
+        let listed = listed.attached_policies();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].policy_name(), Some("AmazonEKSClusterPolicy"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_policy_and_unattached_policy_do_not_exist() {
+        let world = World::new();
+        world.role("demo").await;
+        let unknown = world.attach("demo", "AmazonEKSFriendlyPolicy").await;
+        assert_eq!(code(unknown), "NoSuchEntity");
+        let call = world.iam.detach_role_policy().role_name("demo");
+        let call = call.policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess");
+        assert_eq!(code(call.send().await), "NoSuchEntity");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn policy_of_a_service_linked_role_cannot_be_attached() {
+        let world = World::new();
+        world.role("demo").await;
+        let name = "aws-service-role/AmazonEKSServiceRolePolicy";
+        assert_eq!(
+            code(world.attach("demo", name).await),
+            "PolicyNotAttachable"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_ten_policies() {
+        let world = World::new();
+        world.role("demo").await;
+        for policy in &super::OF_AWS[..10] {
+            world.attach("demo", policy).await.unwrap();
+        }
+        let one_more = world.attach("demo", super::OF_AWS[10]).await;
+        assert_eq!(code(one_more), "LimitExceeded");
+    }
+}

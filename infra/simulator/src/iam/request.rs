@@ -1,0 +1,94 @@
+//! Reading parameters as IAM and STS do, and the errors that they share.
+
+use crate::fault::Fault;
+use crate::params::Params;
+
+/// botocore's IAM model, roleNameType.
+pub(crate) const ROLE_NAME_MAX: usize = 64;
+/// botocore's IAM model, policyNameType.
+pub(super) const POLICY_NAME_MAX: usize = 128;
+/// The characters of names beside letters, digits and underscore (botocore's IAM model).
+const NAME_SYMBOLS: &str = "_+=,.@-";
+
+/// `NoSuchEntity`, 404.
+pub(super) fn no_such_entity(message: String) -> Fault {
+    Fault::new(404, "NoSuchEntity", message)
+}
+
+/// `LimitExceeded`, 409.
+pub(super) fn limit_exceeded(message: String) -> Fault {
+    Fault::new(409, "LimitExceeded", message)
+}
+
+/// A value that breaks a constraint of the model.
+pub(crate) fn invalid(parameter: &str, value: &str, constraint: &str) -> Fault {
+    let message = format!(
+        "1 validation error detected: Value '{value}' at '{parameter}' failed to satisfy constraint: \
+         {constraint}"
+    );
+    Fault::client("ValidationError", message)
+}
+
+/// The value of a parameter that must be there.
+pub(crate) fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, Fault> {
+    params.get(name).ok_or_else(|| {
+        let message = format!(
+            "1 validation error detected: Value null at '{}' failed to satisfy constraint: Member \
+             must not be null",
+            camel(name)
+        );
+        Fault::client("ValidationError", message)
+    })
+}
+
+/// A name within `range` of lengths, of the characters that IAM allows.
+pub(crate) fn name<'a>(params: &'a Params, parameter: &str, max: usize) -> Result<&'a str, Fault> {
+    let value = required(params, parameter)?;
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || NAME_SYMBOLS.contains(c);
+    if value.is_empty() || !value.chars().all(is_allowed) {
+        let constraint = r"Member must satisfy regular expression pattern: [\w+=,.@-]+";
+        return Err(invalid(&camel(parameter), value, constraint));
+    }
+    if value.chars().count() > max {
+        let constraint = format!("Member must have length less than or equal to {max}");
+        return Err(invalid(&camel(parameter), value, &constraint));
+    }
+    Ok(value)
+}
+
+/// The name of the role that the request is about.
+pub(super) fn role_name(params: &Params) -> Result<&str, Fault> {
+    name(params, "RoleName", ROLE_NAME_MAX)
+}
+
+/// A whole number within bounds, if given.
+pub(crate) fn number(
+    params: &Params,
+    parameter: &str,
+    min: u32,
+    max: u32,
+) -> Result<Option<u32>, Fault> {
+    let Some(text) = params.get(parameter) else {
+        return Ok(None);
+    };
+    let number: u32 = text.parse().map_err(|_| {
+        let message = format!("{text} is not a valid integer");
+        Fault::client("MalformedInput", message)
+    })?;
+    if number < min {
+        let constraint = format!("Member must have value greater than or equal to {min}");
+        return Err(invalid(&camel(parameter), text, &constraint));
+    }
+    if number > max {
+        let constraint = format!("Member must have value less than or equal to {max}");
+        return Err(invalid(&camel(parameter), text, &constraint));
+    }
+    Ok(Some(number))
+}
+
+/// `RoleName` as messages have it: `roleName`.
+fn camel(parameter: &str) -> String {
+    let mut chars = parameter.chars();
+    let first = chars.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}

@@ -1,0 +1,138 @@
+//! Service-linked roles.
+
+use super::request::required;
+use super::role::make;
+use crate::fault::Fault;
+use crate::params::Params;
+use crate::state::Context;
+use crate::xml::Element;
+
+/// The service of [`EKS`].
+pub const EKS_SERVICE: &str = "eks.amazonaws.com";
+/// The role with which EKS manages a cluster.
+pub const EKS: &str = "AWSServiceRoleForAmazonEKS";
+/// The service of [`FARGATE`].
+pub const FARGATE_SERVICE: &str = "eks-fargate.amazonaws.com";
+/// The role with which EKS runs pods on Fargate.
+pub const FARGATE: &str = "AWSServiceRoleForAmazonEKSForFargate";
+
+/// Services, their roles and the policies of those (EKS user guide, service-linked roles).
+const ROLES: &[(&str, &str, &str)] = &[
+    (EKS_SERVICE, EKS, "AmazonEKSServiceRolePolicy"),
+    (
+        FARGATE_SERVICE,
+        FARGATE,
+        "AmazonEKSForFargateServiceRolePolicy",
+    ),
+    (
+        "eks-nodegroup.amazonaws.com",
+        "AWSServiceRoleForAmazonEKSNodegroup",
+        "AWSServiceRoleForAmazonEKSNodegroup",
+    ),
+];
+
+/// `CreateServiceLinkedRole`.
+pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+    let service = required(params, "AWSServiceName")?;
+    if params.get("CustomSuffix").is_some() {
+        let message = format!("Custom suffix is not allowed for {service}");
+        return Err(Fault::client("InvalidInput", message));
+    }
+    let Some((_, name, _)) = ROLES.iter().find(|(known, ..)| *known == service) else {
+        let message = format!("Cannot find Service Linked Role template for {service}");
+        return Err(Fault::client("InvalidInput", message));
+    };
+    if context.iam().role(name).is_some() {
+        let message = format!(
+            "Service role name {name} has been taken in this account, please try a different suffix."
+        );
+        return Err(Fault::client("InvalidInput", message));
+    }
+    ensure(context, service);
+    let role = context.iam().find(name)?;
+    Ok(vec![Element::new("Role").children(role.content(false))])
+}
+
+/// Makes the role of a service if it is missing, as the service itself does when it first needs it.
+/// Others do not see a new one at once.
+pub fn ensure(context: &mut Context<'_>, service: &str) {
+    let Some((_, name, policy)) = ROLES.iter().find(|(known, ..)| *known == service) else {
+        return;
+    };
+    if context.iam().role(name).is_some() {
+        return;
+    }
+    let trust = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"Service":"{service}"}},"Action":"sts:AssumeRole"}}]}}"#
+    );
+    let mut role = make(
+        context,
+        &format!("/aws-service-role/{service}/"),
+        name,
+        &trust,
+    );
+    let policy = format!(
+        "arn:{}:iam::aws:policy/aws-service-role/{policy}",
+        context.partition()
+    );
+    role.managed.set([policy].into(), context.now, context.now);
+    context.iam().roles.insert(name.to_lowercase(), role);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::testing::{World, code};
+
+    #[tokio::test(start_paused = true)]
+    async fn role_is_made_once() {
+        let world = World::new();
+        let create = || {
+            world
+                .iam
+                .create_service_linked_role()
+                .aws_service_name(EKS_SERVICE)
+                .send()
+        };
+        let role = create().await.unwrap().role.unwrap();
+        assert_eq!(
+            role.arn,
+            format!("arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/{EKS}")
+        );
+        let error = create().await.unwrap_err().into_service_error();
+        assert!(error.is_invalid_input_exception());
+        assert_eq!(
+            error.meta().message(),
+            Some(
+                "Service role name AWSServiceRoleForAmazonEKS has been taken in this account, please \
+                 try a different suffix."
+            )
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn account_cannot_change_it() {
+        let world = World::new();
+        let call = world
+            .iam
+            .create_service_linked_role()
+            .aws_service_name(FARGATE_SERVICE);
+        call.send().await.unwrap();
+        assert_eq!(
+            code(world.attach(FARGATE, "ReadOnlyAccess").await),
+            "UnmodifiableEntity"
+        );
+        let delete = world.iam.delete_role().role_name(FARGATE).send().await;
+        assert_eq!(code(delete), "UnmodifiableEntity");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_service_has_none() {
+        let world = World::new();
+        let call = world
+            .iam
+            .create_service_linked_role()
+            .aws_service_name("x.amazonaws.com");
+        assert_eq!(code(call.send().await), "InvalidInput");
+    }
+}

@@ -1,0 +1,397 @@
+//! Policy documents: their form, and whether a trust policy lets somebody assume the role.
+//!
+//! Elements: IAM user guide, JSON policy elements reference.
+
+use serde_json::{Map, Value};
+
+use super::wildcard;
+use crate::fault::Fault;
+
+/// A policy that has been read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    statements: Vec<Map<String, Value>>,
+}
+
+/// Who wants to assume a role, and what is known of the request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// A service, for example `eks.amazonaws.com`.
+    pub service: Option<String>,
+    /// The caller's account.
+    pub account: Option<String>,
+    /// The caller's ARNs: of the session and of its role, or of the user.
+    pub arns: Vec<String>,
+    /// Condition keys in lower case and their values.
+    pub context: Vec<(String, String)>,
+}
+
+const ASSUME_ROLE: &str = "sts:assumerole";
+const VERSIONS: &[&str] = &["2012-10-17", "2008-10-17"];
+
+impl Document {
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// `MalformedPolicyDocument`.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|_| malformed("This policy contains invalid Json"))?;
+        let Value::Object(mut members) = value else {
+            return Err(malformed("Syntax errors in policy."));
+        };
+        if let Some(version) = members.get("Version")
+            && !VERSIONS.iter().any(|known| version == known)
+        {
+            return Err(malformed(
+                "Policy document must be version 2012-10-17 or greater.",
+            ));
+        }
+        let known = |name: &String| ["Version", "Id", "Statement"].contains(&name.as_str());
+        if !members.keys().all(known) {
+            return Err(malformed("Syntax errors in policy."));
+        }
+        let statements = match members.remove("Statement") {
+            Some(Value::Array(statements)) => statements,
+            Some(statement @ Value::Object(_)) => vec![statement],
+            _ => return Err(malformed("Syntax errors in policy.")),
+        };
+        if statements.is_empty() {
+            return Err(malformed("Empty statements are not allowed."));
+        }
+        let statements = statements.into_iter().map(|statement| match statement {
+            Value::Object(statement) => Ok(statement),
+            _ => Err(malformed("Syntax errors in policy.")),
+        });
+        let statements = statements.collect::<Result<Vec<_>, _>>()?;
+        let document = Self { statements };
+        document.check_effects()?;
+        Ok(document)
+    }
+
+    fn check_effects(&self) -> Result<(), Fault> {
+        for statement in &self.statements {
+            let effect = text(statement, "Effect");
+            if !matches!(effect, Some("Allow" | "Deny")) {
+                let message = format!("Invalid effect: {}", effect.unwrap_or("null"));
+                return Err(malformed(&message));
+            }
+            if !statement.contains_key("Action") && !statement.contains_key("NotAction") {
+                return Err(malformed("Missing required field Action"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what a policy of an identity must have.
+    ///
+    /// # Errors
+    /// `MalformedPolicyDocument`.
+    pub fn check_identity_policy(&self) -> Result<(), Fault> {
+        for statement in &self.statements {
+            if statement.contains_key("Principal") || statement.contains_key("NotPrincipal") {
+                return Err(malformed("Policy document should not specify a principal."));
+            }
+            if !statement.contains_key("Resource") && !statement.contains_key("NotResource") {
+                return Err(malformed("Policy statement must contain resources."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what a trust policy must have; `exists` tells of an ARN whether it is somebody's.
+    ///
+    /// # Errors
+    /// `MalformedPolicyDocument`.
+    pub fn check_trust_policy(&self, exists: impl Fn(&str) -> bool) -> Result<(), Fault> {
+        for statement in &self.statements {
+            if statement.contains_key("Resource") || statement.contains_key("NotResource") {
+                return Err(malformed("Has prohibited field Resource"));
+            }
+            let principals = principals(statement);
+            if principals.is_empty() {
+                return Err(malformed("Missing required field Principal"));
+            }
+            for action in strings(statement.get("Action")) {
+                if !action.to_lowercase().starts_with("sts:") {
+                    let message = "AssumeRole policy may only specify STS AssumeRole actions.";
+                    return Err(malformed(message));
+                }
+            }
+            for (kind, name) in principals {
+                let is_valid = match kind {
+                    "AWS" => name == "*" || is_account(name) || (is_arn(name) && exists(name)),
+                    "Service" => name.contains('.'),
+                    "Federated" | "CanonicalUser" => true,
+                    _ => false,
+                };
+                if !is_valid {
+                    let message = format!("Invalid principal in policy: \"{kind}\":\"{name}\"");
+                    return Err(malformed(&message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the trust policy lets the caller assume the role: allowed by a statement, and denied by
+    /// none. A condition that is not understood here is not fulfilled.
+    #[must_use]
+    pub fn lets_assume(&self, caller: &Caller) -> bool {
+        let applies = |effect: &str| {
+            (self.statements.iter()).any(|statement| {
+                text(statement, "Effect") == Some(effect)
+                    && is_about_assuming(statement)
+                    && names(statement, caller)
+                    && is_fulfilled(statement, &caller.context)
+            })
+        };
+        applies("Allow") && !applies("Deny")
+    }
+
+    /// Whether a statement allows the service, whatever its conditions.
+    #[must_use]
+    pub fn trusts_service(&self, service: &str) -> bool {
+        let caller = Caller {
+            service: Some(service.to_owned()),
+            ..Caller::default()
+        };
+        self.statements.iter().any(|statement| {
+            text(statement, "Effect") == Some("Allow")
+                && is_about_assuming(statement)
+                && names(statement, &caller)
+        })
+    }
+
+    /// Whether a statement allows the action, on whatever resource.
+    #[must_use]
+    pub fn allows_action(&self, action: &str) -> bool {
+        self.statements.iter().any(|statement| {
+            let actions = strings(statement.get("Action"));
+            text(statement, "Effect") == Some("Allow")
+                && (actions.iter())
+                    .any(|it| wildcard::matches(&it.to_lowercase(), &action.to_lowercase()))
+        })
+    }
+}
+
+fn malformed(message: &str) -> Fault {
+    Fault::client("MalformedPolicyDocument", message)
+}
+
+fn text<'a>(statement: &'a Map<String, Value>, member: &str) -> Option<&'a str> {
+    statement.get(member)?.as_str()
+}
+
+/// A string, or a list of strings.
+fn strings(value: Option<&Value>) -> Vec<&str> {
+    match value {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The kinds and names of a statement's principals.
+fn principals(statement: &Map<String, Value>) -> Vec<(&str, &str)> {
+    match statement.get("Principal") {
+        Some(Value::String(all)) => vec![("AWS", all)],
+        Some(Value::Object(kinds)) => (kinds.iter())
+            .flat_map(|(kind, names)| {
+                let names = strings(Some(names)).into_iter();
+                names.map(move |name| (kind.as_str(), name))
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_about_assuming(statement: &Map<String, Value>) -> bool {
+    let actions = strings(statement.get("Action"));
+    (actions.iter()).any(|action| wildcard::matches(&action.to_lowercase(), ASSUME_ROLE))
+}
+
+fn names(statement: &Map<String, Value>, caller: &Caller) -> bool {
+    principals(statement)
+        .into_iter()
+        .any(|(kind, name)| match kind {
+            "Service" => caller.service.as_deref() == Some(name),
+            "AWS" if name == "*" => true,
+            "AWS" => {
+                let account = caller.account.as_deref();
+                // An account's id and its root stand for everybody in it.
+                let of_root = name
+                    .strip_suffix(":root")
+                    .and_then(|arn| arn.rsplit(':').next());
+                let is_account = account.is_some_and(|id| name == id || of_root == Some(id));
+                is_account || caller.arns.iter().any(|arn| arn == name)
+            }
+            _ => false,
+        })
+}
+
+fn is_fulfilled(statement: &Map<String, Value>, context: &[(String, String)]) -> bool {
+    let Some(Value::Object(operators)) = statement.get("Condition") else {
+        return !statement.contains_key("Condition");
+    };
+    operators.iter().all(|(operator, keys)| {
+        let Value::Object(keys) = keys else {
+            return false;
+        };
+        (keys.iter()).all(|(key, wanted)| compares(operator, key, &strings(Some(wanted)), context))
+    })
+}
+
+/// One key of a condition: any of the wanted values will do.
+fn compares(operator: &str, key: &str, wanted: &[&str], context: &[(String, String)]) -> bool {
+    let key = key.to_lowercase();
+    let actual = context.iter().find(|(name, _)| *name == key);
+    let Some((_, actual)) = actual else {
+        return operator.ends_with("IfExists");
+    };
+    let any = |compare: &dyn Fn(&str) -> bool| wanted.iter().any(|wanted| compare(wanted));
+    match operator.trim_end_matches("IfExists") {
+        "StringEquals" => any(&|wanted| wanted == actual),
+        "StringEqualsIgnoreCase" => any(&|wanted| wanted.eq_ignore_ascii_case(actual)),
+        "StringLike" | "ArnLike" | "ArnEquals" => any(&|wanted| wildcard::matches(wanted, actual)),
+        "StringNotEquals" => !any(&|wanted| wanted == actual),
+        "StringNotLike" | "ArnNotLike" => !any(&|wanted| wildcard::matches(wanted, actual)),
+        _ => false,
+    }
+}
+
+fn is_account(name: &str) -> bool {
+    name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_arn(name: &str) -> bool {
+    let parts: Vec<&str> = name.splitn(6, ':').collect();
+    parts.len() == 6 && parts[0] == "arn" && is_account(parts[4])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(statement: &Value) -> Document {
+        Document::parse(&json!({"Statement": statement}).to_string()).unwrap()
+    }
+
+    fn assume(principal: &Value, condition: Option<Value>) -> Document {
+        let mut statement =
+            json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
+        if let Some(condition) = condition {
+            statement["Condition"] = condition;
+        }
+        document(&statement)
+    }
+
+    fn caller(context: &[(&str, &str)]) -> Caller {
+        Caller {
+            service: None,
+            account: Some("111122223333".to_owned()),
+            arns: vec!["arn:aws:iam::111122223333:role/a".to_owned()],
+            context: (context.iter())
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn malformed_policies_are_refused() {
+        for (text, reason) in [
+            ("{", "no JSON"),
+            ("[]", "no object"),
+            (r#"{"Version":"2020-01-01","Statement":[]}"#, "version"),
+            (r#"{"Version":"2012-10-17"}"#, "no statement"),
+            (r#"{"Statement":[]}"#, "empty"),
+            (
+                r#"{"Statement":{"Effect":"Maybe","Action":"sts:AssumeRole"}}"#,
+                "effect",
+            ),
+            (r#"{"Statement":{"Effect":"Allow"}}"#, "no action"),
+        ] {
+            let fault = Document::parse(text).unwrap_err();
+            assert_eq!(fault.code, "MalformedPolicyDocument", "{reason}");
+        }
+    }
+
+    #[test]
+    fn trust_policies_have_principals_and_no_resources() {
+        let all = |_: &str| true;
+        let good = json!({"Service": "eks.amazonaws.com"});
+        assume(&good, None).check_trust_policy(all).unwrap();
+        let missing = document(&json!({"Effect": "Allow", "Action": "sts:AssumeRole"}));
+        missing.check_trust_policy(all).unwrap_err();
+        let with_resource = document(&json!({
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": good, "Resource": "*"
+        }));
+        with_resource.check_trust_policy(all).unwrap_err();
+        let other_action =
+            document(&json!({"Effect": "Allow", "Action": "ec2:RunInstances", "Principal": good}));
+        other_action.check_trust_policy(all).unwrap_err();
+        let nobody = assume(&json!({"AWS": "arn:aws:iam::111122223333:role/a"}), None);
+        nobody.check_trust_policy(|_| false).unwrap_err();
+    }
+
+    #[test]
+    fn account_and_role_can_be_trusted() {
+        for principal in [
+            json!("*"),
+            json!({"AWS": "111122223333"}),
+            json!({"AWS": ["444455556666", "arn:aws:iam::111122223333:root"]}),
+            json!({"AWS": "arn:aws:iam::111122223333:role/a"}),
+        ] {
+            assert!(
+                assume(&principal, None).lets_assume(&caller(&[])),
+                "{principal}"
+            );
+        }
+        for principal in [
+            json!({"AWS": "arn:aws:iam::444455556666:root"}),
+            json!({"AWS": "arn:aws:iam::111122223333:role/b"}),
+            json!({"Service": "eks.amazonaws.com"}),
+        ] {
+            assert!(
+                !assume(&principal, None).lets_assume(&caller(&[])),
+                "{principal}"
+            );
+        }
+    }
+
+    #[test]
+    fn conditions_must_be_fulfilled() {
+        let condition = json!({"StringEquals": {"sts:ExternalId": "x"}});
+        let trust = assume(&json!("*"), Some(condition));
+        assert!(trust.lets_assume(&caller(&[("sts:externalid", "x")])));
+        assert!(!trust.lets_assume(&caller(&[("sts:externalid", "y")])));
+        assert!(!trust.lets_assume(&caller(&[])));
+        let unknown = assume(
+            &json!("*"),
+            Some(json!({"Bool": {"aws:SecureTransport": "true"}})),
+        );
+        assert!(!unknown.lets_assume(&caller(&[("aws:securetransport", "true")])));
+    }
+
+    #[test]
+    fn denial_wins() {
+        let trust = document(&json!([
+            {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"},
+            {"Effect": "Deny", "Principal": {"AWS": "111122223333"}, "Action": "sts:*"},
+        ]));
+        assert!(!trust.lets_assume(&caller(&[])));
+    }
+
+    #[test]
+    fn service_is_trusted_whatever_the_conditions() {
+        let condition = json!({"ArnLike": {"aws:SourceArn": "arn:aws:eks:*"}});
+        let trust = assume(
+            &json!({"Service": "eks-fargate-pods.amazonaws.com"}),
+            Some(condition),
+        );
+        assert!(trust.trusts_service("eks-fargate-pods.amazonaws.com"));
+        assert!(!trust.trusts_service("eks.amazonaws.com"));
+    }
+}

@@ -1,0 +1,301 @@
+//! The deployment of CoreDNS and its pods.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::pod::{Place, PodState, node_name};
+use super::{NAMESPACE, quantity};
+use crate::eks::{FargateProfile, Surroundings, after, can_start_pods};
+use crate::seed::Seed;
+
+/// The deployment of CoreDNS.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// How many pods there should be.
+    pub replicas: u32,
+    /// What the pods are like.
+    pub template: Template,
+    /// How many times the template has changed.
+    pub rollout: u32,
+    /// The pods; those of an earlier rollout run until all of the new ones do.
+    pub pods: Vec<PodState>,
+    /// How many pods there ever were.
+    births: u32,
+}
+
+/// What the pods of a deployment are like.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Whether the pods are marked for Fargate.
+    pub is_for_fargate: bool,
+    /// The CPU that a pod requests.
+    pub cpu: String,
+    /// The memory that a pod requests.
+    pub memory: String,
+    /// The pods' labels.
+    pub labels: BTreeMap<String, String>,
+    /// All of it, for telling one from another.
+    pub text: String,
+}
+
+/// What of its cluster a deployment depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Grounds<'a> {
+    /// The cluster's name.
+    pub cluster: &'a str,
+    /// What tells it from another cluster of that name.
+    pub digits: &'a str,
+    /// Its VPC.
+    pub vpc_id: &'a str,
+    /// Its security group.
+    pub security_group: &'a str,
+    /// Its Fargate profiles by name.
+    pub profiles: &'a BTreeMap<String, FargateProfile>,
+}
+
+/// EKS user guide, Fargate pod configuration: the biggest pod, and what Fargate adds to its memory.
+const CPU_MAX: f64 = 16.0;
+const MEMORY_MAX: f64 = 120.0 * 1_073_741_824.0;
+const MEMORY_OVERHEAD: f64 = 256.0 * 1_048_576.0;
+/// Public eksctl logs: CoreDNS on Fargate was ready after 63 to 127 seconds.
+const START_SECONDS: std::ops::Range<f64> = 60.0..127.0;
+/// The kubelet tries again to pull an image that could not be pulled.
+const RETRY_SECONDS: std::ops::Range<f64> = 10.0..40.0;
+
+impl Template {
+    /// Whether there is a Fargate size that a pod fits.
+    fn fits(&self) -> bool {
+        let cpu = quantity::parse(&self.cpu);
+        let memory = quantity::parse(&self.memory);
+        cpu.is_some_and(|cpu| cpu <= CPU_MAX)
+            && memory.is_some_and(|memory| memory + MEMORY_OVERHEAD <= MEMORY_MAX)
+    }
+}
+
+impl Deployment {
+    /// Whether all pods that there should be run.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let current = self.pods.iter().filter(|pod| pod.rollout == self.rollout);
+        current.filter(|pod| pod.is_running()).count() >= self.replicas as usize
+    }
+
+    /// The network interfaces of the pods.
+    pub fn interfaces(&self) -> impl Iterator<Item = &String> {
+        let places = self.pods.iter().filter_map(|pod| pod.place.as_ref());
+        places.map(|place| &place.interface_id)
+    }
+
+    /// When pods will run.
+    pub fn moments(&self) -> impl Iterator<Item = Timestamp> {
+        let waiting = self.pods.iter().filter(|pod| !pod.is_running());
+        waiting.filter_map(|pod| pod.ready_at)
+    }
+
+    /// How many seconds the current pods take from their birth until all of them run.
+    #[must_use]
+    pub fn start_seconds(&self, grounds: &Grounds<'_>, seed: Seed) -> f64 {
+        let current = self.pods.iter().filter(|pod| pod.rollout == self.rollout);
+        let seconds = current.map(|pod| grounds.start(seed, pod.number).as_secs_f64());
+        seconds.fold(0.0, f64::max)
+    }
+
+    /// Gives the deployment a template and a number of pods. Another template makes new pods; the old
+    /// ones that run do so until the new ones run.
+    pub fn roll_out(
+        &mut self,
+        template: Template,
+        replicas: u32,
+        grounds: &Grounds<'_>,
+        around: &mut Surroundings<'_>,
+        now: Timestamp,
+    ) {
+        let is_same = self.rollout > 0 && self.template.text == template.text;
+        self.template = template;
+        self.replicas = replicas;
+        if !is_same {
+            self.rollout += 1;
+            self.remove(around, |pod| !pod.is_running());
+        }
+        let rollout = self.rollout;
+        let current = |pod: &&PodState| pod.rollout == rollout;
+        let mut surplus = self.pods.iter().filter(current).count();
+        self.remove(around, |pod| {
+            let goes = pod.rollout == rollout && surplus > replicas as usize;
+            surplus -= usize::from(goes);
+            goes
+        });
+        let missing = (replicas as usize).saturating_sub(surplus);
+        for _ in 0..missing {
+            self.give_birth(grounds, around.seed, now);
+        }
+        self.step(grounds, around, now);
+    }
+
+    /// Deletes the pods of a profile; others are born in their place.
+    pub fn restart_pods_of(
+        &mut self,
+        profile: &str,
+        grounds: &Grounds<'_>,
+        around: &mut Surroundings<'_>,
+        now: Timestamp,
+    ) {
+        let before = self.pods.len();
+        self.remove(around, |pod| pod.profile.as_deref() == Some(profile));
+        for _ in self.pods.len()..before {
+            self.give_birth(grounds, around.seed, now);
+        }
+        self.step(grounds, around, now);
+    }
+
+    fn remove(&mut self, around: &mut Surroundings<'_>, mut goes: impl FnMut(&PodState) -> bool) {
+        let (gone, stay): (Vec<_>, Vec<_>) = self.pods.drain(..).partition(|pod| goes(pod));
+        self.pods = stay;
+        let places = gone.iter().filter_map(|pod| pod.place.as_ref());
+        around.remove_interfaces(places.map(|place| &place.interface_id));
+    }
+
+    /// A new pod. What it runs on is decided now, and never again (pulumi/pulumi-eks issue 1030).
+    fn give_birth(&mut self, grounds: &Grounds<'_>, seed: Seed, now: Timestamp) {
+        let number = self.births;
+        self.births += 1;
+        let key = format!("{}/{}", grounds.cluster, grounds.digits);
+        let set = seed.hex("replica-set", &format!("{key}/{}", self.template.text), 9);
+        let own = seed.hex("pod", &format!("{key}/{number}"), 5);
+        let mut profiles = grounds.profiles.values();
+        let labels = &self.template.labels;
+        let profile = profiles.find(|profile| profile.takes(NAMESPACE, labels, now));
+        let profile = profile.filter(|_| self.template.is_for_fargate && self.template.fits());
+        self.pods.push(PodState {
+            name: format!("coredns-{set}-{own}"),
+            rollout: self.rollout,
+            number,
+            born_at: now,
+            profile: profile.map(|profile| profile.name.clone()),
+            place: None,
+            ready_at: None,
+            node: None,
+        });
+    }
+
+    /// Brings the pods to what they are at `at`.
+    pub fn step(&mut self, grounds: &Grounds<'_>, around: &mut Surroundings<'_>, at: Timestamp) {
+        for index in 0..self.pods.len() {
+            let Some(pod) = self.pods.get_mut(index) else {
+                break;
+            };
+            let Some(ready_at) = pod.advance(grounds, around, at) else {
+                continue;
+            };
+            if at < ready_at {
+                continue;
+            }
+            // Two nodes cannot have one name: without DNS hostnames the first pod wins.
+            let name = pod.node_name(grounds, around);
+            let is_taken = self
+                .pods
+                .iter()
+                .any(|pod| pod.node.is_some() && pod.node == name);
+            if let Some(pod) = self.pods.get_mut(index).filter(|_| !is_taken) {
+                pod.node = name;
+            }
+        }
+        if self.is_running() {
+            let rollout = self.rollout;
+            self.remove(around, |pod| pod.rollout != rollout);
+        }
+    }
+}
+
+impl PodState {
+    /// When a pod that does not run yet will; nothing while something is in its way.
+    fn advance(
+        &mut self,
+        grounds: &Grounds<'_>,
+        around: &mut Surroundings<'_>,
+        at: Timestamp,
+    ) -> Option<Timestamp> {
+        if self.is_running() {
+            return None;
+        }
+        let profile = grounds.profiles.get(self.profile.as_deref()?)?;
+        if self.place.is_none() {
+            self.place = grounds.place(self, profile, around);
+        }
+        let subnet_id = &self.place.as_ref()?.subnet_id;
+        let (has_dns_support, _) = around.ec2.dns(grounds.vpc_id);
+        let is_free = has_dns_support
+            && around.has_way_out(subnet_id, at)
+            && can_start_pods(
+                around.iam,
+                &profile.role_arn,
+                &profile.arn,
+                around.account,
+                at,
+            );
+        if !is_free {
+            self.ready_at = None;
+            return None;
+        }
+        if self.ready_at.is_none() {
+            let earliest = after(self.born_at, grounds.start(around.seed, self.number));
+            let retried = after(at, grounds.retry(around.seed, self.number));
+            let was_blocked = at > self.born_at;
+            self.ready_at = Some(if was_blocked {
+                earliest.max(retried)
+            } else {
+                earliest
+            });
+        }
+        self.ready_at
+    }
+
+    fn node_name(&self, grounds: &Grounds<'_>, around: &Surroundings<'_>) -> Option<String> {
+        let (_, has_hostnames) = around.ec2.dns(grounds.vpc_id);
+        let place = self.place.as_ref()?;
+        Some(node_name(place.ip, around.region, has_hostnames))
+    }
+}
+
+impl Grounds<'_> {
+    /// How long a pod takes from its birth until it runs.
+    fn start(&self, seed: Seed, number: u32) -> SignedDuration {
+        seed.duration(
+            "pod-start",
+            &format!("{}/{number}", self.cluster),
+            START_SECONDS,
+        )
+    }
+
+    /// How long it takes until an image that could not be pulled is tried again.
+    fn retry(&self, seed: Seed, number: u32) -> SignedDuration {
+        seed.duration(
+            "pod-retry",
+            &format!("{}/{number}", self.cluster),
+            RETRY_SECONDS,
+        )
+    }
+
+    /// Gives a pod an address. Fargate spreads pods over the subnets of the profile (EKS user guide,
+    /// Fargate profiles).
+    fn place(
+        &self,
+        pod: &PodState,
+        profile: &FargateProfile,
+        around: &mut Surroundings<'_>,
+    ) -> Option<Place> {
+        let mut subnets = profile.subnets.clone();
+        let turns = pod.number as usize % subnets.len().max(1);
+        subnets.rotate_left(turns);
+        let (subnet_id, interface_id) =
+            around.make_pod_interface(&pod.name, &subnets, self.security_group)?;
+        let ip = around.address_of(&interface_id)?;
+        Some(Place {
+            subnet_id,
+            interface_id,
+            ip,
+        })
+    }
+}

@@ -1,0 +1,313 @@
+//! `AssumeRole`.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::session::{Session, identity};
+use crate::fault::Fault;
+use crate::iam::Role;
+use crate::iam::request::{invalid, name, number, required};
+use crate::iam::trust::{Caller, Document};
+use crate::params::Params;
+use crate::state::Context;
+use crate::xml::Element;
+
+/// botocore's STS model, AssumeRole.
+const SECONDS: u32 = 3600;
+const SECONDS_MIN: u32 = 900;
+const SECONDS_MAX: u32 = 43_200;
+const SESSION_NAME_MIN: usize = 2;
+const SESSION_NAME_MAX: usize = 64;
+/// botocore's STS model, AssumeRole: role chaining limits a session to one hour.
+const CHAINED_SECONDS_MAX: u32 = 3600;
+
+/// `AssumeRole`: credentials with which calls act in the role's account.
+pub(super) fn assume_role(
+    context: &mut Context<'_>,
+    params: &Params,
+) -> Result<Vec<Element>, Fault> {
+    let arn = required(params, "RoleArn")?;
+    let session_name = name(params, "RoleSessionName", SESSION_NAME_MAX)?;
+    if session_name.len() < SESSION_NAME_MIN {
+        let constraint = "Member must have length greater than or equal to 2";
+        return Err(invalid("roleSessionName", session_name, constraint));
+    }
+    let seconds = number(params, "DurationSeconds", SECONDS_MIN, SECONDS_MAX)?.unwrap_or(SECONDS);
+    if let Some(policy) = params.get("Policy") {
+        Document::parse(policy)?.check_identity_policy()?;
+    }
+    let account = account_of(arn)?.to_owned();
+    check_region(context, &account)?;
+    let role = trusting_role(context, params, arn, &account)?;
+    check_duration(context, role, seconds)?;
+
+    let session = Session {
+        role_arn: role.arn.clone(),
+        role_id: role.id.clone(),
+        name: session_name.to_owned(),
+        expires_at: after(context.now, seconds),
+        account,
+    };
+    Ok(answer(context, session))
+}
+
+fn account_of(arn: &str) -> Result<&str, Fault> {
+    let mut parts = arn.splitn(6, ':');
+    let account = parts.nth(4).filter(|_| arn.starts_with("arn:"));
+    account.ok_or_else(|| {
+        let message = format!("{arn} is invalid");
+        Fault::client("ValidationError", message)
+    })
+}
+
+/// A brand-new account is not served at first (org-formation/org-formation-cli issue 465).
+fn check_region(context: &Context<'_>, account: &str) -> Result<(), Fault> {
+    let iam = context.state.accounts.get(account).map(|it| &it.iam);
+    let from = iam.and_then(|iam| iam.sts_active_from);
+    if from.is_some_and(|from| context.now < from) {
+        let message = format!(
+            "STS is not activated in this region for account:{account}. Your account administrator \
+             can activate STS in this region using the IAM Console."
+        );
+        return Err(Fault::new(403, "RegionDisabledException", message));
+    }
+    Ok(())
+}
+
+/// The role, if STS sees it and its trust policy lets the caller in.
+fn trusting_role<'a>(
+    context: &'a Context<'_>,
+    params: &Params,
+    arn: &str,
+    account: &str,
+) -> Result<&'a Role, Fault> {
+    let who = identity(context);
+    let denied = || {
+        let message = format!(
+            "User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}",
+            who.arn
+        );
+        Fault::new(403, "AccessDenied", message)
+    };
+    let iam = &context.state.accounts.get(account).ok_or_else(denied)?.iam;
+    // Right after an account's creation its role cannot be assumed yet (boto/boto3 issue 1216).
+    if iam.assumable_from.is_some_and(|from| context.now < from) {
+        return Err(denied());
+    }
+    let role = iam.role_by_arn(arn).ok_or_else(denied)?;
+    let external_id = params.get("ExternalId");
+    let caller = Caller {
+        service: None,
+        account: Some(context.account.clone()),
+        arns: vec![who.arn.clone(), who.principal_arn.clone()],
+        context: [
+            ("aws:principalarn", Some(who.principal_arn.as_str())),
+            ("aws:principalaccount", Some(context.account.as_str())),
+            ("sts:externalid", external_id),
+            ("sts:rolesessionname", params.get("RoleSessionName")),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
+        .collect(),
+    };
+    let trust = role.trust.seen_at(context.now).ok_or_else(denied)?;
+    let trust = Document::parse(trust)?;
+    if role.is_service_linked() || !trust.lets_assume(&caller) {
+        return Err(denied());
+    }
+    Ok(role)
+}
+
+fn check_duration(context: &Context<'_>, role: &Role, seconds: u32) -> Result<(), Fault> {
+    if identity(context).is_session && seconds > CHAINED_SECONDS_MAX {
+        let message = "The requested DurationSeconds exceeds the 1 hour session limit for roles \
+                       assumed by role chaining.";
+        return Err(Fault::client("ValidationError", message));
+    }
+    if seconds > role.max_session_seconds {
+        let message =
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+        return Err(Fault::client("ValidationError", message));
+    }
+    Ok(())
+}
+
+fn answer(context: &mut Context<'_>, session: Session) -> Vec<Element> {
+    let count = context.state.sessions.count();
+    let key = format!("{}/{}/{count}", session.role_arn, session.name);
+    let hex = |what: &str, digits| context.seed.hex(what, &key, digits);
+    let access_key = format!("ASIA{}", hex("session", 16).to_uppercase());
+    let credentials = Element::new("Credentials").children([
+        Element::text("AccessKeyId", &access_key),
+        Element::text("SecretAccessKey", hex("secret", 40)),
+        Element::text("SessionToken", hex("token", 64)),
+        Element::text(
+            "Expiration",
+            session.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ),
+    ]);
+    let id = format!("{}:{}", session.role_id, session.name);
+    let user = Element::new("AssumedRoleUser").children([
+        Element::text("AssumedRoleId", id),
+        Element::text("Arn", session.arn(context.partition())),
+    ]);
+    context.state.sessions.add(access_key, session);
+    vec![credentials, user]
+}
+
+fn after(now: Timestamp, seconds: u32) -> Timestamp {
+    let duration = SignedDuration::from_secs(i64::from(seconds));
+    now.saturating_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::ToSpan;
+
+    use crate::sts::testing::{MANAGEMENT, MEMBER, ROLE_ARN, World, code};
+
+    #[tokio::test(start_paused = true)]
+    async fn session_acts_in_the_account_of_the_role() {
+        let world = World::new();
+        world.member();
+        let assumed = world.assume(MANAGEMENT).send().await.unwrap();
+        let user = assumed.assumed_role_user().unwrap();
+        assert_eq!(
+            user.arn,
+            format!("arn:aws:sts::{MEMBER}:assumed-role/OrganizationAccountAccessRole/test")
+        );
+        let session = world.session(assumed.credentials().unwrap());
+        let who = session.get_caller_identity().send().await.unwrap();
+        assert_eq!(who.account(), Some(MEMBER));
+        assert_eq!(who.arn(), Some(user.arn.as_str()));
+        assert_eq!(who.user_id(), Some(user.assumed_role_id.as_str()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn session_expires() {
+        let world = World::new();
+        world.member();
+        let assumed = world.assume(MANAGEMENT).duration_seconds(900).send().await;
+        let session = world.session(assumed.unwrap().credentials().unwrap());
+        tokio::time::sleep(Duration::from_secs(899)).await;
+        session.get_caller_identity().send().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(
+            code(session.get_caller_identity().send().await),
+            "ExpiredToken"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_and_missing_roles_are_denied_alike() {
+        let world = World::new();
+        world.member();
+        assert_eq!(
+            code(world.assume("999900001111").send().await),
+            "AccessDenied"
+        );
+        let missing = ROLE_ARN.replace("Access", "Missing");
+        let call = world.assume(MANAGEMENT).role_arn(missing).send().await;
+        assert_eq!(code(call), "AccessDenied");
+        let unknown = ROLE_ARN.replace(MEMBER, "999900001111");
+        let call = world.assume(MANAGEMENT).role_arn(unknown).send().await;
+        assert_eq!(code(call), "AccessDenied");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn external_id_must_be_the_agreed_one() {
+        let world = World::new();
+        let trust = format!(
+            r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{MANAGEMENT}"}},"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"secret"}}}}}}}}"#
+        );
+        world.simulator.change(|state| {
+            state.add_account(
+                MEMBER,
+                [(ROLE_ARN.rsplit('/').next().unwrap(), trust.as_str())],
+            );
+        });
+        let assume = || world.assume(MANAGEMENT);
+        assert_eq!(code(assume().send().await), "AccessDenied");
+        assert_eq!(
+            code(assume().external_id("guess").send().await),
+            "AccessDenied"
+        );
+        assume().external_id("secret").send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chained_sessions_last_an_hour_at_most() {
+        let world = World::new();
+        world.member();
+        world.simulator.change(|state| {
+            let iam = &mut state.accounts.get_mut(MEMBER).unwrap().iam;
+            for role in iam.roles.values_mut() {
+                role.max_session_seconds = 43_200;
+            }
+            let trust = crate::iam::testing::TRUST.replace(
+                r#""Service":"eks.amazonaws.com""#,
+                &format!(r#""AWS":"{MEMBER}""#),
+            );
+            state.add_account(MEMBER, [("next", trust.as_str())]);
+        });
+        world
+            .assume(MANAGEMENT)
+            .duration_seconds(7200)
+            .send()
+            .await
+            .unwrap();
+        let assumed = world.assume(MANAGEMENT).send().await.unwrap();
+        let session = world.session(assumed.credentials().unwrap());
+        let chain = |seconds| {
+            let call = session
+                .assume_role()
+                .role_arn(format!("arn:aws:iam::{MEMBER}:role/next"));
+            call.role_session_name("test")
+                .duration_seconds(seconds)
+                .send()
+        };
+        assert_eq!(code(chain(3601).await), "ValidationError");
+        chain(3600).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn duration_and_name_stay_within_their_bounds() {
+        let world = World::new();
+        world.member();
+        for seconds in [899, 3601, 43_201] {
+            let call = world
+                .assume(MANAGEMENT)
+                .duration_seconds(seconds)
+                .send()
+                .await;
+            assert_eq!(code(call), "ValidationError", "{seconds}");
+        }
+        for name in ["x", "a b"] {
+            let call = world
+                .assume(MANAGEMENT)
+                .role_session_name(name)
+                .send()
+                .await;
+            assert_eq!(code(call), "ValidationError", "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_account_is_not_ready_at_once() {
+        let world = World::new();
+        world.member();
+        let now = world.simulator.now();
+        world.simulator.change(|state| {
+            let iam = &mut state.accounts.get_mut(MEMBER).unwrap().iam;
+            iam.assumable_from = Some(now + 60.seconds());
+            iam.sts_active_from = Some(now + 30.seconds());
+        });
+        let assume = || world.assume(MANAGEMENT).send();
+        assert_eq!(code(assume().await), "RegionDisabledException");
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(code(assume().await), "AccessDenied");
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assume().await.unwrap();
+    }
+}

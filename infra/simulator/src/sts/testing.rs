@@ -1,0 +1,64 @@
+//! Simulated accounts for tests, seen through the real SDK.
+
+use aws_sdk_sts::config::{Credentials, Region, retry::RetryConfig};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::builders::AssumeRoleFluentBuilder;
+use aws_sdk_sts::{Client, Config};
+
+use crate::{Clock, Simulator, State};
+
+pub(super) const MANAGEMENT: &str = "111122223333";
+pub(super) const MEMBER: &str = "444455556666";
+pub(super) const ROLE_ARN: &str = "arn:aws:iam::444455556666:role/OrganizationAccountAccessRole";
+
+/// A simulator in virtual time.
+pub(super) struct World {
+    pub simulator: Simulator,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let simulator = Simulator::new(crate::Config {
+            clock: Clock::virtual_time(),
+            ..crate::Config::default()
+        });
+        Self { simulator }
+    }
+
+    /// A member account as AWS Organizations makes it.
+    pub(super) fn member(&self) {
+        self.simulator.change(|state| {
+            let trust = State::organization_trust(MANAGEMENT);
+            state.add_account(MEMBER, [("OrganizationAccountAccessRole", trust.as_str())]);
+        });
+    }
+
+    pub(super) fn client(&self, key: &str, token: Option<String>) -> Client {
+        let config = Config::builder()
+            .http_client(self.simulator.http_client())
+            .credentials_provider(Credentials::new(key, "secret", token, None, "test"))
+            .region(Region::from_static("us-east-1"))
+            .retry_config(RetryConfig::disabled());
+        Client::from_conf(config.build())
+    }
+
+    /// A client with the credentials of a session.
+    pub(super) fn session(&self, credentials: &aws_sdk_sts::types::Credentials) -> Client {
+        let token = credentials.session_token.clone();
+        self.client(&credentials.access_key_id, Some(token))
+    }
+
+    /// `AssumeRole` of the member's role by somebody in the account.
+    pub(super) fn assume(&self, account: &str) -> AssumeRoleFluentBuilder {
+        let call = self.client(account, None).assume_role();
+        call.role_arn(ROLE_ARN).role_session_name("test")
+    }
+}
+
+/// The code of a call that must have failed.
+pub(super) fn code<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> String {
+    match result {
+        Ok(_) => panic!("the call succeeded"),
+        Err(error) => error.code().expect("an error with a code").to_owned(),
+    }
+}

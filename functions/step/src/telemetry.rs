@@ -25,14 +25,14 @@ pub fn init() {
         .try_init();
 }
 
-/// Says that a call that changes AWS is about to be made.
-pub fn changing(action: &str, resource: &str) {
-    tracing::info!(target: "hardway", action, resource, "changing");
+/// Says that a call that changes AWS (named as IAM does, for example `ec2:CreateVpc`) is about to be made.
+pub fn changing(call: &str, resource: &str) {
+    tracing::info!(target: "hardway", call, resource, "changing");
 }
 
 /// Says that a call that changes AWS was made.
-pub fn changed(action: &str, resource: &str) {
-    tracing::info!(target: "hardway", action, resource, "changed");
+pub fn changed(call: &str, resource: &str) {
+    tracing::info!(target: "hardway", call, resource, "changed");
 }
 
 /// Writes each event as one flat JSON object: the fields of its spans, then its own.

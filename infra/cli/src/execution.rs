@@ -175,9 +175,9 @@ impl Executions {
                 }
             };
             for event in events {
-                let id = event.event_id.unwrap_or_default();
-                if cursor.is_new(&id, event.timestamp.unwrap_or_default()) {
-                    lines.extend(event.message.as_deref().and_then(Line::parse));
+                let message = event.message.unwrap_or_default();
+                if cursor.is_new(&message, event.timestamp.unwrap_or_default()) {
+                    lines.extend(Line::parse(&message).filter(|line| line.execution == execution));
                 }
             }
         }
@@ -186,6 +186,9 @@ impl Executions {
 }
 
 /// How far the logs have been read. Lines may arrive late: those of the last seconds are read again.
+///
+/// A line is known by its text, which has the time and the request in it; not every CloudWatch Logs
+/// gives its events an id.
 #[derive(Debug)]
 struct Cursor {
     since: i64,
@@ -196,11 +199,11 @@ struct Cursor {
 const LATE_MILLIS: i64 = 10_000;
 
 impl Cursor {
-    fn is_new(&mut self, id: &str, at: i64) -> bool {
-        if self.seen.iter().any(|(seen, _)| seen == id) {
+    fn is_new(&mut self, line: &str, at: i64) -> bool {
+        if self.seen.iter().any(|(seen, _)| seen == line) {
             return false;
         }
-        self.seen.push((id.to_owned(), at));
+        self.seen.push((line.to_owned(), at));
         self.since = self.since.max(at - LATE_MILLIS);
         let since = self.since;
         self.seen.retain(|(_, at)| *at >= since);

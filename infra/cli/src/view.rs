@@ -15,6 +15,8 @@ use serde_json::Value;
 pub struct Line {
     /// The step's crate, for example `nat-gateways`.
     pub step: String,
+    /// ARN of the execution that it belongs to.
+    pub execution: String,
     /// `READY`, `PENDING` or `ERROR`.
     pub status: String,
     /// What is being waited for, or what went wrong.
@@ -210,6 +212,7 @@ mod tests {
     fn line(step: &str, status: &str, reason: &str) -> Line {
         Line {
             step: step.to_owned(),
+            execution: "e".to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
             error: "Throttled".to_owned(),

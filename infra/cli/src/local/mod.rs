@@ -143,7 +143,9 @@ impl Laptop {
             ("AWS_ENDPOINT_URL_STS", simulator.clone()),
             ("AWS_ACCESS_KEY_ID", LAPTOP_ACCOUNT.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "laptop".to_owned()),
+            // The AWS CLI reads the second, SDKs the first.
             ("AWS_REGION", self.options.region.clone()),
+            ("AWS_DEFAULT_REGION", self.options.region.clone()),
         ]
     }
 }

@@ -128,7 +128,9 @@ fn trusts(role: &Role, service: &str, now: Timestamp) -> bool {
 /// Whether the role has one of the managed policies, or inline policies with all the actions.
 fn may(role: &Role, policies: &[&str], actions: &[&str], now: Timestamp) -> bool {
     let attached = role.managed.seen_at(now).into_iter().flatten();
-    let mut names = attached.filter_map(|arn| arn.rsplit('/').next());
+    // What is in the account's own policies is not known.
+    let of_aws = attached.filter(|arn| arn.contains(":iam::aws:policy/"));
+    let mut names = of_aws.filter_map(|arn| arn.rsplit('/').next());
     if names.any(|name| policies.contains(&name)) {
         return true;
     }
@@ -136,6 +138,6 @@ fn may(role: &Role, policies: &[&str], actions: &[&str], now: Timestamp) -> bool
     let documents: Vec<Document> = inline
         .filter_map(|(_, document)| Document::parse(document).ok())
         .collect();
-    let is_allowed = |action: &&str| documents.iter().any(|it| it.allows_action(action));
-    actions.iter().all(|action| is_allowed(&action))
+    let is_allowed = |action: &str| documents.iter().any(|it| it.allows_action(action));
+    actions.iter().all(|action| is_allowed(action))
 }

@@ -106,7 +106,7 @@ impl World {
         self.service_linked_role().await;
         self.cluster_role().await;
         let role = self.role("pods", "eks-fargate-pods.amazonaws.com").await;
-        assert_eq!(role, self.pod_role_arn());
+        assert_eq!(role, pod_role_arn());
         self.attach("pods", "AmazonEKSFargatePodExecutionRolePolicy")
             .await;
     }
@@ -144,10 +144,6 @@ impl World {
             .role_name(role)
             .policy_arn(arn);
         call.send().await.unwrap();
-    }
-
-    pub(crate) fn pod_role_arn(&self) -> String {
-        format!("arn:aws:iam::{ACCOUNT}:role/pods")
     }
 
     async fn make_network(&mut self, zones: [&str; 2]) {
@@ -320,7 +316,7 @@ impl World {
             .build();
         let call = self.eks.create_fargate_profile().cluster_name("demo");
         call.fargate_profile_name(name)
-            .pod_execution_role_arn(self.pod_role_arn())
+            .pod_execution_role_arn(pod_role_arn())
             .set_subnets(Some(self.network.private.clone()))
             .selectors(selector)
     }
@@ -385,6 +381,10 @@ impl World {
             .kubernetes(ACCOUNT, self.region, "demo")
             .unwrap()
     }
+}
+
+pub(crate) fn pod_role_arn() -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/pods")
 }
 
 pub(crate) async fn wait(seconds: u64) {

@@ -148,9 +148,9 @@ pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         tags,
         ..make(context, path, name, trust)
     };
-    let content = role.content(false);
+    let answer = Element::new("Role").children(role.content(false));
     context.iam().roles.insert(name.to_lowercase(), role);
-    Ok(vec![Element::new("Role").children(content)])
+    Ok(vec![answer])
 }
 
 /// A role that others do not see yet.
@@ -160,9 +160,9 @@ pub(super) fn make(context: &mut Context<'_>, path: &str, name: &str, trust: &st
         "arn:{}:iam::{account}:role{path}{name}",
         context.partition()
     );
-    let made = context.iam().made.entry(name.to_lowercase()).or_default();
-    *made += 1;
-    let key = format!("{arn}#{made}");
+    let count = context.iam().made.entry(name.to_lowercase()).or_default();
+    *count += 1;
+    let key = format!("{arn}#{count}");
     let id = format!("AROA{}", context.seed.hex("role", &key, 17).to_uppercase());
     let at = visible_at(context.seed, context.now, &arn);
     Role {

@@ -178,7 +178,12 @@ impl CreateCluster {
             return Err(invalid_parameter("Only one encryptionConfig is allowed"));
         }
         for config in &self.encryption_config {
-            if config.resources != ["secrets"] {
+            // It no longer says what is encrypted, but it never could name anything else.
+            if config
+                .resources
+                .iter()
+                .any(|resource| resource != "secrets")
+            {
                 let message = "The only resource that can be encrypted is secrets";
                 return Err(invalid_parameter(message));
             }
@@ -398,9 +403,7 @@ mod tests {
             .build();
         let key = "arn:aws:kms:ap-northeast-1:111122223333:key/1234";
         let provider = Provider::builder().key_arn(key).build();
-        let encryption = EncryptionConfig::builder()
-            .resources("secrets")
-            .provider(provider);
+        let encryption = EncryptionConfig::builder().provider(provider);
         let call = world
             .create("demo")
             .version("1.36")

@@ -25,6 +25,10 @@ pub(super) use delete::delete;
 pub(super) use logging::Logging;
 
 /// A cluster.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own in the API"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
     /// Unique in its account and region.

@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::{project, world};
 
 /// The template with CloudFormation's short tags (`!Sub x`) as plain values (`x`).
+///
+/// # Panics
+/// If it is no YAML.
 #[must_use]
 pub fn template() -> Value {
     let yaml: serde_yaml_ng::Value =
@@ -31,6 +34,9 @@ fn plain(yaml: &serde_yaml_ng::Value) -> Value {
 }
 
 /// The functions of the template, by crate.
+///
+/// # Panics
+/// If a function has no crate, or a crate no function.
 #[must_use]
 pub fn functions() -> BTreeMap<String, Value> {
     let template = template();

@@ -4,16 +4,20 @@
 //! pod was born, the compute type, the way out of its subnet, the VPC's DNS, the role, and its size.
 
 mod deployment;
+mod grounds;
 mod pod;
 mod quantity;
+mod template;
 
 use serde::{Deserialize, Serialize};
 
 use crate::eks::version;
 use crate::state::Context;
 
-pub use deployment::{Deployment, Grounds, Template};
+pub use deployment::Deployment;
+pub use grounds::Grounds;
 pub use pod::PodState;
+pub use template::Template;
 
 /// What `kubectl get pods` and `kubectl get nodes` would show.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -83,7 +87,7 @@ mod tests {
 
     use aws_sdk_eks::types::{AddonStatus, FargateProfileSelector};
 
-    use crate::eks::testing::{World, wait};
+    use crate::eks::testing::{World, pod_role_arn, wait};
 
     const FARGATE: &str = r#"{"computeType":"Fargate"}"#;
 
@@ -268,6 +272,51 @@ mod tests {
             world.cluster_with_coredns().await;
             assert_eq!(running(&world), expected, "{cluster} {policy}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn public_endpoint_must_let_the_nat_gateway_in() {
+        let world = World::new().await;
+        let addresses = world.ec2.describe_addresses().send().await.unwrap();
+        let address = addresses.addresses()[0].public_ip().unwrap().to_owned();
+        let own = format!("{address}/32");
+        for (block, private, expected) in [
+            (own.as_str(), false, 2),
+            ("203.0.113.0/24", false, 0),
+            ("203.0.113.0/24", true, 2),
+        ] {
+            let world = World::new().await;
+            let vpc = world.vpc_config().public_access_cidrs(block);
+            let vpc = vpc.endpoint_private_access(private).build();
+            let call = world.create("demo").resources_vpc_config(vpc);
+            call.send().await.unwrap();
+            world.wait_until_active().await;
+            world.profile("kube-system").await;
+            wait(301).await;
+            world.coredns(Some(FARGATE)).send().await.unwrap();
+            wait(128).await;
+            assert_eq!(running(&world), expected, "{block} {private}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_join_only_with_an_access_entry_of_the_very_role() {
+        let world = World::new().await;
+        world.cluster_with_profile().await;
+        let call = world.eks.delete_access_entry().cluster_name("demo");
+        call.principal_arn(pod_role_arn()).send().await.unwrap();
+        world.coredns(Some(FARGATE)).send().await.unwrap();
+        wait(300).await;
+        assert_eq!(running(&world), 0);
+        let entry = || {
+            world
+                .create_entry(&pod_role_arn())
+                .r#type("FARGATE_LINUX")
+                .send()
+        };
+        entry().await.unwrap();
+        wait(40).await;
+        assert_eq!(running(&world), 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -200,6 +200,16 @@ impl World {
         wait(130).await;
     }
 
+    pub(crate) async fn small_subnet(&self, cidr: &str) -> String {
+        let call = self
+            .ec2
+            .create_subnet()
+            .vpc_id(&self.network.vpc)
+            .cidr_block(cidr);
+        let made = call.availability_zone_id("apne1-az1").send().await.unwrap();
+        made.subnet.unwrap().subnet_id.unwrap()
+    }
+
     async fn route_table(&self, subnets: &[String]) -> String {
         let made = self
             .ec2

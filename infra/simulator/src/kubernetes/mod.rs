@@ -159,7 +159,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_way_out_images_cannot_be_pulled_until_there_is_one() {
         let world = World::new().await;
-        world.cluster_with_profile().await;
+        let vpc = world.vpc_config().endpoint_private_access(true).build();
+        let call = world.create("demo").resources_vpc_config(vpc);
+        call.send().await.unwrap();
+        world.wait_until_active().await;
+        world.profile("kube-system").await;
+        wait(301).await;
         world.remove_route_to_nat().await;
         world.coredns(Some(FARGATE)).send().await.unwrap();
         wait(600).await;
@@ -169,6 +174,35 @@ mod tests {
         wait(40).await;
         assert_eq!(running(&world), 2);
         assert_eq!(world.addon().await.status(), Some(&AddonStatus::Active));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pods_run_once_a_pending_nat_gateway_is_available() {
+        let world = World::new().await;
+        world.cluster_with_profile().await;
+        let address = world.ec2.allocate_address().send().await.unwrap();
+        let call = world
+            .ec2
+            .create_nat_gateway()
+            .subnet_id(&world.network().public[1]);
+        let made = call
+            .allocation_id(address.allocation_id.unwrap())
+            .send()
+            .await;
+        let id = made.unwrap().nat_gateway.unwrap().nat_gateway_id.unwrap();
+        let call = world
+            .ec2
+            .replace_route()
+            .route_table_id(&world.network().private_routes);
+        let call = call.destination_cidr_block("0.0.0.0/0").nat_gateway_id(&id);
+        call.send().await.unwrap();
+        world.coredns(Some(FARGATE)).send().await.unwrap();
+        // Nobody asks meanwhile, and yet the add-on became ACTIVE in time.
+        wait(600).await;
+        assert_eq!(running(&world), 2);
+        let addon = &world.clusters()["demo"].addons["coredns"];
+        let seconds = addon.modified_at.duration_since(addon.created_at).as_secs();
+        assert!((85..170).contains(&seconds), "{seconds}");
     }
 
     /// The second pitfall: DNS hostnames are off.

@@ -307,6 +307,45 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn each_subnet_has_six_free_addresses() {
+        let world = World::new().await;
+        let small = world.small_subnet("10.0.9.0/28").await;
+        let take = |count| {
+            world.simulator.change(|state| {
+                let account = state.accounts.get_mut(ACCOUNT).unwrap();
+                let ec2 = &mut account.regions.get_mut("ap-northeast-1").unwrap().ec2;
+                for n in 0..count {
+                    let new = crate::ec2::NewInterface {
+                        subnet_id: small.clone(),
+                        description: n.to_string(),
+                        ..crate::ec2::NewInterface::default()
+                    };
+                    ec2.add_interface(crate::Seed(1), new);
+                }
+            });
+        };
+        let create = || {
+            let vpc = world.vpc_config().subnet_ids(&small).build();
+            world.create("demo").resources_vpc_config(vpc).send()
+        };
+        take(6);
+        let call = create().await;
+        assert_eq!(code(&call), "InvalidParameterException");
+        world.simulator.change(|state| {
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let ec2 = &mut account.regions.get_mut("ap-northeast-1").unwrap().ec2;
+            let mut interfaces = ec2.network_interfaces.values();
+            let one = interfaces
+                .find(|it| it.subnet_id == small)
+                .unwrap()
+                .id
+                .clone();
+            ec2.remove_interface(&one);
+        });
+        create().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn unsupported_zones_are_answered_with_those_that_would_do() {
         let world = World::in_region("us-east-1", ["use1-az3", "use1-az1"]).await;
         let error = world

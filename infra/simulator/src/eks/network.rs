@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::Surroundings;
 use super::refusal::{invalid_parameter, unsupported_zone};
+use crate::ec2::route::Target;
 use crate::ec2::zones::ZoneType;
 use crate::ec2::{NewInterface, NewSecurityGroup, Subnet, zones_of};
 use crate::fault::Fault;
@@ -218,6 +219,17 @@ impl Surroundings<'_> {
     /// Whether what is in the subnet reaches the internet at `at`.
     pub(crate) fn has_way_out(&self, subnet_id: &str, at: Timestamp) -> bool {
         self.ec2.has_working_nat_route(subnet_id, at)
+    }
+
+    /// The address with which what is in the subnet is seen on the internet: that of its NAT gateway.
+    pub(crate) fn public_address_of(&self, subnet_id: &str) -> Option<std::net::Ipv4Addr> {
+        let mut routes = self.ec2.route_table_of(subnet_id)?.routes.iter();
+        let route = routes.find(|route| route.destination.prefix_len() == 0)?;
+        let Target::NatGateway(id) = &route.target else {
+            return None;
+        };
+        let allocation = self.ec2.nat_gateways.get(id)?.allocation_id.as_ref()?;
+        Some(self.ec2.addresses.get(allocation)?.public_ip)
     }
 
     /// When NAT gateways become available by themselves.

@@ -137,9 +137,10 @@ impl Cluster {
         Grounds {
             cluster: &self.name,
             digits: &self.digits,
-            vpc_id: &self.vpc.vpc_id,
-            security_group: &self.vpc.cluster_security_group_id,
             profiles: &self.fargate_profiles,
+            entries: &self.access_entries,
+            authentication_mode: &self.authentication_mode,
+            vpc: &self.vpc,
         }
     }
 }

@@ -13,6 +13,7 @@ use aws_sdk_eks::operation::delete_fargate_profile::{
     DeleteFargateProfileError, DeleteFargateProfileOutput,
 };
 use aws_sdk_eks::operation::update_addon::builders::UpdateAddonFluentBuilder;
+use aws_sdk_eks::types::builders::VpcConfigRequestBuilder;
 use aws_sdk_eks::types::{
     Addon, AuthenticationMode, Cluster, ClusterStatus, CreateAccessConfigRequest,
     FargateProfileSelector, FargateProfileStatus, VpcConfigRequest,
@@ -199,6 +200,16 @@ impl World {
         wait(130).await;
     }
 
+    pub(crate) async fn small_subnet(&self, cidr: &str) -> String {
+        let call = self
+            .ec2
+            .create_subnet()
+            .vpc_id(&self.network.vpc)
+            .cidr_block(cidr);
+        let made = call.availability_zone_id("apne1-az1").send().await.unwrap();
+        made.subnet.unwrap().subnet_id.unwrap()
+    }
+
     async fn route_table(&self, subnets: &[String]) -> String {
         let made = self
             .ec2
@@ -241,20 +252,19 @@ impl World {
         call.destination_cidr_block(ANYWHERE).send().await.unwrap();
     }
 
+    /// The subnets of a cluster.
+    pub(crate) fn vpc_config(&self) -> VpcConfigRequestBuilder {
+        let subnets = [self.network.public.clone(), self.network.private.clone()].concat();
+        VpcConfigRequest::builder().set_subnet_ids(Some(subnets))
+    }
+
     /// `CreateCluster` with access entries and without self-managed add-ons.
     pub(crate) fn create(&self, name: &str) -> CreateClusterFluentBuilder {
-        let subnets = [self.network.public.clone(), self.network.private.clone()].concat();
-        let vpc = VpcConfigRequest::builder()
-            .set_subnet_ids(Some(subnets))
-            .build();
         let access =
             CreateAccessConfigRequest::builder().authentication_mode(AuthenticationMode::Api);
-        let call = self
-            .eks
-            .create_cluster()
-            .name(name)
-            .resources_vpc_config(vpc);
+        let call = self.eks.create_cluster().name(name);
         call.role_arn(format!("arn:aws:iam::{ACCOUNT}:role/cluster"))
+            .resources_vpc_config(self.vpc_config().build())
             .access_config(access.build())
             .bootstrap_self_managed_addons(false)
     }

@@ -1,13 +1,13 @@
 //! The deployment of CoreDNS and its pods.
 
-use std::collections::BTreeMap;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::pod::{Place, PodState, node_name};
-use super::{NAMESPACE, quantity};
-use crate::eks::{FargateProfile, Surroundings, after, can_start_pods};
+use super::NAMESPACE;
+use super::grounds::Grounds;
+use super::pod::PodState;
+use super::template::Template;
+use crate::eks::Surroundings;
 use crate::seed::Seed;
 
 /// The deployment of CoreDNS.
@@ -23,55 +23,6 @@ pub struct Deployment {
     pub pods: Vec<PodState>,
     /// How many pods there ever were.
     births: u32,
-}
-
-/// What the pods of a deployment are like.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Template {
-    /// Whether the pods are marked for Fargate.
-    pub is_for_fargate: bool,
-    /// The CPU that a pod requests.
-    pub cpu: String,
-    /// The memory that a pod requests.
-    pub memory: String,
-    /// The pods' labels.
-    pub labels: BTreeMap<String, String>,
-    /// All of it, for telling one from another.
-    pub text: String,
-}
-
-/// What of its cluster a deployment depends on.
-#[derive(Debug, Clone, Copy)]
-pub struct Grounds<'a> {
-    /// The cluster's name.
-    pub cluster: &'a str,
-    /// What tells it from another cluster of that name.
-    pub digits: &'a str,
-    /// Its VPC.
-    pub vpc_id: &'a str,
-    /// Its security group.
-    pub security_group: &'a str,
-    /// Its Fargate profiles by name.
-    pub profiles: &'a BTreeMap<String, FargateProfile>,
-}
-
-/// EKS user guide, Fargate pod configuration: the biggest pod, and what Fargate adds to its memory.
-const CPU_MAX: f64 = 16.0;
-const MEMORY_MAX: f64 = 120.0 * 1_073_741_824.0;
-const MEMORY_OVERHEAD: f64 = 256.0 * 1_048_576.0;
-/// Public eksctl logs: CoreDNS on Fargate was ready after 63 to 127 seconds.
-const START_SECONDS: std::ops::Range<f64> = 60.0..127.0;
-/// The kubelet tries again to pull an image that could not be pulled.
-const RETRY_SECONDS: std::ops::Range<f64> = 10.0..40.0;
-
-impl Template {
-    /// Whether there is a Fargate size that a pod fits.
-    fn fits(&self) -> bool {
-        let cpu = quantity::parse(&self.cpu);
-        let memory = quantity::parse(&self.memory);
-        cpu.is_some_and(|cpu| cpu <= CPU_MAX)
-            && memory.is_some_and(|memory| memory + MEMORY_OVERHEAD <= MEMORY_MAX)
-    }
 }
 
 impl Deployment {
@@ -206,96 +157,5 @@ impl Deployment {
             let rollout = self.rollout;
             self.remove(around, |pod| pod.rollout != rollout);
         }
-    }
-}
-
-impl PodState {
-    /// When a pod that does not run yet will; nothing while something is in its way.
-    fn advance(
-        &mut self,
-        grounds: &Grounds<'_>,
-        around: &mut Surroundings<'_>,
-        at: Timestamp,
-    ) -> Option<Timestamp> {
-        if self.is_running() {
-            return None;
-        }
-        let profile = grounds.profiles.get(self.profile.as_deref()?)?;
-        if self.place.is_none() {
-            self.place = grounds.place(self, profile, around);
-        }
-        let subnet_id = &self.place.as_ref()?.subnet_id;
-        let (has_dns_support, _) = around.ec2.dns(grounds.vpc_id);
-        let is_free = has_dns_support
-            && around.has_way_out(subnet_id, at)
-            && can_start_pods(
-                around.iam,
-                &profile.role_arn,
-                &profile.arn,
-                around.account,
-                at,
-            );
-        if !is_free {
-            self.ready_at = None;
-            return None;
-        }
-        if self.ready_at.is_none() {
-            let earliest = after(self.born_at, grounds.start(around.seed, self.number));
-            let retried = after(at, grounds.retry(around.seed, self.number));
-            let was_blocked = at > self.born_at;
-            self.ready_at = Some(if was_blocked {
-                earliest.max(retried)
-            } else {
-                earliest
-            });
-        }
-        self.ready_at
-    }
-
-    fn node_name(&self, grounds: &Grounds<'_>, around: &Surroundings<'_>) -> Option<String> {
-        let (_, has_hostnames) = around.ec2.dns(grounds.vpc_id);
-        let place = self.place.as_ref()?;
-        Some(node_name(place.ip, around.region, has_hostnames))
-    }
-}
-
-impl Grounds<'_> {
-    /// How long a pod takes from its birth until it runs.
-    fn start(&self, seed: Seed, number: u32) -> SignedDuration {
-        seed.duration(
-            "pod-start",
-            &format!("{}/{number}", self.cluster),
-            START_SECONDS,
-        )
-    }
-
-    /// How long it takes until an image that could not be pulled is tried again.
-    fn retry(&self, seed: Seed, number: u32) -> SignedDuration {
-        seed.duration(
-            "pod-retry",
-            &format!("{}/{number}", self.cluster),
-            RETRY_SECONDS,
-        )
-    }
-
-    /// Gives a pod an address. Fargate spreads pods over the subnets of the profile (EKS user guide,
-    /// Fargate profiles).
-    fn place(
-        &self,
-        pod: &PodState,
-        profile: &FargateProfile,
-        around: &mut Surroundings<'_>,
-    ) -> Option<Place> {
-        let mut subnets = profile.subnets.clone();
-        let turns = pod.number as usize % subnets.len().max(1);
-        subnets.rotate_left(turns);
-        let (subnet_id, interface_id) =
-            around.make_pod_interface(&pod.name, &subnets, self.security_group)?;
-        let ip = around.address_of(&interface_id)?;
-        Some(Place {
-            subnet_id,
-            interface_id,
-            ip,
-        })
     }
 }

@@ -4,16 +4,20 @@
 //! pod was born, the compute type, the way out of its subnet, the VPC's DNS, the role, and its size.
 
 mod deployment;
+mod grounds;
 mod pod;
 mod quantity;
+mod template;
 
 use serde::{Deserialize, Serialize};
 
 use crate::eks::version;
 use crate::state::Context;
 
-pub use deployment::{Deployment, Grounds, Template};
+pub use deployment::Deployment;
+pub use grounds::Grounds;
 pub use pod::PodState;
+pub use template::Template;
 
 /// What `kubectl get pods` and `kubectl get nodes` would show.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -83,7 +87,7 @@ mod tests {
 
     use aws_sdk_eks::types::{AddonStatus, FargateProfileSelector};
 
-    use crate::eks::testing::{World, wait};
+    use crate::eks::testing::{World, pod_role_arn, wait};
 
     const FARGATE: &str = r#"{"computeType":"Fargate"}"#;
 
@@ -155,7 +159,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_way_out_images_cannot_be_pulled_until_there_is_one() {
         let world = World::new().await;
-        world.cluster_with_profile().await;
+        let vpc = world.vpc_config().endpoint_private_access(true).build();
+        let call = world.create("demo").resources_vpc_config(vpc);
+        call.send().await.unwrap();
+        world.wait_until_active().await;
+        world.profile("kube-system").await;
+        wait(301).await;
         world.remove_route_to_nat().await;
         world.coredns(Some(FARGATE)).send().await.unwrap();
         wait(600).await;
@@ -165,6 +174,35 @@ mod tests {
         wait(40).await;
         assert_eq!(running(&world), 2);
         assert_eq!(world.addon().await.status(), Some(&AddonStatus::Active));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pods_run_once_a_pending_nat_gateway_is_available() {
+        let world = World::new().await;
+        world.cluster_with_profile().await;
+        let address = world.ec2.allocate_address().send().await.unwrap();
+        let call = world
+            .ec2
+            .create_nat_gateway()
+            .subnet_id(&world.network().public[1]);
+        let made = call
+            .allocation_id(address.allocation_id.unwrap())
+            .send()
+            .await;
+        let id = made.unwrap().nat_gateway.unwrap().nat_gateway_id.unwrap();
+        let call = world
+            .ec2
+            .replace_route()
+            .route_table_id(&world.network().private_routes);
+        let call = call.destination_cidr_block("0.0.0.0/0").nat_gateway_id(&id);
+        call.send().await.unwrap();
+        world.coredns(Some(FARGATE)).send().await.unwrap();
+        // Nobody asks meanwhile, and yet the add-on became ACTIVE in time.
+        wait(600).await;
+        assert_eq!(running(&world), 2);
+        let addon = &world.clusters()["demo"].addons["coredns"];
+        let seconds = addon.modified_at.duration_since(addon.created_at).as_secs();
+        assert!((85..170).contains(&seconds), "{seconds}");
     }
 
     /// The second pitfall: DNS hostnames are off.
@@ -268,6 +306,51 @@ mod tests {
             world.cluster_with_coredns().await;
             assert_eq!(running(&world), expected, "{cluster} {policy}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn public_endpoint_must_let_the_nat_gateway_in() {
+        let world = World::new().await;
+        let addresses = world.ec2.describe_addresses().send().await.unwrap();
+        let address = addresses.addresses()[0].public_ip().unwrap().to_owned();
+        let own = format!("{address}/32");
+        for (block, private, expected) in [
+            (own.as_str(), false, 2),
+            ("203.0.113.0/24", false, 0),
+            ("203.0.113.0/24", true, 2),
+        ] {
+            let world = World::new().await;
+            let vpc = world.vpc_config().public_access_cidrs(block);
+            let vpc = vpc.endpoint_private_access(private).build();
+            let call = world.create("demo").resources_vpc_config(vpc);
+            call.send().await.unwrap();
+            world.wait_until_active().await;
+            world.profile("kube-system").await;
+            wait(301).await;
+            world.coredns(Some(FARGATE)).send().await.unwrap();
+            wait(128).await;
+            assert_eq!(running(&world), expected, "{block} {private}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_join_only_with_an_access_entry_of_the_very_role() {
+        let world = World::new().await;
+        world.cluster_with_profile().await;
+        let call = world.eks.delete_access_entry().cluster_name("demo");
+        call.principal_arn(pod_role_arn()).send().await.unwrap();
+        world.coredns(Some(FARGATE)).send().await.unwrap();
+        wait(300).await;
+        assert_eq!(running(&world), 0);
+        let entry = || {
+            world
+                .create_entry(&pod_role_arn())
+                .r#type("FARGATE_LINUX")
+                .send()
+        };
+        entry().await.unwrap();
+        wait(40).await;
+        assert_eq!(running(&world), 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::grounds::Grounds;
 use super::{NAMESPACE, Node, Pod};
+use crate::eks::{Surroundings, after};
 
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,49 @@ impl PodState {
         self.node.is_some()
     }
 
+    /// When a pod that does not run yet will; nothing while something is in its way.
+    pub(super) fn advance(
+        &mut self,
+        grounds: &Grounds<'_>,
+        around: &mut Surroundings<'_>,
+        at: Timestamp,
+    ) -> Option<Timestamp> {
+        if self.is_running() {
+            return None;
+        }
+        let profile = grounds.profiles.get(self.profile.as_deref()?)?;
+        if self.place.is_none() {
+            self.place = grounds.place(self, profile, around);
+        }
+        let subnet_id = &self.place.as_ref()?.subnet_id;
+        if !grounds.let_run(subnet_id, profile, around, at) {
+            self.ready_at = None;
+            return None;
+        }
+        if self.ready_at.is_none() {
+            let earliest = after(self.born_at, grounds.start(around.seed, self.number));
+            let retried = after(at, grounds.retry(around.seed, self.number));
+            let was_blocked = at > self.born_at;
+            self.ready_at = Some(if was_blocked {
+                earliest.max(retried)
+            } else {
+                earliest
+            });
+        }
+        self.ready_at
+    }
+
+    /// The name that its node has, or would have.
+    pub(super) fn node_name(
+        &self,
+        grounds: &Grounds<'_>,
+        around: &Surroundings<'_>,
+    ) -> Option<String> {
+        let (_, has_hostnames) = around.ec2.dns(&grounds.vpc.vpc_id);
+        let place = self.place.as_ref()?;
+        Some(node_name(place.ip, around.region, has_hostnames))
+    }
+
     pub(super) fn to_pod(&self) -> Pod {
         let running = self.place.as_ref().filter(|_| self.is_running());
         Pod {
@@ -79,7 +124,7 @@ impl PodState {
 
 /// The name of a node: `fargate-` and the private DNS name of its address (VPC user guide, DNS
 /// hostnames).
-pub(super) fn node_name(ip: Ipv4Addr, region: &str, has_hostname: bool) -> String {
+fn node_name(ip: Ipv4Addr, region: &str, has_hostname: bool) -> String {
     if !has_hostname {
         return NODE_WITHOUT_HOSTNAME.to_owned();
     }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Cluster, Logging, VpcConfig};
+use super::asked::CreateCluster;
+use super::check::check_name;
+use super::{Cluster, VpcConfig};
 use crate::eks::refusal::{in_use, invalid_parameter, limit_exceeded};
-use crate::eks::request::{Request, Tags, check_one_of, check_tags};
-use crate::eks::{AccessEntry, Eks, Surroundings, after, parts, roles, update, version};
+use crate::eks::request::Request;
+use crate::eks::{AccessEntry, Eks, Surroundings, after, parts, roles, version};
 use crate::fault::Fault;
 use crate::iam::service_linked_role;
 use crate::state::{Context, partition};
@@ -18,75 +19,6 @@ use crate::sts;
 
 /// EKS user guide, service quotas: clusters in a region.
 const CLUSTERS_MAX: usize = 100;
-/// botocore's EKS model, ClusterName.
-const NAME_MAX: usize = 100;
-/// botocore's EKS model, serviceIpv4Cidr: between /24 and /12 of the private ranges.
-const SERVICE_PREFIXES: std::ops::RangeInclusive<u8> = 12..=24;
-const PRIVATE: [Ipv4Net; 3] = [
-    Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 0, 0, 0), 8),
-    Ipv4Net::new_assert(std::net::Ipv4Addr::new(172, 16, 0, 0), 12),
-    Ipv4Net::new_assert(std::net::Ipv4Addr::new(192, 168, 0, 0), 16),
-];
-/// EKS user guide, service quotas.
-const PUBLIC_CIDRS_MAX: usize = 40;
-
-/// botocore's EKS model, CreateClusterRequest.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateCluster {
-    name: String,
-    version: Option<String>,
-    role_arn: String,
-    resources_vpc_config: update::VpcConfigRequest,
-    #[serde(default)]
-    kubernetes_network_config: NetworkConfig,
-    #[serde(default)]
-    logging: Logging,
-    client_request_token: Option<String>,
-    #[serde(default)]
-    tags: Tags,
-    #[serde(default)]
-    encryption_config: Vec<EncryptionConfig>,
-    #[serde(default)]
-    access_config: AccessConfig,
-    bootstrap_self_managed_addons: Option<bool>,
-    #[serde(default)]
-    upgrade_policy: update::UpgradePolicy,
-    #[serde(default)]
-    zonal_shift_config: update::Enabled,
-    deletion_protection: Option<bool>,
-    #[serde(default)]
-    control_plane_scaling_config: update::ScalingConfig,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct NetworkConfig {
-    service_ipv4_cidr: Option<String>,
-    ip_family: Option<String>,
-    elastic_load_balancing: update::Enabled,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct EncryptionConfig {
-    resources: Vec<String>,
-    provider: Provider,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Provider {
-    key_arn: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct AccessConfig {
-    bootstrap_cluster_creator_admin_permissions: Option<bool>,
-    authentication_mode: Option<String>,
-}
-
 /// `CreateCluster`.
 pub(in crate::eks) fn create(
     context: &mut Context<'_>,
@@ -154,95 +86,6 @@ fn repeated<'a>(
 }
 
 impl CreateCluster {
-    fn check(&self, request: &Request<'_>) -> Result<(), Fault> {
-        update::refuse_unmodelled(request)?;
-        let network = &self.kubernetes_network_config;
-        if !matches!(network.ip_family.as_deref(), None | Some("ipv4")) {
-            return Err(invalid_parameter("Only ipFamily ipv4 is simulated"));
-        }
-        if network.elastic_load_balancing.enabled == Some(true) {
-            return Err(invalid_parameter("EKS Auto Mode is not simulated"));
-        }
-        if let Some(mode) = &self.access_config.authentication_mode {
-            check_one_of("authenticationMode", mode, update::AUTHENTICATION_MODES)?;
-        }
-        self.upgrade_policy.check()?;
-        self.control_plane_scaling_config.check()?;
-        check_tags(&self.tags)?;
-        self.check_encryption()
-    }
-
-    /// botocore's EKS model, EncryptionConfig: one at the most, of secrets.
-    fn check_encryption(&self) -> Result<(), Fault> {
-        if self.encryption_config.len() > 1 {
-            return Err(invalid_parameter("Only one encryptionConfig is allowed"));
-        }
-        for config in &self.encryption_config {
-            // It no longer says what is encrypted, but it never could name anything else.
-            if config
-                .resources
-                .iter()
-                .any(|resource| resource != "secrets")
-            {
-                let message = "The only resource that can be encrypted is secrets";
-                return Err(invalid_parameter(message));
-            }
-            let key = &config.provider.key_arn;
-            if !key.starts_with("arn:") || !key.contains(":kms:") {
-                return Err(invalid_parameter(&format!("Invalid KMS key ARN: {key}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn vpc(&self, around: &Surroundings<'_>) -> Result<VpcConfig, Fault> {
-        let asked = &self.resources_vpc_config;
-        let subnet_ids = asked.subnet_ids.clone().unwrap_or_default();
-        let vpc_id = around.check_cluster_subnets(&self.name, &subnet_ids)?;
-        let security_group_ids = asked.security_group_ids.clone().unwrap_or_default();
-        around.check_security_groups(&vpc_id, &security_group_ids)?;
-        let old = VpcConfig {
-            vpc_id,
-            subnet_ids,
-            security_group_ids,
-            // botocore's EKS model: the defaults.
-            endpoint_public_access: true,
-            public_access_cidrs: vec!["0.0.0.0/0".to_owned()],
-            egress_mode: "AWS_MANAGED".to_owned(),
-            ..VpcConfig::default()
-        };
-        let (public, private, cidrs) = asked.endpoint(&old)?;
-        let egress_mode = asked.egress_mode()?.unwrap_or(&old.egress_mode).to_owned();
-        Ok(VpcConfig {
-            endpoint_public_access: public,
-            endpoint_private_access: private,
-            public_access_cidrs: cidrs,
-            egress_mode,
-            ..old
-        })
-    }
-
-    fn service_cidr(&self, around: &Surroundings<'_>, vpc_id: &str) -> Result<Ipv4Net, Fault> {
-        let Some(text) = &self.kubernetes_network_config.service_ipv4_cidr else {
-            return Ok(around.default_service_cidr(vpc_id));
-        };
-        let cidr: Option<Ipv4Net> = text.parse().ok();
-        let cidr = cidr.filter(|cidr| {
-            SERVICE_PREFIXES.contains(&cidr.prefix_len())
-                && cidr.trunc() == *cidr
-                && PRIVATE.iter().any(|range| range.contains(cidr))
-        });
-        let cidr = cidr.ok_or_else(|| {
-            let message = format!(
-                "The serviceIpv4Cidr {text} must be a block between /24 and /12 within 10.0.0.0/8, \
-                 172.16.0.0/12 or 192.168.0.0/16"
-            );
-            invalid_parameter(&message)
-        })?;
-        around.check_service_cidr(vpc_id, cidr)?;
-        Ok(cidr)
-    }
-
     fn cluster(
         &self,
         eks: &mut Eks,
@@ -322,37 +165,6 @@ fn check_same_account(context: &Context<'_>, role_arn: &str) -> Result<(), Fault
     }
     let message = format!("Cross-account pass role is not allowed: {role_arn}");
     Err(Fault::new(403, "AccessDeniedException", message))
-}
-
-/// botocore's EKS model, ClusterName.
-pub(in crate::eks) fn check_name(name: &str) -> Result<(), Fault> {
-    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if starts_well && name.len() <= NAME_MAX && name.chars().all(is_allowed) {
-        return Ok(());
-    }
-    let message = format!(
-        "The name {name} must start with a letter or digit, have only letters, digits, hyphens and \
-         underscores, and no more than {NAME_MAX} of them"
-    );
-    Err(invalid_parameter(&message))
-}
-
-/// Checks where the public endpoint may be reached from: blocks of public addresses, or all.
-pub(in crate::eks) fn check_cidrs(cidrs: &[String]) -> Result<(), Fault> {
-    if cidrs.len() > PUBLIC_CIDRS_MAX {
-        let message = format!("At most {PUBLIC_CIDRS_MAX} publicAccessCidrs are allowed");
-        return Err(invalid_parameter(&message));
-    }
-    for text in cidrs {
-        let cidr: Option<Ipv4Net> = text.parse().ok();
-        let is_private = |cidr: Ipv4Net| PRIVATE.iter().any(|range| range.contains(&cidr));
-        if cidr.is_none_or(is_private) {
-            let message = format!("The following CIDRs are invalid in publicAccessCidrs: [{text}]");
-            return Err(invalid_parameter(&message));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -492,6 +304,45 @@ mod tests {
         let missing = "subnet-0123456789abcdef0".to_owned();
         let missing = with(&[&network.public[0], &missing]).await;
         assert_eq!(code(&missing), "InvalidParameterException");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_subnet_has_six_free_addresses() {
+        let world = World::new().await;
+        let small = world.small_subnet("10.0.9.0/28").await;
+        let take = |count| {
+            world.simulator.change(|state| {
+                let account = state.accounts.get_mut(ACCOUNT).unwrap();
+                let ec2 = &mut account.regions.get_mut("ap-northeast-1").unwrap().ec2;
+                for n in 0..count {
+                    let new = crate::ec2::NewInterface {
+                        subnet_id: small.clone(),
+                        description: n.to_string(),
+                        ..crate::ec2::NewInterface::default()
+                    };
+                    ec2.add_interface(crate::Seed(1), new);
+                }
+            });
+        };
+        let create = || {
+            let vpc = world.vpc_config().subnet_ids(&small).build();
+            world.create("demo").resources_vpc_config(vpc).send()
+        };
+        take(6);
+        let call = create().await;
+        assert_eq!(code(&call), "InvalidParameterException");
+        world.simulator.change(|state| {
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let ec2 = &mut account.regions.get_mut("ap-northeast-1").unwrap().ec2;
+            let mut interfaces = ec2.network_interfaces.values();
+            let one = interfaces
+                .find(|it| it.subnet_id == small)
+                .unwrap()
+                .id
+                .clone();
+            ec2.remove_interface(&one);
+        });
+        create().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Clusters.
 
+mod asked;
+mod check;
 mod create;
 mod delete;
 mod logging;
@@ -19,8 +21,8 @@ use crate::fault::Fault;
 use crate::kubernetes::Deployment;
 use crate::state::Context;
 
+pub(super) use check::{check_cidrs, check_name};
 pub(super) use create::create;
-pub(super) use create::{check_cidrs, check_name};
 pub(super) use delete::delete;
 pub(super) use logging::Logging;
 

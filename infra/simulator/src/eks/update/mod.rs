@@ -2,6 +2,7 @@
 
 mod change;
 mod config;
+mod members;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::state::Context;
 
 pub use change::Change;
 pub(super) use config::start;
-pub(super) use config::{
+pub(super) use members::{
     AUTHENTICATION_MODES, Enabled, ScalingConfig, UpgradePolicy, VpcConfigRequest,
     refuse_unmodelled,
 };

@@ -1,56 +1,16 @@
-//! Fargate profiles: one change at a time in each cluster.
-
-use std::collections::BTreeMap;
+//! `CreateFargateProfile`.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::page::page;
-use super::refusal::{in_use, invalid_parameter, limit_exceeded, not_found};
-use super::request::{Request, Tags, check_tags, epoch_seconds};
-use super::{AccessEntry, Cluster, Surroundings, after, cluster, parts, roles};
+use super::{FargateProfile, Selector, check_alone};
+use crate::eks::refusal::{in_use, invalid_parameter, limit_exceeded};
+use crate::eks::request::{Request, Tags, check_tags};
+use crate::eks::{AccessEntry, Cluster, Surroundings, after, cluster, parts, roles};
 use crate::fault::Fault;
-use crate::iam::{service_linked_role, wildcard};
+use crate::iam::service_linked_role;
 use crate::state::{Context, partition};
-
-/// A Fargate profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FargateProfile {
-    /// Unique in its cluster.
-    pub name: String,
-    /// Its ARN, with a UUID at the end.
-    pub arn: String,
-    /// When it was asked for.
-    pub created_at: Timestamp,
-    /// Until then it is CREATING.
-    pub active_at: Timestamp,
-    /// Until then the cluster refuses deletions, though everything says ACTIVE.
-    pub settled_at: Timestamp,
-    /// When it will be gone, once its deletion has begun.
-    pub gone_at: Option<Timestamp>,
-    /// The role with which pods are started.
-    pub role_arn: String,
-    /// Where its pods run.
-    pub subnets: Vec<String>,
-    /// Which pods it takes.
-    pub selectors: Vec<Selector>,
-    /// Tags.
-    pub tags: Tags,
-    token: Option<(String, Value)>,
-}
-
-/// Which pods a profile takes: a namespace and labels, with `*` and `?` (EKS user guide, Fargate
-/// profiles).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Selector {
-    /// The pod's namespace.
-    #[serde(default)]
-    pub namespace: String,
-    /// Labels, all of which the pod must have.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-}
 
 /// EKS user guide, service quotas.
 const PROFILES_MAX: usize = 10;
@@ -72,65 +32,11 @@ struct CreateFargateProfile {
     tags: Tags,
 }
 
-impl Selector {
-    fn matches(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
-        let has = |key: &String, value: &String| {
-            let mut labels = labels.iter();
-            labels.any(|(k, v)| wildcard::matches(key, k) && wildcard::matches(value, v))
-        };
-        wildcard::matches(&self.namespace, namespace)
-            && self.labels.iter().all(|(key, value)| has(key, value))
-    }
-}
-
-impl FargateProfile {
-    /// botocore's EKS model, FargateProfileStatus.
-    #[must_use]
-    pub fn status(&self, now: Timestamp) -> &'static str {
-        if self.gone_at.is_some() {
-            "DELETING"
-        } else if now < self.active_at {
-            "CREATING"
-        } else {
-            "ACTIVE"
-        }
-    }
-
-    /// Whether a pod that is born now runs on it.
-    #[must_use]
-    pub fn takes(
-        &self,
-        namespace: &str,
-        labels: &BTreeMap<String, String>,
-        now: Timestamp,
-    ) -> bool {
-        let mut selectors = self.selectors.iter();
-        self.status(now) == "ACTIVE" && selectors.any(|it| it.matches(namespace, labels))
-    }
-
-    /// Whether it is ACTIVE, but the cluster is not done with it.
-    pub(super) fn is_still_settling(&self, now: Timestamp) -> bool {
-        self.status(now) == "ACTIVE" && now < self.settled_at
-    }
-
-    fn to_json(&self, cluster: &str, now: Timestamp) -> Value {
-        json!({
-            "fargateProfileName": self.name,
-            "fargateProfileArn": self.arn,
-            "clusterName": cluster,
-            "createdAt": epoch_seconds(self.created_at),
-            "podExecutionRoleArn": self.role_arn,
-            "subnets": self.subnets,
-            "selectors": self.selectors,
-            "status": self.status(now),
-            "tags": self.tags,
-            "health": {"issues": []},
-        })
-    }
-}
-
 /// `CreateFargateProfile`.
-pub(super) fn create(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(in crate::eks) fn create(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, Fault> {
     let now = context.now;
     let asked: CreateFargateProfile = request.read()?;
     let (eks, _) = parts(context);
@@ -189,21 +95,6 @@ fn repeated<'a>(
     }
 }
 
-/// Profiles are made and deleted one at a time (hashicorp/terraform-provider-aws issues 13372 and
-/// 16272; botocore's EKS model, CreateFargateProfile and DeleteFargateProfile).
-fn check_alone(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), Fault> {
-    let mut profiles = cluster.fargate_profiles.values();
-    let Some(busy) = profiles.find(|profile| profile.status(now) != "ACTIVE") else {
-        return Ok(());
-    };
-    Err(in_use(&format!(
-        "Cannot {what} because cluster {} currently has Fargate profile {} in status {}",
-        cluster.name,
-        busy.name,
-        busy.status(now)
-    )))
-}
-
 /// eksctl-io/eksctl issue 8514: soon after an add-on was made, the cluster has an update of which
 /// nothing shows.
 fn check_not_updating(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), Fault> {
@@ -221,6 +112,11 @@ fn check_not_updating(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(
 impl CreateFargateProfile {
     fn check(&self) -> Result<(), Fault> {
         cluster::check_name(&self.fargate_profile_name)?;
+        // eksctl's checks of Fargate profiles: EKS keeps these names for itself.
+        if self.fargate_profile_name.starts_with("eks-") {
+            let message = "Fargate Profile name must not start with the reserved prefix eks-";
+            return Err(invalid_parameter(message));
+        }
         check_tags(&self.tags)?;
         if self.selectors.is_empty() {
             return Err(invalid_parameter(
@@ -297,111 +193,16 @@ impl CreateFargateProfile {
     }
 }
 
-/// `DescribeFargateProfile`.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let now = context.now;
-    let (eks, _) = parts(context);
-    let cluster = eks.cluster(request.cluster())?;
-    let profile = find(cluster, request.child())?;
-    Ok(json!({"fargateProfile": profile.to_json(&cluster.name, now)}))
-}
-
-/// `ListFargateProfiles`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let (eks, _) = parts(context);
-    let cluster = eks.cluster(request.cluster())?;
-    let names = cluster.fargate_profiles.keys().map(|name| json!(name));
-    page(request, "fargateProfileNames", names)
-}
-
-/// `DeleteFargateProfile`: its pods are deleted with it, and born anew (botocore's EKS model).
-pub(super) fn delete(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let now = context.now;
-    let (eks, mut around) = parts(context);
-    let cluster = eks.cluster(request.cluster())?;
-    let name = request.child();
-    find(cluster, name)?;
-    let what = format!("delete Fargate Profile {name}");
-    check_alone(cluster, &what, now)?;
-    cluster.check_no_update(&what, now)?;
-
-    let key = format!("{}/{name}", cluster.name);
-    // aws/containers-roadmap issue 2392: about two minutes.
-    let life = around
-        .seed
-        .duration("fargate-profile-delete", &key, 90.0..150.0);
-    if let Some(profile) = cluster.fargate_profiles.get_mut(name) {
-        profile.gone_at = Some(after(now, life));
-    }
-    cluster.restart_pods_of(name, &mut around, now);
-    let profile = find(cluster, name)?;
-    Ok(json!({"fargateProfile": profile.to_json(&cluster.name, now)}))
-}
-
-fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a FargateProfile, Fault> {
-    let missing = || not_found(&format!("No Fargate Profile found with name: {name}."));
-    cluster.fargate_profiles.get(name).ok_or_else(missing)
-}
-
 #[cfg(test)]
 mod tests {
-    use aws_sdk_eks::types::{AuthenticationMode, FargateProfileSelector, FargateProfileStatus};
+    use aws_sdk_eks::types::{AuthenticationMode, FargateProfileSelector};
 
-    use super::*;
-    use crate::eks::testing::{World, code, message, pod_role_arn, wait};
+    use crate::eks::testing::{World, code, message, wait};
 
     fn selector(namespace: &str) -> FargateProfileSelector {
         FargateProfileSelector::builder()
             .namespace(namespace)
             .build()
-    }
-
-    #[test]
-    fn selectors_match_namespaces_and_labels_with_wildcards() {
-        let labels = BTreeMap::from([("k8s-app".to_owned(), "kube-dns".to_owned())]);
-        let matches = |namespace: &str, wanted: &[(&str, &str)]| {
-            let wanted = wanted
-                .iter()
-                .map(|(key, value)| (String::from(*key), String::from(*value)));
-            let selector = Selector {
-                namespace: namespace.to_owned(),
-                labels: wanted.collect(),
-            };
-            selector.matches("kube-system", &labels)
-        };
-        assert!(matches("kube-system", &[]));
-        assert!(matches("kube-*", &[("k8s-*", "kube-dn?")]));
-        assert!(!matches("default", &[]));
-        assert!(!matches(
-            "kube-system",
-            &[("k8s-app", "kube-dns"), ("tier", "x")]
-        ));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn profile_becomes_active_within_minutes() {
-        let world = World::new().await;
-        world.cluster_active().await;
-        world.profile("kube-system").await;
-        let status = || world.profile_status("kube-system");
-        assert_eq!(status().await, Some(FargateProfileStatus::Creating));
-        wait(25).await;
-        assert_eq!(status().await, Some(FargateProfileStatus::Creating));
-        wait(276).await;
-        assert_eq!(status().await, Some(FargateProfileStatus::Active));
-        let listed = world
-            .eks
-            .list_fargate_profiles()
-            .cluster_name("demo")
-            .send();
-        assert_eq!(
-            listed.await.unwrap().fargate_profile_names(),
-            ["kube-system"]
-        );
-        // Fargate's pods may join the cluster.
-        let entry = world.eks.describe_access_entry().cluster_name("demo");
-        let entry = entry.principal_arn(pod_role_arn()).send().await.unwrap();
-        assert_eq!(entry.access_entry.unwrap().r#type(), Some("FARGATE_LINUX"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -516,37 +317,6 @@ mod tests {
         }
         let one_more = world.create_profile("one-more", "default").send().await;
         assert_eq!(code(&one_more), "ResourceLimitExceededException");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn deletions_are_refused_for_more_than_ten_minutes_after_active() {
-        let world = World::new().await;
-        world.cluster_active().await;
-        world.profile("kube-system").await;
-        wait(301).await;
-        let call = world.delete_profile("kube-system").await;
-        assert_eq!(code(&call), "ResourceInUseException");
-        assert_eq!(
-            message(&call),
-            "Cannot delete Fargate Profile kube-system because cluster demo currently has an update \
-             in progress"
-        );
-        // Other profiles can be made meanwhile.
-        world
-            .create_profile("default", "default")
-            .send()
-            .await
-            .unwrap();
-        wait(301 + 720).await;
-        let deleted = world.delete_profile("kube-system").await.unwrap();
-        let status = deleted.fargate_profile.unwrap().status.unwrap();
-        assert_eq!(status, FargateProfileStatus::Deleting);
-        let second = world.delete_profile("default").await;
-        assert_eq!(code(&second), "ResourceInUseException");
-        wait(150).await;
-        let call = world.delete_profile("kube-system").await;
-        assert_eq!(code(&call), "ResourceNotFoundException");
-        world.delete_profile("default").await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,12 +24,8 @@ check: ## Everything that CI checks
 lint: ## Every linter
 	.ci/lint
 
-tools: target/venv/requirements.txt ## Install cargo-lambda, the SAM CLI and the AWS CLI under target/
-
-target/venv/requirements.txt: infra/requirements.txt
-	python3 -m venv --clear target/venv
-	target/venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	cp $< $@
+tools: ## Install cargo-lambda, the SAM CLI and the AWS CLI under target/
+	@cargo run --quiet -- tools
 
 build: tools ## Build and package the functions for AWS (arm64, release)
 	cargo lambda build --release --arm64 --output-format zip $(PACKAGES)

@@ -22,6 +22,8 @@ pub enum Command {
     Start(Start),
     /// Follow an execution on AWS
     Watch(Watch),
+    /// Install what `local` and `make` need beside Rust, under target/
+    Tools,
 }
 
 /// Options of `hardway local`.
@@ -52,7 +54,11 @@ pub const DEFAULT_SPEED: f64 = 40.0;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Start {
     /// The input of the execution, a JSON file
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "statemachine/examples/minimal.json"
+    )]
     pub input: PathBuf,
     /// The CloudFormation stack that hardway was deployed as
     #[arg(long, default_value = "hardway")]
@@ -60,6 +66,9 @@ pub struct Start {
     /// Name of the execution [default: the cluster's name and the time]
     #[arg(long)]
     pub name: Option<String>,
+    /// How many times faster than AWS the time of a kept laptop runs
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
 }
 
 /// Options of `hardway watch`.
@@ -70,6 +79,9 @@ pub struct Watch {
     /// The CloudFormation stack that hardway was deployed as
     #[arg(long, default_value = "hardway")]
     pub stack: String,
+    /// How many times faster than AWS the time of a kept laptop runs
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -126,6 +126,7 @@ impl Executions {
         Ok(Cursor {
             since: start,
             seen: Vec::new(),
+            has_reported: false,
         })
     }
 
@@ -193,6 +194,7 @@ impl Executions {
 struct Cursor {
     since: i64,
     seen: Vec<(String, i64)>,
+    has_reported: bool,
 }
 
 /// How late a line may arrive.
@@ -210,9 +212,11 @@ impl Cursor {
         true
     }
 
-    fn report(&self, problem: &str) {
-        if self.seen.is_empty() {
+    /// Says once what is wrong with the logs.
+    fn report(&mut self, problem: &str) {
+        if !self.has_reported {
             eprintln!("the functions' logs cannot be read: {problem}");
+            self.has_reported = true;
         }
     }
 }
@@ -267,7 +271,7 @@ const AWS_INTERVAL: Duration = Duration::from_secs(3);
 /// If the execution cannot be started, or fails.
 pub async fn start(options: &Start) -> Result<()> {
     let input = read_input(&options.input)?;
-    let executions = on_aws(&options.stack).await?;
+    let executions = on_aws(&options.stack, options.speed).await?;
     let name = options.name.clone().unwrap_or_else(|| name_for(&input));
     let arn = executions.start(&name, &input).await?;
     println!("{arn}");
@@ -279,7 +283,7 @@ pub async fn start(options: &Start) -> Result<()> {
 /// # Errors
 /// If there is no such execution, or it fails.
 pub async fn watch(options: &Watch) -> Result<()> {
-    let executions = on_aws(&options.stack).await?;
+    let executions = on_aws(&options.stack, options.speed).await?;
     let arn = if options.execution.starts_with("arn:") {
         options.execution.clone()
     } else {
@@ -290,10 +294,15 @@ pub async fn watch(options: &Watch) -> Result<()> {
     conclude(&executions, &arn).await
 }
 
-async fn on_aws(stack: &str) -> Result<Executions> {
+async fn on_aws(stack: &str, speed: f64) -> Result<Executions> {
     let config = crate::aws::from_env().await;
     let stack = Stack::find(&config, stack).await?;
-    Ok(Executions::new(&config, stack, AWS_INTERVAL, 1.0))
+    Ok(Executions::new(
+        &config,
+        stack,
+        AWS_INTERVAL.div_f64(speed),
+        speed,
+    ))
 }
 
 async fn conclude(executions: &Executions, arn: &str) -> Result<()> {
@@ -327,6 +336,7 @@ mod tests {
         let mut cursor = Cursor {
             since: 0,
             seen: Vec::new(),
+            has_reported: false,
         };
         assert!(cursor.is_new("a", 20_000));
         assert!(!cursor.is_new("a", 20_000));

@@ -22,6 +22,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Local(options) => local::run(&options).await,
         Command::Start(options) => execution::start(&options).await,
         Command::Watch(options) => execution::watch(&options).await,
+        Command::Tools => local::install_tools().await,
     };
     finish(done)
 }

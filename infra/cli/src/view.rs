@@ -3,16 +3,19 @@
 //! Its source are the JSON lines that the functions write (see `step::telemetry`), because neither the
 //! reasons nor, on the laptop, the steps inside Parallel branches are in the execution's history.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// A step's answer, as a function logs it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Line {
+    /// When the function answered.
+    pub timestamp: Timestamp,
     /// The step's crate, for example `nat-gateways`.
     pub step: String,
     /// ARN of the execution that it belongs to.
@@ -75,7 +78,7 @@ enum Stage {
 struct Row {
     name: String,
     stage: Stage,
-    started: Option<Instant>,
+    started: Option<Timestamp>,
     took: Option<Duration>,
     bar: ProgressBar,
 }
@@ -126,7 +129,7 @@ impl View {
         else {
             return;
         };
-        let started = *row.started.get_or_insert_with(Instant::now);
+        let started = *row.started.get_or_insert(line.timestamp);
         let stage = match line.status.as_str() {
             "READY" => Stage::Done,
             "PENDING" => Stage::Working {
@@ -136,7 +139,7 @@ impl View {
                 reason: format!("{}: {}", line.error, line.reason),
             },
         };
-        row.took = (stage == Stage::Done).then(|| started.elapsed());
+        row.took = (stage == Stage::Done).then(|| between(started, line.timestamp));
         if stage != row.stage {
             row.stage = stage;
             if !self.is_terminal {
@@ -158,7 +161,9 @@ impl View {
         for row in &mut self.rows {
             // The last lines may still be on their way through the logs.
             if succeeded && row.stage != Stage::Done {
-                row.took = row.started.map(|started| started.elapsed());
+                row.took = row
+                    .started
+                    .map(|started| between(started, Timestamp::now()));
                 row.stage = Stage::Done;
             }
         }
@@ -182,7 +187,9 @@ fn crate_of(state: &str) -> String {
 }
 
 fn text(row: &Row, speed: f64) -> String {
-    let elapsed = row.took.or(row.started.map(|started| started.elapsed()));
+    let elapsed = row.took.or(row
+        .started
+        .map(|started| between(started, Timestamp::now())));
     let time = elapsed.map_or_else(String::new, |elapsed| minutes(elapsed.mul_f64(speed)));
     match &row.stage {
         Stage::Waiting => style("· waiting").dim().to_string(),
@@ -192,6 +199,11 @@ fn text(row: &Row, speed: f64) -> String {
         Stage::Done => format!("{} {time:>7}", style("✔ done   ").green()),
         Stage::Failed { reason } => format!("{} {time:>7}  {reason}", style("✘ error  ").red()),
     }
+}
+
+/// Lines may arrive out of order, and clocks differ: never less than nothing.
+fn between(start: Timestamp, end: Timestamp) -> Duration {
+    end.duration_since(start).try_into().unwrap_or_default()
 }
 
 /// A duration as minutes and seconds, for example `9m05s`.
@@ -211,6 +223,7 @@ mod tests {
 
     fn line(step: &str, status: &str, reason: &str) -> Line {
         Line {
+            timestamp: Timestamp::now(),
             step: step.to_owned(),
             execution: "e".to_owned(),
             status: status.to_owned(),
@@ -229,7 +242,7 @@ mod tests {
 
     #[test]
     fn only_answers_are_read() {
-        let answer = r#"{"timestamp":"t","level":"INFO","step":"vpc","execution":"e","status":"READY","message":"answered"}"#;
+        let answer = r#"{"timestamp":"2026-11-24T10:09:31.214552954Z","level":"INFO","step":"vpc","execution":"e","status":"READY","message":"answered"}"#;
         assert_eq!(Line::parse(answer).unwrap().step, "vpc");
         assert_eq!(Line::parse(&answer.replace("answered", "changing")), None);
         assert_eq!(Line::parse("START RequestId: 1"), None);
@@ -259,6 +272,18 @@ mod tests {
         view.show(&line("nat-gateways", "READY", ""));
         assert_eq!(view.rows[1].stage, Stage::Done);
         assert_eq!(view.rows[0].stage, Stage::Waiting);
+    }
+
+    #[test]
+    fn times_are_those_of_the_lines_not_of_their_reading() {
+        let mut view = view();
+        let mut first = line("vpc", "PENDING", "pending");
+        let mut last = line("vpc", "READY", "");
+        first.timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
+        last.timestamp = "2026-11-24T10:01:30Z".parse().unwrap();
+        view.show(&first);
+        view.show(&last);
+        assert!(text(&view.rows[0], 2.0).contains("3m00s"));
     }
 
     #[test]

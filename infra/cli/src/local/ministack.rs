@@ -2,16 +2,15 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep};
 
+use super::process::Group;
 use super::tools::Tools;
 
 /// How long ministack may take to listen.
@@ -23,7 +22,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Ministack {
     child: Child,
-    group: Option<Pid>,
+    group: Group,
     endpoint: String,
 }
 
@@ -65,18 +64,9 @@ impl Ministack {
             .env("AWS_ENDPOINT_URL_STS", setup.simulator)
             .env_remove("AWS_PROFILE")
             .current_dir(setup.folder)
-            .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            // A group of its own, so that it can be ended with all its children, and so that Ctrl-C
-            // reaches us first.
-            .process_group(0)
-            .kill_on_drop(true);
-        let child = command.spawn().context("ministack cannot be started")?;
-        let group = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .map(Pid::from_raw);
+            .stderr(log);
+        let (child, group) = Group::spawn(&mut command).context("ministack cannot be started")?;
         let mut ministack = Self {
             child,
             group,
@@ -109,16 +99,13 @@ impl Ministack {
 
 impl Drop for Ministack {
     fn drop(&mut self) {
-        let Some(group) = self.group.take() else {
-            return;
-        };
-        let _ = killpg(group, Signal::SIGTERM);
+        self.group.signal(Signal::SIGTERM);
         let start = std::time::Instant::now();
         while start.elapsed() < STOP_LIMIT && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(20));
         }
         // Its functions are in the same group; whoever is left ends now.
-        let _ = killpg(group, Signal::SIGKILL);
+        self.group.signal(Signal::SIGKILL);
         let _ = self.child.try_wait();
     }
 }

@@ -3,6 +3,7 @@
 mod deploy;
 mod ministack;
 mod package;
+mod process;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use crate::stack::Stack;
 use crate::summary;
 use ministack::{Ministack, Setup};
 pub use package::functions;
-use tools::Tools;
+use tools::{Lock, Tools};
 
 /// The region of the laptop's AWS, unless the input names another.
 const REGION: &str = "ap-northeast-1";
@@ -74,8 +75,13 @@ impl Laptop {
     /// If one of them fails; with what to do.
     pub async fn start(options: Options) -> Result<Self> {
         let root = root()?;
-        let tools = during("installing the tools", Tools::prepare(&root)).await?;
-        during("building the functions", package::build(&root, &tools)).await?;
+        let lock = during("waiting for another run", Lock::acquire(&root)).await?;
+        let tools = during("installing the tools", Tools::prepare(&root, &lock)).await?;
+        during(
+            "building the functions",
+            package::build(&root, &tools, &lock),
+        )
+        .await?;
         let folder = tempfile::Builder::new()
             .prefix("hardway-")
             .tempdir_in(root.join("target"))?;
@@ -98,8 +104,10 @@ impl Laptop {
         };
         let ministack = during("starting AWS", Ministack::start(&tools, &setup)).await?;
         let endpoint = ministack.endpoint();
-        let deploying = deploy::deploy(&root, &tools, folder.path(), endpoint, &options.region);
+        let region = &options.region;
+        let deploying = deploy::deploy(&root, &tools, folder.path(), endpoint, region, &lock);
         during("deploying infra/template.yaml", deploying).await?;
+        drop(lock);
 
         let config = aws::laptop(endpoint, &options.region).await;
         let stack = Stack::find(&config, deploy::STACK).await?;
@@ -154,6 +162,17 @@ impl Drop for Laptop {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// `hardway tools`.
+///
+/// # Errors
+/// If they cannot be installed; with what to do.
+pub async fn install_tools() -> Result<()> {
+    let root = root()?;
+    let lock = Lock::acquire(&root).await?;
+    during("installing the tools", Tools::prepare(&root, &lock)).await?;
+    Ok(())
 }
 
 /// `hardway local`.
@@ -224,8 +243,9 @@ fn invitation(laptop: &Laptop) -> String {
          aws ec2 describe-vpcs\n\
          aws eks list-clusters\n\
          aws stepfunctions start-execution --input '{{\"clusterName\": \"demo\"}}' \\\n  \
-         --state-machine-arn {}\n",
-        laptop.stack.state_machine_arn
+         --state-machine-arn {}\n\
+         cargo run -- watch EXECUTION --speed {}\n",
+        laptop.stack.state_machine_arn, laptop.options.speed
     )
 }
 

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use super::tools::Tools;
+use super::process::output;
+use super::tools::{Lock, Tools};
 
 /// The names of the functions: the folders of `functions/`, but for what they share.
 ///
@@ -36,7 +37,7 @@ pub fn functions(root: &Path) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// If the build fails; its messages go to standard error as they come.
-pub async fn build(root: &Path, tools: &Tools) -> Result<()> {
+pub async fn build(root: &Path, tools: &Tools, _: &Lock) -> Result<()> {
     let functions = functions(root)?;
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet"]);
@@ -74,15 +75,11 @@ async fn succeed(root: &Path, command: &mut Command, name: &str) -> Result<()> {
     for (name, _) in std::env::vars().filter(|(name, _)| is_of_this_package(name)) {
         command.env_remove(name);
     }
-    command
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
-    let status = command
-        .status()
-        .await
-        .with_context(|| format!("{name} cannot be started"))?;
+    command.current_dir(root).stdout(Stdio::null());
+    let done = output(command).await;
+    let status = done
+        .with_context(|| format!("{name} cannot be started"))?
+        .status;
     ensure!(
         status.success(),
         "the functions cannot be built (see above)"

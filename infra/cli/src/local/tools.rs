@@ -1,13 +1,37 @@
 //! The tools that are not Rust: a virtual environment under `target/`, from pinned requirements.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
+use super::process::output;
+
 /// ministack and the SAM CLI need it.
 const PYTHON_MIN: (u32, u32) = (3, 10);
+
+/// The right to change what lies under `target/`: two runs at once share tools and packages. Dropping
+/// it lets the next one.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "closing the file unlocks it")] File);
+
+impl Lock {
+    /// Waits until nobody else has it.
+    ///
+    /// # Errors
+    /// If the lock file cannot be made.
+    pub async fn acquire(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root.join("target"))?;
+        let file = File::create(root.join("target/hardway.lock"))?;
+        // Asking again instead of waiting in the kernel: Ctrl-C must be able to end it.
+        while let Err(TryLockError::WouldBlock) = file.try_lock() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(Self(file))
+    }
+}
 
 /// The virtual environment with ministack, cargo-lambda, the SAM CLI and the AWS CLI.
 #[derive(Debug, Clone)]
@@ -16,20 +40,18 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Installs the tools if they are missing or their requirements have changed.
+    /// Installs the tools if they are missing, their requirements have changed, or the project has
+    /// moved: an environment's scripts hold its path.
     ///
     /// # Errors
     /// If Python is missing or too old, or the packages cannot be installed; with what to do.
-    pub async fn prepare(root: &Path) -> Result<Self> {
+    pub async fn prepare(root: &Path, _: &Lock) -> Result<Self> {
         let venv = root.join("target/venv");
         let requirements = root.join("infra/requirements.txt");
-        fs::create_dir_all(root.join("target"))?;
-        // Two runs at once share the environment: one installs, the other waits.
-        let lock = File::create(root.join("target/venv.lock"))?;
-        lock.lock().context("target/venv.lock cannot be locked")?;
         let wanted = fs::read_to_string(&requirements)
             .with_context(|| format!("{} cannot be read", requirements.display()))?;
-        let stamp = venv.join("requirements.txt");
+        let wanted = format!("# {}\n{wanted}", venv.display());
+        let stamp = venv.join("installed.txt");
         if fs::read_to_string(&stamp).ok().as_deref() != Some(&wanted) {
             install(&venv, &requirements).await?;
             fs::write(&stamp, wanted)?;
@@ -51,26 +73,23 @@ impl Tools {
 
 async fn install(venv: &Path, requirements: &Path) -> Result<()> {
     check_python().await?;
-    let made = Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(venv)
-        .output()
-        .await?;
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv", "--clear"]).arg(venv);
+    let made = captured(&mut make).await?;
     ensure!(
         made.status.success(),
         "python3 cannot make a virtual environment (on Debian: apt-get install python3-venv):\n{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    let installed = Command::new(venv.join("bin/pip"))
-        .args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--requirement",
-        ])
-        .arg(requirements)
-        .output()
-        .await?;
+    let mut pip = Command::new(venv.join("bin/pip"));
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+    ])
+    .arg(requirements);
+    let installed = captured(&mut pip).await?;
     if !installed.status.success() {
         bail!(
             "the packages of {} cannot be installed; the first run needs the network:\n{}",
@@ -83,7 +102,7 @@ async fn install(venv: &Path, requirements: &Path) -> Result<()> {
 
 async fn check_python() -> Result<()> {
     let (major, minor) = PYTHON_MIN;
-    let answer = Command::new("python3").arg("--version").output().await;
+    let answer = captured(Command::new("python3").arg("--version")).await;
     let answer = answer
         .with_context(|| format!("python3 is missing; install Python {major}.{minor} or newer"))?;
     let version = String::from_utf8_lossy(&answer.stdout).into_owned();
@@ -93,6 +112,16 @@ async fn check_python() -> Result<()> {
         version.trim()
     );
     Ok(())
+}
+
+/// Runs a command and keeps what it says.
+async fn captured(command: &mut Command) -> std::io::Result<std::process::Output> {
+    output(
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped()),
+    )
+    .await
 }
 
 /// `Python 3.11.7` is (3, 11).

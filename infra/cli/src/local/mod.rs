@@ -75,7 +75,7 @@ impl Laptop {
     /// If one of them fails; with what to do.
     pub async fn start(options: Options) -> Result<Self> {
         let root = root()?;
-        let lock = during("waiting for another run", Lock::acquire(&root)).await?;
+        let lock = Lock::acquire(&root).await?;
         let tools = during("installing the tools", Tools::prepare(&root, &lock)).await?;
         during(
             "building the functions",

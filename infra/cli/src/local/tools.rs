@@ -26,7 +26,12 @@ impl Lock {
         fs::create_dir_all(root.join("target"))?;
         let file = File::create(root.join("target/hardway.lock"))?;
         // Asking again instead of waiting in the kernel: Ctrl-C must be able to end it.
+        let mut has_waited = false;
         while let Err(TryLockError::WouldBlock) = file.try_lock() {
+            if !has_waited {
+                eprintln!("waiting for another run that is preparing itself");
+                has_waited = true;
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Ok(Self(file))

@@ -143,7 +143,7 @@ impl View {
         if stage != row.stage {
             row.stage = stage;
             if !self.is_terminal {
-                eprintln!("{:<20} {}", row.name, text(row, self.speed));
+                eprintln!("{:<20} {}", row.name, text(row, line.timestamp, self.speed));
             }
         }
     }
@@ -151,7 +151,7 @@ impl View {
     /// Lets the times go on.
     pub fn tick(&mut self) {
         for row in &self.rows {
-            row.bar.set_message(text(row, self.speed));
+            row.bar.set_message(text(row, Timestamp::now(), self.speed));
             row.bar.tick();
         }
     }
@@ -186,10 +186,11 @@ fn crate_of(state: &str) -> String {
     state.to_lowercase().replace(' ', "-")
 }
 
-fn text(row: &Row, speed: f64) -> String {
-    let elapsed = row.took.or(row
-        .started
-        .map(|started| between(started, Timestamp::now())));
+/// A row as it is at `now`.
+fn text(row: &Row, now: Timestamp, speed: f64) -> String {
+    let elapsed = row
+        .took
+        .or(row.started.map(|started| between(started, now)));
     let time = elapsed.map_or_else(String::new, |elapsed| minutes(elapsed.mul_f64(speed)));
     match &row.stage {
         Stage::Waiting => style("· waiting").dim().to_string(),
@@ -268,7 +269,7 @@ mod tests {
         let mut view = view();
         assert!(view.rows.iter().all(|row| row.stage == Stage::Waiting));
         view.show(&line("nat-gateways", "PENDING", "pending in apne1-az1"));
-        assert!(text(&view.rows[1], 1.0).contains("pending in apne1-az1"));
+        assert!(text(&view.rows[1], Timestamp::now(), 1.0).contains("pending in apne1-az1"));
         view.show(&line("nat-gateways", "READY", ""));
         assert_eq!(view.rows[1].stage, Stage::Done);
         assert_eq!(view.rows[0].stage, Stage::Waiting);
@@ -283,14 +284,14 @@ mod tests {
         last.timestamp = "2026-11-24T10:01:30Z".parse().unwrap();
         view.show(&first);
         view.show(&last);
-        assert!(text(&view.rows[0], 2.0).contains("3m00s"));
+        assert!(text(&view.rows[0], Timestamp::now(), 2.0).contains("3m00s"));
     }
 
     #[test]
     fn an_error_that_is_retried_is_shown_until_the_next_answer() {
         let mut view = view();
         view.show(&line("vpc", "ERROR", "slow down"));
-        assert!(text(&view.rows[0], 1.0).contains("Throttled: slow down"));
+        assert!(text(&view.rows[0], Timestamp::now(), 1.0).contains("Throttled: slow down"));
         view.show(&line("vpc", "READY", ""));
         assert_eq!(view.rows[0].stage, Stage::Done);
     }

@@ -78,9 +78,9 @@ impl Tools {
 
 async fn install(venv: &Path, requirements: &Path) -> Result<()> {
     check_python().await?;
-    let mut make = Command::new("python3");
-    make.args(["-m", "venv", "--clear"]).arg(venv);
-    let made = captured(&mut make).await?;
+    let mut python = Command::new("python3");
+    python.args(["-m", "venv", "--clear"]).arg(venv);
+    let made = captured(&mut python).await?;
     ensure!(
         made.status.success(),
         "python3 cannot make a virtual environment (on Debian: apt-get install python3-venv):\n{}",

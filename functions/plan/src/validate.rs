@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use regex_lite::Regex;
-use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec};
+use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec, OnFailure};
 use step::{Error, Spec, Target};
 
 use crate::{arns, cidr, fargate, user_tags};
@@ -47,6 +47,7 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
     spec.logging.as_deref().map_or(Ok(()), check_logging)?;
     arns::check_kms_key(spec.kms_key_arn.as_deref())?;
     arns::check_permissions_boundary(spec.permissions_boundary_arn.as_deref())?;
+    check_on_failure(spec.on_failure)?;
     spec.tags.as_ref().map_or(Ok(()), user_tags::check)
 }
 
@@ -61,6 +62,18 @@ pub fn check_for(spec: &Spec, target: &Target) -> Result<(), Error> {
     })?;
     arns::check_kms_key_for(spec.kms_key_arn.as_deref(), target)?;
     arns::check_permissions_boundary_for(spec.permissions_boundary_arn.as_deref(), target)
+}
+
+/// A wish that cannot be granted is refused rather than forgotten: whoever relies on a removal that
+/// does not happen pays for what is left.
+fn check_on_failure(wish: Option<OnFailure>) -> Result<(), Error> {
+    match wish {
+        Some(OnFailure::Remove) => {
+            let expected = "keep: there is no teardown yet";
+            Err(Error::invalid("onFailure", OnFailure::Remove, expected))
+        }
+        Some(OnFailure::Keep) | None => Ok(()),
+    }
 }
 
 /// Shapes are those of IAM and STS.

@@ -240,6 +240,12 @@ impl Surroundings<'_> {
             .map(|gateway| gateway.pending_until)
     }
 
+    /// The names of the zones that the subnets are in.
+    pub(super) fn zones_of_subnets(&self, ids: &[String]) -> Result<BTreeSet<String>, Fault> {
+        let subnets = self.subnets(ids)?.into_iter();
+        Ok(subnets.map(|subnet| subnet.zone_name.clone()).collect())
+    }
+
     fn subnets(&self, ids: &[String]) -> Result<Vec<&Subnet>, Fault> {
         let find = |id: &String| {
             self.ec2.subnet(id).ok_or_else(|| {

@@ -119,6 +119,7 @@ impl CreateCluster {
         around.check_security_groups(&vpc_id, &security_group_ids)?;
         let old = VpcConfig {
             vpc_id,
+            zones: around.zones_of_subnets(&subnet_ids)?,
             subnet_ids,
             security_group_ids,
             // botocore's EKS model: the defaults.

@@ -100,6 +100,8 @@ pub struct VpcConfig {
     pub vpc_id: String,
     /// The subnets that the control plane has its network interfaces in.
     pub subnet_ids: Vec<String>,
+    /// The names of the zones that the cluster was made in, and stays in.
+    pub zones: BTreeSet<String>,
     /// Security groups beside the cluster's own.
     pub security_group_ids: Vec<String>,
     /// The cluster's own security group.

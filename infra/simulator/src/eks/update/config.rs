@@ -298,4 +298,39 @@ mod tests {
         let back = change(AuthenticationMode::ApiAndConfigMap).await;
         assert_eq!(code(&back), "InvalidParameterException");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn subnets_change_only_within_the_zones_of_the_creation() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        let network = world.network();
+        let change = |subnets: Vec<String>| {
+            let vpc = VpcConfigRequest::builder().set_subnet_ids(Some(subnets));
+            let call = world.eks.update_cluster_config().name("demo");
+            call.resources_vpc_config(vpc.build()).send()
+        };
+        let call = world.ec2.create_subnet().vpc_id(&network.vpc);
+        let call = call
+            .cidr_block("10.0.9.0/24")
+            .availability_zone_id("apne1-az2");
+        let third = call.send().await.unwrap().subnet.unwrap();
+        let third = third.subnet_id.unwrap();
+
+        let more = change([network.private.clone(), vec![third]].concat()).await;
+        assert_eq!(code(&more), "InvalidParameterException");
+        let zones: Vec<_> = world.clusters()["demo"].vpc.zones.iter().cloned().collect();
+        assert_eq!(zones.len(), 2);
+        let end = format!(
+            "But they should belong to the exact set of AZs '{}' in which subnets were provided during \
+             cluster creation.",
+            zones.join(",")
+        );
+        assert!(message(&more).ends_with(&end), "{}", message(&more));
+
+        let update = change(network.private.clone()).await.unwrap().update;
+        assert_eq!(update.unwrap().r#type(), Some(&UpdateType::VpcConfigUpdate));
+        wait(300).await;
+        let vpc = world.cluster().await.resources_vpc_config.unwrap();
+        assert_eq!(vpc.subnet_ids(), network.private);
+    }
 }

@@ -1,5 +1,7 @@
 //! Members of the request that `UpdateClusterConfig` shares with `CreateCluster`.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::json;
 
@@ -78,6 +80,24 @@ pub(in crate::eks) fn refuse_unmodelled(request: &Request<'_>) -> Result<(), Fau
     }
 }
 
+/// A cluster stays in the zones that it was made in (EKS user guide, network requirements;
+/// aws/containers-roadmap issue 2330). The text is what users report.
+fn check_same_zones(new: &BTreeSet<String>, made_in: &BTreeSet<String>) -> Result<(), Fault> {
+    if new == made_in {
+        return Ok(());
+    }
+    let list = |zones: &BTreeSet<String>| {
+        let names: Vec<&str> = zones.iter().map(String::as_str).collect();
+        names.join(",")
+    };
+    Err(invalid_parameter(&format!(
+        "Provided subnets belong to the AZs '{}'. But they should belong to the exact set of AZs '{}' \
+         in which subnets were provided during cluster creation.",
+        list(new),
+        list(made_in)
+    )))
+}
+
 impl VpcConfigRequest {
     pub(super) fn changes(
         &self,
@@ -101,6 +121,7 @@ impl VpcConfigRequest {
             if vpc_id != old.vpc_id {
                 return Err(invalid_parameter("The VPC of a cluster cannot be changed"));
             }
+            check_same_zones(&around.zones_of_subnets(&subnets)?, &old.zones)?;
             around.check_security_groups(&vpc_id, &groups)?;
             changes.push(Change::Vpc(subnets, groups));
         }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use hardway::view::crate_of;
 use serde_json::{Map, Value};
 use strum::IntoEnumIterator;
 use tests::{project, world};
@@ -54,11 +55,6 @@ fn of_type(kind: &str) -> Vec<(String, Map<String, Value>)> {
     found.retain(|(_, state)| state["Type"] == kind);
     assert!(!found.is_empty(), "no {kind}");
     found
-}
-
-/// The crate that a state is named after: `NAT gateways` is `nat-gateways`.
-fn crate_of(state: &str) -> String {
-    state.to_lowercase().replace(' ', "-")
 }
 
 #[test]

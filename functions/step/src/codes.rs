@@ -69,8 +69,6 @@ pub const RESOURCE_NOT_FOUND: &str = "ResourceNotFoundException";
 pub const RESOURCE_IN_USE: &str = "ResourceInUseException";
 /// EKS: a parameter is not valid; also how it says that IAM has not propagated yet.
 pub const INVALID_PARAMETER: &str = "InvalidParameterException";
-/// EKS: the request is not valid in the resource's state.
-pub const INVALID_REQUEST: &str = "InvalidRequestException";
 /// EKS: the caller's fault; also how DescribeCluster sometimes says that there is none.
 pub const CLIENT_EXCEPTION: &str = "ClientException";
 /// EKS: the control plane cannot live in one of the subnets' zones; the message names those that can.

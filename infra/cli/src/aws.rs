@@ -7,6 +7,18 @@ use aws_smithy_http_client::{Builder, tls};
 /// The account of the laptop's AWS.
 pub const LAPTOP_ACCOUNT: &str = "111122223333";
 
+/// The variables with which SDKs and the AWS CLI find the services that the simulator at `endpoint`
+/// plays; everything else is ministack's.
+#[must_use]
+pub fn simulated(endpoint: &str) -> [(&'static str, &str); 4] {
+    [
+        ("AWS_ENDPOINT_URL_EC2", endpoint),
+        ("AWS_ENDPOINT_URL_EKS", endpoint),
+        ("AWS_ENDPOINT_URL_IAM", endpoint),
+        ("AWS_ENDPOINT_URL_STS", endpoint),
+    ]
+}
+
 /// The configuration of environment and profile, `AWS_ENDPOINT_URL` included.
 pub async fn from_env() -> SdkConfig {
     loader().load().await

@@ -67,6 +67,12 @@ impl Executions {
         }
     }
 
+    /// The stack that they belong to.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
     /// Starts an execution; its ARN.
     ///
     /// # Errors

@@ -182,7 +182,8 @@ fn bar_style() -> ProgressStyle {
 }
 
 /// The crate that a state is named after: `NAT gateways` is `nat-gateways`.
-fn crate_of(state: &str) -> String {
+#[must_use]
+pub fn crate_of(state: &str) -> String {
     state.to_lowercase().replace(' ', "-")
 }
 

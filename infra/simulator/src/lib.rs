@@ -24,6 +24,8 @@ pub mod params;
 pub mod seed;
 pub mod state;
 pub mod sts;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 pub mod xml;
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::process::Group;
 use super::tools::Tools;
+use crate::aws;
 
 /// How long ministack may take to listen.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -56,12 +57,9 @@ impl Ministack {
             .env("MINISTACK_REGION", setup.region)
             .env("SFN_WAIT_SCALE", (1.0 / setup.speed).to_string())
             .env("TMPDIR", setup.folder)
-            // The functions inherit these: everything else is ministack's own.
+            // The functions inherit these.
             .env("AWS_ENDPOINT_URL", &endpoint)
-            .env("AWS_ENDPOINT_URL_EC2", setup.simulator)
-            .env("AWS_ENDPOINT_URL_EKS", setup.simulator)
-            .env("AWS_ENDPOINT_URL_IAM", setup.simulator)
-            .env("AWS_ENDPOINT_URL_STS", setup.simulator)
+            .envs(aws::simulated(setup.simulator))
             .env_remove("AWS_PROFILE")
             .current_dir(setup.folder)
             .stdout(log.try_clone()?)

@@ -62,7 +62,6 @@ pub struct Laptop {
     server: JoinHandle<std::io::Result<()>>,
     ministack: Ministack,
     executions: Executions,
-    stack: Stack,
     options: Options,
     // The last to go: the others use it.
     _folder: TempDir,
@@ -111,14 +110,13 @@ impl Laptop {
 
         let config = aws::laptop(endpoint, &options.region).await;
         let stack = Stack::find(&config, deploy::STACK).await?;
-        let executions = Executions::new(&config, stack.clone(), INTERVAL, options.speed);
+        let executions = Executions::new(&config, stack, INTERVAL, options.speed);
         Ok(Self {
             simulator,
             simulator_endpoint,
             server,
             ministack,
             executions,
-            stack,
             options,
             _folder: folder,
         })
@@ -142,19 +140,20 @@ impl Laptop {
     /// The environment with which the AWS CLI talks to this laptop.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let simulator = &self.simulator_endpoint;
-        vec![
-            ("AWS_ENDPOINT_URL", self.ministack.endpoint().to_owned()),
-            ("AWS_ENDPOINT_URL_EC2", simulator.clone()),
-            ("AWS_ENDPOINT_URL_EKS", simulator.clone()),
-            ("AWS_ENDPOINT_URL_IAM", simulator.clone()),
-            ("AWS_ENDPOINT_URL_STS", simulator.clone()),
-            ("AWS_ACCESS_KEY_ID", LAPTOP_ACCOUNT.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "laptop".to_owned()),
+        let region = self.options.region.as_str();
+        let others = [
+            ("AWS_ACCESS_KEY_ID", LAPTOP_ACCOUNT),
+            ("AWS_SECRET_ACCESS_KEY", "laptop"),
             // The AWS CLI reads the second, SDKs the first.
-            ("AWS_REGION", self.options.region.clone()),
-            ("AWS_DEFAULT_REGION", self.options.region.clone()),
-        ]
+            ("AWS_REGION", region),
+            ("AWS_DEFAULT_REGION", region),
+        ];
+        [("AWS_ENDPOINT_URL", self.ministack.endpoint())]
+            .into_iter()
+            .chain(aws::simulated(&self.simulator_endpoint))
+            .chain(others)
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect()
     }
 }
 
@@ -245,7 +244,8 @@ fn invitation(laptop: &Laptop) -> String {
          aws stepfunctions start-execution --input '{{\"clusterName\": \"demo\"}}' \\\n  \
          --state-machine-arn {}\n\
          cargo run -- watch EXECUTION --speed {}\n",
-        laptop.stack.state_machine_arn, laptop.options.speed
+        laptop.executions.stack().state_machine_arn,
+        laptop.options.speed
     )
 }
 

@@ -1,12 +1,10 @@
 //! A simulated region for tests, seen through the real SDK.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::config::{Credentials, Region, retry::RetryConfig};
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{NatGateway, ResourceType, RouteTable, Subnet, Tag, TagSpecification};
 use aws_sdk_ec2::{Client, Config};
 
+pub(super) use crate::testing::{code_of as code, wait};
 use crate::{Clock, Simulator, State};
 
 pub(super) const ACCOUNT: &str = "111122223333";
@@ -171,18 +169,6 @@ pub(super) fn client(simulator: &Simulator, account: &str, region: &'static str)
         .region(Region::from_static(region))
         .retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
-}
-
-pub(super) async fn wait(seconds: u64) {
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-}
-
-/// The code of a call that must have failed.
-pub(super) fn code<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> String {
-    match result {
-        Ok(_) => panic!("the call succeeded"),
-        Err(error) => error.code().expect("an error with a code").to_owned(),
-    }
 }
 
 pub(super) fn tag(key: &str, value: &str) -> Tag {

@@ -1,10 +1,9 @@
 //! A simulated region for tests, seen through the real SDK.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_eks::config::{Credentials, Region, retry::RetryConfig};
-use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_eks::error::SdkError;
 use aws_sdk_eks::operation::create_access_entry::builders::CreateAccessEntryFluentBuilder;
 use aws_sdk_eks::operation::create_addon::builders::CreateAddonFluentBuilder;
 use aws_sdk_eks::operation::create_cluster::builders::CreateClusterFluentBuilder;
@@ -20,6 +19,7 @@ use aws_sdk_eks::types::{
 };
 
 use crate::kubernetes::View;
+pub(crate) use crate::testing::{code, message, wait};
 use crate::{Clock, Simulator};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -395,24 +395,4 @@ impl World {
 
 pub(crate) fn pod_role_arn() -> String {
     format!("arn:aws:iam::{ACCOUNT}:role/pods")
-}
-
-pub(crate) async fn wait(seconds: u64) {
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-}
-
-/// The code of a call that must have failed.
-pub(crate) fn code<T, E: ProvideErrorMetadata>(result: &Result<T, SdkError<E>>) -> &str {
-    match result {
-        Ok(_) => panic!("the call succeeded"),
-        Err(error) => error.code().expect("an error with a code"),
-    }
-}
-
-/// The sentence of a call that must have failed.
-pub(crate) fn message<T, E: ProvideErrorMetadata>(result: &Result<T, SdkError<E>>) -> &str {
-    match result {
-        Ok(_) => panic!("the call succeeded"),
-        Err(error) => error.message().expect("an error with a message"),
-    }
 }

@@ -1,11 +1,12 @@
 //! A simulated account for tests, seen through the real SDK.
 
 use aws_sdk_iam::config::{Credentials, Region, retry::RetryConfig};
-use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::error::SdkError;
 use aws_sdk_iam::operation::attach_role_policy::{AttachRolePolicyError, AttachRolePolicyOutput};
 use aws_sdk_iam::types::{Role, Tag};
 use aws_sdk_iam::{Client, Config};
 
+pub(super) use crate::testing::code_of as code;
 use crate::{Clock, Simulator};
 
 pub(super) const ACCOUNT: &str = "111122223333";
@@ -68,12 +69,4 @@ impl World {
 
 pub(super) fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build().unwrap()
-}
-
-/// The code of a call that must have failed.
-pub(super) fn code<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> String {
-    match result {
-        Ok(_) => panic!("the call succeeded"),
-        Err(error) => error.code().expect("an error with a code").to_owned(),
-    }
 }

@@ -1,10 +1,10 @@
 //! Simulated accounts for tests, seen through the real SDK.
 
 use aws_sdk_sts::config::{Credentials, Region, retry::RetryConfig};
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::builders::AssumeRoleFluentBuilder;
 use aws_sdk_sts::{Client, Config};
 
+pub(super) use crate::testing::code_of as code;
 use crate::{Clock, Simulator, State};
 
 pub(super) const MANAGEMENT: &str = "111122223333";
@@ -52,13 +52,5 @@ impl World {
     pub(super) fn assume(&self, account: &str) -> AssumeRoleFluentBuilder {
         let call = self.client(account, None).assume_role();
         call.role_arn(ROLE_ARN).role_session_name("test")
-    }
-}
-
-/// The code of a call that must have failed.
-pub(super) fn code<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> String {
-    match result {
-        Ok(_) => panic!("the call succeeded"),
-        Err(error) => error.code().expect("an error with a code").to_owned(),
     }
 }

@@ -20,6 +20,7 @@ pub mod eks;
 pub mod fault;
 pub mod iam;
 pub mod kubernetes;
+pub mod logs;
 pub mod params;
 pub mod seed;
 pub mod state;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
-use crate::{ec2, eks, iam, sts};
+use crate::{ec2, eks, iam, logs, sts};
 
 /// Everything that exists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,7 @@ impl State {
                     seed,
                     iam: &account.iam,
                     ec2: &mut region.ec2,
+                    logs: &mut region.logs,
                 }
                 .settle(&mut region.eks, now);
                 region.ec2.settle(now);
@@ -81,6 +82,9 @@ pub struct Region {
     pub ec2: ec2::Ec2,
     /// Clusters.
     pub eks: eks::Eks,
+    /// Log groups.
+    #[serde(default)]
+    pub logs: logs::Logs,
 }
 
 /// What an operation works with: who called, where, when, and the world.
@@ -119,6 +123,11 @@ impl Context<'_> {
     /// The caller's clusters in the region of the call.
     pub fn eks(&mut self) -> &mut eks::Eks {
         &mut self.here().eks
+    }
+
+    /// The caller's log groups in the region of the call.
+    pub fn logs(&mut self) -> &mut logs::Logs {
+        &mut self.here().logs
     }
 
     /// The caller's IAM.

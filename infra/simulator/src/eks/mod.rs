@@ -1,8 +1,8 @@
 //! EKS: clusters on their way to ACTIVE and beyond, their Fargate profiles, add-ons and access entries.
 //!
 //! One file or folder for each kind of resource. What they share: `request` (reading), `refusal` (the
-//! errors), `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC) and
-//! `settle` (what happens by itself).
+//! errors), `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC),
+//! `log_group` (what it does in CloudWatch Logs) and `settle` (what happens by itself).
 //!
 //! EKS Auto Mode, hybrid nodes, Outposts, node groups and IPv6 are refused, never silently ignored.
 
@@ -11,6 +11,7 @@ pub mod access_policy;
 pub mod addon;
 pub mod cluster;
 pub mod fargate_profile;
+mod log_group;
 mod network;
 mod page;
 mod refusal;
@@ -34,6 +35,7 @@ use crate::Lifetime;
 use crate::ec2::Ec2;
 use crate::fault::Fault;
 use crate::iam::Iam;
+use crate::logs::Logs;
 use crate::seed::Seed;
 use crate::state::Context;
 use crate::wire::rest_json::{Query, RestAnswer};
@@ -53,6 +55,9 @@ use request::Request;
 pub struct Eks {
     /// Clusters by name.
     pub clusters: BTreeMap<String, Cluster>,
+    /// What clusters that are gone have still to say.
+    #[serde(default)]
+    last_lines: Vec<log_group::LastLines>,
     /// How many clusters were made of each name: one that is made again has other ids.
     made: BTreeMap<String, u32>,
 }
@@ -70,6 +75,8 @@ pub struct Surroundings<'a> {
     pub iam: &'a Iam,
     /// The region's networking.
     pub ec2: &'a mut Ec2,
+    /// The region's log groups.
+    pub logs: &'a mut Logs,
 }
 
 /// What every operation is: it reads or changes the clusters and answers with its output.
@@ -182,6 +189,7 @@ fn parts<'a>(context: &'a mut Context<'_>) -> (&'a mut Eks, Surroundings<'a>) {
         seed: context.seed,
         iam: &account.iam,
         ec2: &mut region.ec2,
+        logs: &mut region.logs,
     };
     (&mut region.eks, around)
 }

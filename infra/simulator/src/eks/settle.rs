@@ -13,6 +13,8 @@ use crate::kubernetes::{Deployment, Grounds, Template};
 impl Surroundings<'_> {
     /// Lets happen what happens by itself until `until`.
     pub fn settle(&mut self, eks: &mut Eks, until: Timestamp) {
+        // Before clusters of the same name do something.
+        self.receive(&mut eks.last_lines, until);
         let mut gone = Vec::new();
         for cluster in eks.clusters.values_mut() {
             let mut at = cluster.settled_at;
@@ -24,7 +26,8 @@ impl Surroundings<'_> {
                 }
             }
             cluster.settled_at = until;
-            if cluster.gone_at.is_some_and(|gone_at| gone_at <= until) {
+            if let Some(gone_at) = cluster.gone_at.filter(|gone_at| *gone_at <= until) {
+                (eks.last_lines).extend(cluster.last_lines(self.seed, gone_at));
                 self.remove_interfaces(&cluster.interfaces);
                 let pods = cluster.coredns.take();
                 self.remove_interfaces(pods.iter().flat_map(Deployment::interfaces));
@@ -34,6 +37,7 @@ impl Surroundings<'_> {
             }
         }
         eks.clusters.retain(|name, _| !gone.contains(name));
+        self.receive(&mut eks.last_lines, until);
     }
 
     /// The first moment after `at` and not after `until`.
@@ -48,6 +52,7 @@ impl Surroundings<'_> {
         moments.extend(cluster.addons.values().flat_map(super::Addon::moments));
         moments.extend(cluster.coredns.iter().flat_map(Deployment::moments));
         moments.extend(self.nat_gateways_available_at());
+        moments.extend(cluster.log_group_moment(self, at));
         moments
             .into_iter()
             .filter(|moment| at < *moment && *moment <= until)
@@ -67,6 +72,7 @@ impl Cluster {
             .retain(|_, profile| !is_gone(profile.gone_at));
         self.run_pods(around, at);
         self.settle_addon(at);
+        self.write_logs(around, at);
         if let Some(addon) = self.addons.get(COREDNS)
             && is_gone(addon.gone_at)
         {

@@ -1,5 +1,6 @@
 //! The wire: HTTP requests in, HTTP answers out, in process or over a socket.
 
+mod aws_json;
 mod client;
 mod query;
 pub mod rest_json;
@@ -12,7 +13,7 @@ use crate::call::Call;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
-use crate::{Simulator, ec2, eks, iam, sts};
+use crate::{Simulator, ec2, eks, iam, logs, sts};
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -97,6 +98,10 @@ impl Simulator {
                         }
                     })
                 }
+                "logs" => aws_json::answer(request, "Logs_20140328", |op, input| {
+                    check_session(context, "ExpiredTokenException")?;
+                    logs::handle(context, op, input)
+                }),
                 other => Answer {
                     operation: "Unknown".to_owned(),
                     request: Value::Null,

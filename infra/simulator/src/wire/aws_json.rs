@@ -1,0 +1,59 @@
+//! The JSON protocol of CloudWatch Logs (awsJson1_1): the operation in a header, members in the body.
+
+use http::{HeaderValue, Request, Response};
+use serde_json::Value;
+
+use super::Answer;
+use crate::fault::Fault;
+
+const TARGET: &str = "x-amz-target";
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+
+/// Answers a call of the service whose targets start with `prefix`; `handle` gets the operation's name
+/// and the members of its input.
+pub(super) fn answer(
+    request: &Request<Vec<u8>>,
+    prefix: &str,
+    handle: impl FnOnce(&str, &Value) -> Result<Value, Fault>,
+) -> Answer {
+    let operation = operation(request, prefix).unwrap_or("Unknown").to_owned();
+    let body: Value = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
+    let result = handle(&operation, &body);
+    Answer {
+        operation,
+        request: body,
+        error: result.as_ref().err().map(|fault| fault.code.clone()),
+        response: match result {
+            Ok(output) => json(200, &output),
+            Err(error) => fault(&error),
+        },
+    }
+}
+
+/// The operation's name, for example in `Logs_20140328.DescribeLogGroups`.
+fn operation<'a>(request: &'a Request<Vec<u8>>, prefix: &str) -> Option<&'a str> {
+    let target = request.headers().get(TARGET)?.to_str().ok()?;
+    target.strip_prefix(prefix)?.strip_prefix('.')
+}
+
+/// An error as these services write it: the code is a member of the body (Smithy, AWS JSON 1.1
+/// protocol, operation error serialization).
+fn fault(fault: &Fault) -> Response<Vec<u8>> {
+    let mut body = (*fault.members).clone();
+    body.insert("__type".to_owned(), fault.code.clone().into());
+    body.insert("message".to_owned(), fault.message.clone().into());
+    json(fault.status, &Value::Object(body))
+}
+
+/// An operation without output answers nothing at all.
+fn json(status: u16, body: &Value) -> Response<Vec<u8>> {
+    let body = match body {
+        Value::Null => Vec::new(),
+        body => body.to_string().into_bytes(),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, CONTENT_TYPE);
+    response
+}

@@ -57,7 +57,7 @@ use request::Request;
 /// The networking of one account in one region.
 ///
 /// Everything is settled up to the last call: what happened by itself since (a NAT gateway became
-/// available, failed, or was gone) is put in by [`Ec2::settle`] before anybody looks.
+/// available, failed, or was gone; another service deleted what it had made) is put in by [`Ec2::settle`] before anybody looks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ec2 {
     /// VPCs by id.
@@ -224,6 +224,9 @@ impl Ec2 {
     pub fn settle(&mut self, now: Timestamp) {
         self.hidden.retain(|_, until| *until > now);
         nat_gateway::settle(self, now);
+        // Groups before interfaces: they go by what used them at their time.
+        security_group::settle(self, now);
+        network_interface::settle(self, now);
     }
 
     /// An id that was never used before, for something with the name `name` within the account and

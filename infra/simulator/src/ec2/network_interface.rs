@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use jiff::Timestamp;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,9 @@ pub struct NetworkInterface {
     pub security_groups: Vec<String>,
     /// Whether it is attached to something.
     pub is_attached: bool,
+    /// When the service that made it will have deleted it, if it is going to.
+    #[serde(default)]
+    pub gone_at: Option<Timestamp>,
     /// Tags.
     pub tags: Tags,
 }
@@ -99,6 +103,7 @@ impl Ec2 {
             requester_id: new.requester_id,
             security_groups: new.security_groups,
             is_attached: true,
+            gone_at: None,
             tags: Tags::new(),
         };
         self.network_interfaces.insert(id.clone(), interface);
@@ -109,6 +114,14 @@ impl Ec2 {
     pub fn detach_interface(&mut self, id: &str) {
         if let Some(interface) = self.network_interfaces.get_mut(id) {
             interface.is_attached = false;
+        }
+    }
+
+    /// Lets the service that has made an interface delete it at a time, unless somebody else does
+    /// before.
+    pub fn remove_interface_at(&mut self, id: &str, at: Timestamp) {
+        if let Some(interface) = self.network_interfaces.get_mut(id) {
+            interface.gone_at = Some(at);
         }
     }
 
@@ -135,6 +148,16 @@ impl Ec2 {
         (0..usable)
             .map(|offset| Ipv4Addr::from(first + (start + offset) % usable))
             .find(|address| !is_used(address))
+    }
+}
+
+/// Lets the interfaces go whose time has come.
+pub(super) fn settle(ec2: &mut Ec2, now: Timestamp) {
+    let interfaces = ec2.network_interfaces.values();
+    let is_gone = |it: &&NetworkInterface| it.gone_at.is_some_and(|gone_at| gone_at <= now);
+    let gone: Vec<String> = interfaces.filter(is_gone).map(|it| it.id.clone()).collect();
+    for id in gone {
+        ec2.remove_interface(&id);
     }
 }
 

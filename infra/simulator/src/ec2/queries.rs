@@ -93,6 +93,14 @@ impl Ec2 {
             && attached.is_some_and(|attached| attached.id == *way_out)
     }
 
+    /// When the last of the interfaces in a security group goes, of those that go by themselves.
+    #[must_use]
+    pub fn last_end_of_interfaces_in(&self, group_id: &str) -> Option<Timestamp> {
+        let interfaces = self.network_interfaces.values();
+        let worn = interfaces.filter(|it| it.security_groups.iter().any(|id| id == group_id));
+        worn.filter_map(|interface| interface.gone_at).max()
+    }
+
     /// How many addresses of a subnet are free; none if there is no such subnet.
     #[must_use]
     pub fn free_addresses(&self, subnet_id: &str) -> u32 {

@@ -1,5 +1,6 @@
 //! Security groups. Of their rules only what EC2 and EKS make by themselves.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Ec2;
@@ -26,6 +27,9 @@ pub struct SecurityGroup {
     pub owner: String,
     /// Ids of the groups that it lets everything in from.
     pub ingress_from: Vec<String>,
+    /// When the service that made it will delete it, if it is going to.
+    #[serde(default)]
+    pub gone_at: Option<Timestamp>,
     /// Tags.
     pub tags: Tags,
 }
@@ -70,6 +74,25 @@ impl Ec2 {
         id
     }
 
+    /// Lets the service that has made a group delete it at a time. Like anybody it fails if something
+    /// uses the group then, and it tries only once: the group stays (aws/aws-k8s-tester pull request
+    /// 416).
+    pub fn remove_security_group_at(&mut self, id: &str, at: Timestamp) {
+        if let Some(group) = self.security_groups.get_mut(id) {
+            group.gone_at = Some(at);
+        }
+    }
+
+    /// Whether an interface is in the group, or another group lets it in, at a time.
+    fn is_group_in_use(&self, id: &str, at: Timestamp) -> bool {
+        let is_worn = (self.network_interfaces.values())
+            .filter(|interface| interface.gone_at.is_none_or(|gone_at| at < gone_at))
+            .any(|interface| interface.security_groups.iter().any(|it| it == id));
+        let is_referenced = (self.security_groups.values())
+            .any(|other| other.id != id && other.ingress_from.iter().any(|it| it == id));
+        is_worn || is_referenced
+    }
+
     /// Removes a group, whoever uses it.
     pub fn remove_security_group(&mut self, id: &str) {
         self.security_groups.remove(id);
@@ -82,10 +105,28 @@ impl Ec2 {
             description: new.description,
             owner: new.owner,
             ingress_from: lets_itself_in.then(|| id.clone()).into_iter().collect(),
+            gone_at: None,
             tags: new.tags,
             id: id.clone(),
         };
         self.security_groups.insert(id, group);
+    }
+}
+
+/// Lets the groups go whose time has come, unless something uses them then.
+pub(super) fn settle(ec2: &mut Ec2, now: Timestamp) {
+    let groups = ec2.security_groups.values();
+    let due = |group: &SecurityGroup| {
+        let gone_at = group.gone_at.filter(|gone_at| *gone_at <= now)?;
+        Some((group.id.clone(), gone_at))
+    };
+    let due: Vec<(String, Timestamp)> = groups.filter_map(due).collect();
+    for (id, gone_at) in due {
+        if !ec2.is_group_in_use(&id, gone_at) {
+            ec2.remove_security_group(&id);
+        } else if let Some(group) = ec2.security_groups.get_mut(&id) {
+            group.gone_at = None;
+        }
     }
 }
 
@@ -169,11 +210,7 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         return Err(Fault::client("CannotDelete", message));
     }
     // botocore's EC2 model, DeleteSecurityGroup.
-    let is_worn = (ec2.network_interfaces.values())
-        .any(|interface| interface.security_groups.iter().any(|it| it == id));
-    let is_referenced = (ec2.security_groups.values())
-        .any(|other| other.id != id && other.ingress_from.iter().any(|it| it == id));
-    if is_worn || is_referenced {
+    if ec2.is_group_in_use(id, request.now) {
         let message = format!("resource {id} has a dependent object");
         return Err(Fault::client("DependencyViolation", message));
     }

@@ -55,6 +55,12 @@ use request::Request;
 pub struct Eks {
     /// Clusters by name.
     pub clusters: BTreeMap<String, Cluster>,
+    /// Whether what EKS made in the VPC for a cluster stays when the cluster is gone: its network
+    /// interfaces, `available`, and its security group, until somebody deletes them. Users see it at
+    /// random (eksctl-io/eksctl issues 4932 and 5135, terraform-aws-modules/terraform-aws-eks issue
+    /// 3073). Tests turn it on.
+    #[serde(default)]
+    pub leaves_interfaces_behind: bool,
     /// What clusters that are gone have still to say.
     #[serde(default)]
     last_lines: Vec<log_group::LastLines>,

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
-use super::Surroundings;
 use super::refusal::{invalid_parameter, unsupported_zone};
+use super::{Cluster, Surroundings, after};
 use crate::ec2::route::Target;
 use crate::ec2::zones::ZoneType;
 use crate::ec2::{NewInterface, NewSecurityGroup, Subnet, zones_of};
 use crate::fault::Fault;
+use crate::kubernetes::Deployment;
 
 /// EKS user guide, network requirements: zones in which a control plane cannot be.
 const DISALLOWED_ZONES: &[&str] = &["use1-az3", "usw1-az2", "cac1-az3"];
@@ -20,6 +21,15 @@ const FREE_ADDRESSES: u32 = 6;
 const SECURITY_GROUPS_MAX: usize = 5;
 /// EKS user guide, network requirements: EKS makes two to four network interfaces.
 const INTERFACES: std::ops::RangeInclusive<usize> = 2..=4;
+
+/// Users whose teardown goes on as soon as the cluster is gone meet its interfaces, and after them its
+/// security group: that is how theirs fail with DependencyViolation, and succeed when they are run again
+/// (pulumi/pulumi-eks issues 779 and 1226, terraform-aws-modules/terraform-aws-eks issue 285). How long
+/// it takes AWS does not say.
+const INTERFACE_TIDY_SECONDS: std::ops::Range<f64> = 0.0..120.0;
+const GROUP_TIDY_SECONDS: std::ops::Range<f64> = 0.0..60.0;
+/// The same for what a pod on Fargate leaves behind.
+const POD_TIDY_SECONDS: std::ops::Range<f64> = 1.0..30.0;
 
 impl Surroundings<'_> {
     /// Checks the subnets of a cluster and returns the id of their VPC.
@@ -203,11 +213,45 @@ impl Surroundings<'_> {
         Some((subnet_id, self.ec2.add_interface(self.seed, new)))
     }
 
-    /// Removes interfaces that EKS has made.
-    pub(crate) fn remove_interfaces<'b>(&mut self, ids: impl IntoIterator<Item = &'b String>) {
+    /// Lets the interfaces of pods go that end at `at`: Fargate tidies up after them, not with them.
+    pub(crate) fn end_pods<'b>(
+        &mut self,
+        ids: impl IntoIterator<Item = &'b String>,
+        at: Timestamp,
+    ) {
         for id in ids {
-            self.ec2.remove_interface(id);
+            let delay = self
+                .seed
+                .duration("pod-interface-end", id, POD_TIDY_SECONDS);
+            self.ec2.remove_interface_at(id, after(at, delay));
         }
+    }
+
+    /// Leaves what EKS has made in the VPC of a cluster that is gone: the control plane's interfaces,
+    /// detached, and the cluster's security group. EKS deletes them later, the group after the last of
+    /// its interfaces; or, if they are `abandoned`, never.
+    pub(super) fn leave_network(&mut self, cluster: &Cluster, gone_at: Timestamp, abandoned: bool) {
+        let pods = cluster.coredns.iter().flat_map(Deployment::interfaces);
+        self.end_pods(pods, gone_at);
+        for id in &cluster.interfaces {
+            self.ec2.detach_interface(id);
+        }
+        if abandoned {
+            return;
+        }
+        for id in &cluster.interfaces {
+            let delay = self
+                .seed
+                .duration("interface-end", id, INTERFACE_TIDY_SECONDS);
+            self.ec2.remove_interface_at(id, after(gone_at, delay));
+        }
+        let group = &cluster.vpc.cluster_security_group_id;
+        let last = self.ec2.last_end_of_interfaces_in(group);
+        let delay = self
+            .seed
+            .duration("cluster-sg-end", group, GROUP_TIDY_SECONDS);
+        let last = last.map_or(gone_at, |last| last.max(gone_at));
+        self.ec2.remove_security_group_at(group, after(last, delay));
     }
 
     /// The address of an interface.

@@ -28,11 +28,7 @@ impl Surroundings<'_> {
             cluster.settled_at = until;
             if let Some(gone_at) = cluster.gone_at.filter(|gone_at| *gone_at <= until) {
                 (eks.last_lines).extend(cluster.last_lines(self.seed, gone_at));
-                self.remove_interfaces(&cluster.interfaces);
-                let pods = cluster.coredns.take();
-                self.remove_interfaces(pods.iter().flat_map(Deployment::interfaces));
-                self.ec2
-                    .remove_security_group(&cluster.vpc.cluster_security_group_id);
+                self.leave_network(cluster, gone_at, eks.leaves_interfaces_behind);
                 gone.push(cluster.name.clone());
             }
         }
@@ -78,7 +74,7 @@ impl Cluster {
         {
             if !addon.is_preserved {
                 let pods = self.coredns.take();
-                around.remove_interfaces(pods.iter().flat_map(Deployment::interfaces));
+                around.end_pods(pods.iter().flat_map(Deployment::interfaces), at);
             }
             self.addons.remove(COREDNS);
         }

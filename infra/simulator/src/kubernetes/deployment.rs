@@ -68,12 +68,12 @@ impl Deployment {
         self.replicas = replicas;
         if !is_same {
             self.rollout += 1;
-            self.remove(around, |pod| !pod.is_running());
+            self.remove(around, now, |pod| !pod.is_running());
         }
         let rollout = self.rollout;
         let current = |pod: &&PodState| pod.rollout == rollout;
         let mut surplus = self.pods.iter().filter(current).count();
-        self.remove(around, |pod| {
+        self.remove(around, now, |pod| {
             let goes = pod.rollout == rollout && surplus > replicas as usize;
             surplus -= usize::from(goes);
             goes
@@ -85,7 +85,8 @@ impl Deployment {
         self.step(grounds, around, now);
     }
 
-    /// Deletes the pods of a profile; others are born in their place.
+    /// Deletes the pods of a profile, which keep their interfaces until the profile is gone; others are
+    /// born in their place.
     pub fn restart_pods_of(
         &mut self,
         profile: &str,
@@ -94,18 +95,26 @@ impl Deployment {
         now: Timestamp,
     ) {
         let before = self.pods.len();
-        self.remove(around, |pod| pod.profile.as_deref() == Some(profile));
+        let gone_at = (grounds.profiles.get(profile)).and_then(|profile| profile.gone_at);
+        let end = gone_at.unwrap_or(now);
+        self.remove(around, end, |pod| pod.profile.as_deref() == Some(profile));
         for _ in self.pods.len()..before {
             self.give_birth(grounds, around.seed, now);
         }
         self.step(grounds, around, now);
     }
 
-    fn remove(&mut self, around: &mut Surroundings<'_>, mut goes: impl FnMut(&PodState) -> bool) {
+    /// Removes pods; what they had on the network goes after `end`.
+    fn remove(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        end: Timestamp,
+        mut goes: impl FnMut(&PodState) -> bool,
+    ) {
         let (gone, stay): (Vec<_>, Vec<_>) = self.pods.drain(..).partition(|pod| goes(pod));
         self.pods = stay;
         let places = gone.iter().filter_map(|pod| pod.place.as_ref());
-        around.remove_interfaces(places.map(|place| &place.interface_id));
+        around.end_pods(places.map(|place| &place.interface_id), end);
     }
 
     /// A new pod. What it runs on is decided now, and never again (pulumi/pulumi-eks issue 1030).
@@ -155,7 +164,7 @@ impl Deployment {
         }
         if self.is_running() {
             let rollout = self.rollout;
-            self.remove(around, |pod| pod.rollout != rollout);
+            self.remove(around, at, |pod| pod.rollout != rollout);
         }
     }
 }

@@ -360,44 +360,6 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn deletion_takes_minutes_and_leaves_nothing_in_the_vpc() {
-        let world = World::new().await;
-        world.cluster_active().await;
-        let interfaces = || async {
-            let call = world
-                .ec2
-                .describe_network_interfaces()
-                .send()
-                .await
-                .unwrap();
-            let all = call.network_interfaces.unwrap().into_iter();
-            all.filter(|it| it.description() == Some("Amazon EKS demo"))
-                .count()
-        };
-        assert_eq!(interfaces().await, 4);
-        world
-            .eks
-            .delete_cluster()
-            .name("demo")
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(
-            world.cluster().await.status(),
-            Some(&ClusterStatus::Deleting)
-        );
-        wait(59).await;
-        assert_eq!(interfaces().await, 4);
-        wait(182).await;
-        let gone = world.eks.describe_cluster().name("demo").send().await;
-        assert_eq!(code(&gone), "ResourceNotFoundException");
-        assert_eq!(interfaces().await, 0);
-        let groups = world.ec2.describe_security_groups().send().await.unwrap();
-        let mut groups = groups.security_groups.unwrap().into_iter();
-        assert!(groups.all(|group| group.group_name() == Some("default")));
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn protected_cluster_refuses_to_be_deleted() {
         let world = World::new().await;
         world

@@ -8,7 +8,8 @@ use crate::eks::{after, parts};
 use crate::fault::Fault;
 use crate::state::Context;
 
-/// `DeleteFargateProfile`: its pods are deleted with it, and born anew (botocore's EKS model).
+/// `DeleteFargateProfile`: its pods are deleted with it, and born anew (botocore's EKS model). What they
+/// have on the network goes after it.
 pub(in crate::eks) fn delete(
     context: &mut Context<'_>,
     request: &Request<'_>,
@@ -70,5 +71,32 @@ mod tests {
         let call = world.delete_profile("kube-system").await;
         assert_eq!(code(&call), "ResourceNotFoundException");
         world.delete_profile("default").await.unwrap();
+    }
+    #[tokio::test(start_paused = true)]
+    async fn interfaces_of_its_pods_go_after_it() {
+        let world = World::new().await;
+        world.cluster_with_coredns().await;
+        wait(720).await;
+        let interfaces = || async {
+            let call = world.ec2.describe_network_interfaces().send().await;
+            let all = call.unwrap().network_interfaces.unwrap().into_iter();
+            let of_pod = |text: &str| text.starts_with("Fargate pod ");
+            all.filter(|it| it.description().is_some_and(of_pod))
+                .count()
+        };
+        world.delete_profile("kube-system").await.unwrap();
+        while world.clusters()["demo"]
+            .fargate_profiles
+            .contains_key("kube-system")
+        {
+            assert_eq!(interfaces().await, 2);
+            wait(1).await;
+        }
+        assert_eq!(interfaces().await, 2);
+        let subnet = &world.network().private[0];
+        let call = world.ec2.delete_subnet().subnet_id(subnet).send().await;
+        assert_eq!(code(&call), "DependencyViolation");
+        wait(30).await;
+        assert_eq!(interfaces().await, 0);
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn detach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     // botocore's EC2 model, DetachInternetGateway: nothing in the VPC may have a public address. The
     // message is the one that clients report.
     let is_mapped = |interface: &super::NetworkInterface| {
-        interface.vpc_id == vpc_id && ec2.address_of_interface(&interface.id).is_some()
+        interface.vpc_id == vpc_id && interface.is_mapped(ec2)
     };
     if ec2.network_interfaces.values().any(is_mapped) {
         let message = format!(

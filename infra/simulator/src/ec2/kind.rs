@@ -94,6 +94,46 @@ pub const NETWORK_INTERFACE: Kind = Kind {
     malformed: "InvalidNetworkInterfaceId.Malformed",
     noun: "networkInterface",
 };
+/// Instances.
+pub const INSTANCE: Kind = Kind {
+    prefix: "i",
+    tag_type: "instance",
+    not_found: "InvalidInstanceID.NotFound",
+    malformed: "InvalidInstanceID.Malformed",
+    noun: "instance",
+};
+/// VPC peering connections.
+pub const VPC_PEERING_CONNECTION: Kind = Kind {
+    prefix: "pcx",
+    tag_type: "vpc-peering-connection",
+    not_found: "InvalidVpcPeeringConnectionID.NotFound",
+    malformed: "InvalidVpcPeeringConnectionId.Malformed",
+    noun: "vpcPeeringConnection",
+};
+/// VPC endpoints.
+pub const VPC_ENDPOINT: Kind = Kind {
+    prefix: "vpce",
+    tag_type: "vpc-endpoint",
+    not_found: "InvalidVpcEndpointId.NotFound",
+    malformed: "InvalidVpcEndpointId.Malformed",
+    noun: "Vpc Endpoint",
+};
+/// Virtual private gateways.
+pub const VPN_GATEWAY: Kind = Kind {
+    prefix: "vgw",
+    tag_type: "vpn-gateway",
+    not_found: "InvalidVpnGatewayID.NotFound",
+    malformed: "InvalidVpnGatewayID.Malformed",
+    noun: "vpnGateway",
+};
+/// Egress-only internet gateways.
+pub const EGRESS_ONLY_INTERNET_GATEWAY: Kind = Kind {
+    prefix: "eigw",
+    tag_type: "egress-only-internet-gateway",
+    not_found: "InvalidGatewayID.NotFound",
+    malformed: "InvalidEgressOnlyInternetGatewayId.Malformed",
+    noun: "egressOnlyInternetGateway",
+};
 
 impl Kind {
     /// Refuses what is not the prefix, a hyphen, and 8 or 17 hexadecimal digits (EC2 user guide,

@@ -3,6 +3,10 @@
 //! One file for each kind of resource, with its operations and the rules that EC2 states for it. What
 //! they share: `kind` (ids and their error codes), `describe` and `filters`, `tags`, `tokens`.
 //!
+//! What others put into a VPC (instances, load balancers' interfaces, peering connections, endpoints,
+//! virtual private and egress-only internet gateways) has no operations that make it: it is added by
+//! hand, can be described, and is in the way of a deletion where EC2 says so.
+//!
 //! An account starts without a default VPC, as landing zones leave it. To have one count against the
 //! quota, lower [`Quotas::vpcs`]. IPv6, regional NAT gateways, IPAM, Outposts and what else EC2 can do
 //! beyond the operations here is refused with `UnsupportedOperation`, never silently ignored.
@@ -12,9 +16,12 @@ pub mod address;
 pub mod association;
 mod cidr;
 mod describe;
+pub mod egress_only_internet_gateway;
 mod filters;
+pub mod instance;
 pub mod internet_gateway;
 pub mod kind;
+pub mod load_balancer;
 pub mod nat_gateway;
 pub mod network_interface;
 mod queries;
@@ -28,6 +35,9 @@ pub mod tags;
 mod testing;
 mod tokens;
 pub mod vpc;
+pub mod vpc_endpoint;
+pub mod vpc_peering_connection;
+pub mod vpn_gateway;
 pub mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,13 +53,19 @@ use crate::xml::Element;
 
 pub use address::Address;
 pub use association::Association;
+pub use egress_only_internet_gateway::EgressOnlyInternetGateway;
+pub use instance::{Instance, NewInstance};
 pub use internet_gateway::InternetGateway;
+pub use load_balancer::NewLoadBalancerInterface;
 pub use nat_gateway::NatGateway;
 pub use network_interface::{NetworkInterface, NewInterface};
 pub use route_table::RouteTable;
 pub use security_group::{NewSecurityGroup, SecurityGroup};
 pub use subnet::Subnet;
 pub use vpc::Vpc;
+pub use vpc_endpoint::{EndpointKind, NewVpcEndpoint, VpcEndpoint};
+pub use vpc_peering_connection::{NewVpcPeeringConnection, Side, VpcPeeringConnection};
+pub use vpn_gateway::VpnGateway;
 pub use zones::{Zone, zones, zones_of};
 
 use request::Request;
@@ -76,6 +92,21 @@ pub struct Ec2 {
     pub security_groups: BTreeMap<String, SecurityGroup>,
     /// Network interfaces by id.
     pub network_interfaces: BTreeMap<String, NetworkInterface>,
+    /// Instances by id.
+    #[serde(default)]
+    pub instances: BTreeMap<String, Instance>,
+    /// VPC peering connections by id.
+    #[serde(default)]
+    pub vpc_peering_connections: BTreeMap<String, VpcPeeringConnection>,
+    /// VPC endpoints by id.
+    #[serde(default)]
+    pub vpc_endpoints: BTreeMap<String, VpcEndpoint>,
+    /// Virtual private gateways by id.
+    #[serde(default)]
+    pub vpn_gateways: BTreeMap<String, VpnGateway>,
+    /// Egress-only internet gateways by id.
+    #[serde(default)]
+    pub egress_only_internet_gateways: BTreeMap<String, EgressOnlyInternetGateway>,
     /// What the account may have. Tests change it.
     pub quotas: Quotas,
     /// Allocation ids that were released.
@@ -210,6 +241,12 @@ fn find(operation: &str) -> Option<Operation> {
         "DescribeNetworkInterfaces" => network_interface::describe,
         "DeleteNetworkInterface" => network_interface::delete,
 
+        "DescribeInstances" => instance::describe,
+        "DescribeVpcPeeringConnections" => vpc_peering_connection::describe,
+        "DescribeVpcEndpoints" => vpc_endpoint::describe,
+        "DescribeVpnGateways" => vpn_gateway::describe,
+        "DescribeEgressOnlyInternetGateways" => egress_only_internet_gateway::describe,
+
         "CreateTags" => tags::create,
         "DeleteTags" => tags::delete,
         "DescribeAvailabilityZones" => zones::describe,
@@ -310,7 +347,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn unknown_operations_are_invalid_actions() {
         let world = World::new();
-        let call = world.ec2.describe_instances().send().await;
+        let call = world.ec2.describe_volumes().send().await;
         assert_eq!(testing::code(call), "InvalidAction");
     }
 }

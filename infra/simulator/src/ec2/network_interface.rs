@@ -1,4 +1,4 @@
-//! Network interfaces. Clients do not make them here: NAT gateways and EKS do.
+//! Network interfaces. Clients do not make them here: NAT gateways, EKS and what else is in a VPC do.
 
 use std::net::Ipv4Addr;
 
@@ -33,7 +33,7 @@ pub struct NetworkInterface {
     pub private_ip: Ipv4Addr,
     /// What made it, for people, for example `Interface for NAT Gateway nat-…`.
     pub description: String,
-    /// `interface` or `nat_gateway`.
+    /// `interface`, `nat_gateway` or `vpc_endpoint`.
     pub interface_type: String,
     /// The account that it belongs to.
     pub owner: String,
@@ -43,6 +43,12 @@ pub struct NetworkInterface {
     pub security_groups: Vec<String>,
     /// Whether it is attached to something.
     pub is_attached: bool,
+    /// The instance that it is attached to, if it is one.
+    #[serde(default)]
+    pub instance_id: Option<String>,
+    /// A public address that is nobody's Elastic IP address.
+    #[serde(default)]
+    pub public_ip: Option<Ipv4Addr>,
     /// When the service that made it will have deleted it, if it is going to.
     #[serde(default)]
     pub gone_at: Option<Timestamp>,
@@ -103,6 +109,8 @@ impl Ec2 {
             requester_id: new.requester_id,
             security_groups: new.security_groups,
             is_attached: true,
+            instance_id: None,
+            public_ip: None,
             gone_at: None,
             tags: Tags::new(),
         };
@@ -209,6 +217,22 @@ impl NetworkInterface {
         self.id.replacen("eni-", "eni-attach-", 1)
     }
 
+    /// An instance's primary interface is its first device and goes with it.
+    fn attachment(&self) -> Element {
+        let instance_id = self.instance_id.as_ref();
+        let is_primary = instance_id.is_some();
+        let id = instance_id.map(|id| Element::text("instanceId", id));
+        Element::new("attachment")
+            .children([
+                Element::text("attachmentId", self.attachment_id()),
+                Element::text("deleteOnTermination", is_primary),
+                Element::text("deviceIndex", u8::from(!is_primary)),
+                Element::text("instanceOwnerId", self.attachment_owner()),
+                Element::text("status", "attached"),
+            ])
+            .children(id)
+    }
+
     fn private_dns_name(&self, request: &Request<'_>) -> String {
         let host = self.private_ip.to_string().replace('.', "-");
         // VPC user guide, DNS hostnames: us-east-1 has a zone of its own.
@@ -218,7 +242,25 @@ impl NetworkInterface {
         }
     }
 
+    /// Whose the thing is that it is attached to: an instance is its owner's; what a service attaches is
+    /// the service's, which for NAT gateways, load balancers and EKS is what requests it (EC2 user guide,
+    /// requester-managed network interfaces).
+    fn attachment_owner(&self) -> &str {
+        self.requester_id.as_ref().unwrap_or(&self.owner)
+    }
+
+    /// Whether an address of the internet leads to it.
+    pub(super) fn is_mapped(&self, ec2: &Ec2) -> bool {
+        self.public_ip.is_some() || ec2.address_of_interface(&self.id).is_some()
+    }
+
     fn association(&self, ec2: &Ec2) -> Option<Element> {
+        if let Some(public_ip) = self.public_ip {
+            return Some(Element::new("association").children([
+                Element::text("publicIp", public_ip),
+                Element::text("ipOwnerId", self.attachment_owner()),
+            ]));
+        }
         let address = ec2.address_of_interface(&self.id)?;
         let association = address.association.as_ref()?;
         Some(Element::new("association").children([
@@ -291,6 +333,10 @@ impl Resource for NetworkInterface {
             "addresses.private-ip-address" | "private-ip-address" => {
                 Some(self.private_ip.to_string())
             }
+            "attachment.instance-id" => self.instance_id.clone().filter(|_| self.is_attached),
+            "attachment.instance-owner-id" => {
+                (self.is_attached).then(|| self.attachment_owner().to_owned())
+            }
             "attachment.attachment-id" => self.is_attached.then(|| self.attachment_id()),
             "attachment.status" => self.is_attached.then(|| "attached".to_owned()),
             "availability-zone" => Some(self.zone_name.clone()),
@@ -350,12 +396,7 @@ impl Resource for NetworkInterface {
         content.extend(requester.map(|id| Element::text("requesterId", id)));
         content.extend(self.association(ec2));
         if self.is_attached {
-            content.push(Element::new("attachment").children([
-                Element::text("attachmentId", self.attachment_id()),
-                Element::text("deleteOnTermination", false),
-                Element::text("deviceIndex", 1),
-                Element::text("status", "attached"),
-            ]));
+            content.push(self.attachment());
         }
         content
     }

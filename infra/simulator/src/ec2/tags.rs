@@ -168,6 +168,14 @@ fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut Tags, Fault> {
         "rtb" => find!(kind::ROUTE_TABLE, route_tables),
         "sg" => find!(kind::SECURITY_GROUP, security_groups),
         "eni" => find!(kind::NETWORK_INTERFACE, network_interfaces),
+        "i" => find!(kind::INSTANCE, instances),
+        "pcx" => find!(kind::VPC_PEERING_CONNECTION, vpc_peering_connections),
+        "vpce" => find!(kind::VPC_ENDPOINT, vpc_endpoints),
+        "vgw" => find!(kind::VPN_GATEWAY, vpn_gateways),
+        "eigw" => find!(
+            kind::EGRESS_ONLY_INTERNET_GATEWAY,
+            egress_only_internet_gateways
+        ),
         _ => {
             let message = format!("The ID '{id}' is not valid");
             Err(Fault::client("InvalidID", message))

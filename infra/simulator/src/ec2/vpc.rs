@@ -122,13 +122,18 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// botocore's EC2 model, DeleteVpc: all gateways and resources must be detached or deleted first,
-/// all security groups and route tables but the default ones included.
+/// all security groups and route tables but the default ones included. What holds a VPC beside these is
+/// said where it is.
 fn has_dependencies(ec2: &Ec2, id: &str, now: Timestamp) -> bool {
     let is_attached = |gateway: &super::InternetGateway| gateway.vpc_id.as_deref() == Some(id);
     ec2.subnets.values().any(|subnet| subnet.vpc_id == id)
         || ec2.internet_gateways.values().any(is_attached)
         || (ec2.nat_gateways.values()).any(|nat| nat.vpc_id == id && nat.exists(now))
         || (ec2.network_interfaces.values()).any(|interface| interface.vpc_id == id)
+        || (ec2.vpc_peering_connections.values()).any(|connection| connection.holds(id))
+        || (ec2.vpc_endpoints.values()).any(|endpoint| endpoint.holds(id))
+        || (ec2.vpn_gateways.values()).any(|gateway| gateway.holds(id))
+        || (ec2.egress_only_internet_gateways.values()).any(|gateway| gateway.vpc_id == id)
         || (ec2.route_tables.values()).any(|table| table.vpc_id == id && !table.is_main())
         || (ec2.security_groups.values()).any(|group| group.vpc_id == id && !group.is_default())
 }

@@ -30,6 +30,7 @@ pub mod route;
 pub mod route_table;
 pub mod security_group;
 pub mod subnet;
+mod tag_description;
 pub mod tags;
 #[cfg(test)]
 mod testing;
@@ -249,6 +250,7 @@ fn find(operation: &str) -> Option<Operation> {
 
         "CreateTags" => tags::create,
         "DeleteTags" => tags::delete,
+        "DescribeTags" => tag_description::describe,
         "DescribeAvailabilityZones" => zones::describe,
         "DescribeAccountAttributes" => account::describe_attributes,
         _ => return None,

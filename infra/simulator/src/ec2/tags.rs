@@ -245,6 +245,14 @@ mod tests {
                 "eni-0123456789abcdef0",
                 "InvalidNetworkInterfaceID.NotFound",
             ),
+            ("i-0123456789abcdef0", "InvalidInstanceID.NotFound"),
+            (
+                "pcx-0123456789abcdef0",
+                "InvalidVpcPeeringConnectionID.NotFound",
+            ),
+            ("vpce-0123456789abcdef0", "InvalidVpcEndpointId.NotFound"),
+            ("vgw-0123456789abcdef0", "InvalidVpnGatewayID.NotFound"),
+            ("eigw-0123456789abcdef0", "InvalidGatewayID.NotFound"),
             ("bucket", "InvalidID"),
         ] {
             let call = world.ec2.create_tags().resources(&vpc).resources(id);

@@ -388,4 +388,23 @@ mod tests {
         delete().await.unwrap();
         assert_eq!(code(delete().await), "InvalidGroup.NotFound");
     }
+    #[tokio::test(start_paused = true)]
+    async fn group_that_another_one_lets_in_cannot_be_deleted() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let create = |name: &str| {
+            let call = world.ec2.create_security_group().vpc_id(&vpc);
+            call.group_name(name).description("d").send()
+        };
+        let group = create("web").await.unwrap().group_id.unwrap();
+        let other = create("database").await.unwrap().group_id.unwrap();
+        world.change(|ec2| {
+            let other = ec2.security_groups.get_mut(&other).unwrap();
+            other.ingress_from.push(group.clone());
+        });
+        let delete = |id: &str| world.ec2.delete_security_group().group_id(id).send();
+        assert_eq!(code(delete(&group).await), "DependencyViolation");
+        delete(&other).await.unwrap();
+        delete(&group).await.unwrap();
+    }
 }

@@ -288,6 +288,8 @@ mod tests {
 
     use crate::iam::testing::{ACCOUNT, TRUST, World, code, tag};
 
+    const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:DescribeVpcs","Resource":"*"}]}"#;
+
     #[tokio::test(start_paused = true)]
     async fn role_is_answered_as_it_was_made() {
         let world = World::new();
@@ -350,6 +352,12 @@ mod tests {
         let detach = world.iam.detach_role_policy().role_name("demo");
         let detach = detach.policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess");
         detach.send().await.unwrap();
+        let put = world.iam.put_role_policy().role_name("demo");
+        let put = put.policy_name("inline").policy_document(POLICY);
+        put.send().await.unwrap();
+        assert_eq!(code(delete().await), "DeleteConflict");
+        let remove = world.iam.delete_role_policy().role_name("demo");
+        remove.policy_name("inline").send().await.unwrap();
         delete().await.unwrap();
         assert_eq!(code(delete().await), "NoSuchEntity");
     }

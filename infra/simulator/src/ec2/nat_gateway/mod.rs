@@ -400,8 +400,18 @@ mod tests {
         let nat = world.describe_nat_gateway(&network.nat_gateway).await;
         assert_eq!(nat.state, Some(NatGatewayState::Deleting));
         delete().await.unwrap();
-        wait(42).await;
-        wait(52).await;
+        wait(41).await;
+        // Until it is gone it keeps its address, its interface and its routes.
+        let release = || {
+            let call = world.ec2.release_address();
+            call.allocation_id(&network.allocation).send()
+        };
+        assert_eq!(code(release().await), "InvalidIPAddress.InUse");
+        let table = world.describe_route_table(&network.private_routes).await;
+        assert_eq!(table.routes()[1].state, Some(RouteState::Active));
+        assert!(world.read(|ec2| !ec2.network_interfaces.is_empty()));
+        wait(53).await;
+        assert!(world.read(|ec2| ec2.network_interfaces.is_empty()));
         let nat = world.describe_nat_gateway(&network.nat_gateway).await;
         assert_eq!(nat.state, Some(NatGatewayState::Deleted));
         assert!(nat.delete_time.is_some());
@@ -415,11 +425,7 @@ mod tests {
         let call = world.ec2.describe_addresses().send();
         let addresses = call.await.unwrap().addresses.unwrap();
         assert_eq!(addresses[0].association_id, None);
-        let call = world.ec2.release_address();
-        call.allocation_id(&network.allocation)
-            .send()
-            .await
-            .unwrap();
+        release().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -284,5 +284,12 @@ mod tests {
         wait(40).await;
         assert_eq!(code(&delete().await), "ResourceNotFoundException");
         assert_eq!(world.view(), crate::kubernetes::View::default());
+        // What the pods had on the network goes after them.
+        wait(30).await;
+        let call = world.ec2.describe_network_interfaces().send().await;
+        let left = call.unwrap().network_interfaces.unwrap().into_iter();
+        let is_of_pod = |text: &str| text.starts_with("Fargate pod");
+        let mut left = left.filter_map(|interface| interface.description);
+        assert!(!left.any(|description| is_of_pod(&description)));
     }
 }

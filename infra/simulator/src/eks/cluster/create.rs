@@ -143,6 +143,7 @@ impl CreateCluster {
             addons: BTreeMap::new(),
             access_entries: BTreeMap::new(),
             coredns: None,
+            hidden_update_until: None,
             settled_at: now,
         })
     }

@@ -242,6 +242,42 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn cluster_that_eks_is_changing_refuses_to_be_deleted_and_says_active() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        let until = world.simulator.now() + jiff::SignedDuration::from_mins(20);
+        world.simulator.change(|state| {
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let eks = &mut account.regions.get_mut(REGION).unwrap().eks;
+            let cluster = eks.clusters.get_mut("demo").unwrap();
+            cluster.hidden_update_until = Some(until);
+        });
+        let delete = || world.eks.delete_cluster().name("demo").send();
+        let refused = delete().await;
+        assert_eq!(code(&refused), "ResourceInUseException");
+        let expected = "Cannot delete because cluster demo currently has an update in progress";
+        assert_eq!(message(&refused), expected);
+        let status = world.cluster().await.status;
+        assert_eq!(status, Some(ClusterStatus::Active));
+        let call = world.eks.update_cluster_config().name("demo");
+        let call = call.deletion_protection(true).send().await;
+        assert_eq!(code(&call), "ResourceInUseException");
+        wait(20 * 60).await;
+        delete().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cluster_whose_addon_was_just_made_refuses_to_be_deleted() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        world.coredns(None).send().await.unwrap();
+        let delete = || world.eks.delete_cluster().name("demo").send();
+        assert_eq!(code(&delete().await), "ResourceInUseException");
+        wait(90).await;
+        delete().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn cluster_that_is_being_made_refuses_to_be_deleted() {
         let world = World::new().await;
         world.cluster_creating().await;

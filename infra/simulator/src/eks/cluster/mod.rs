@@ -89,6 +89,10 @@ pub struct Cluster {
     pub access_entries: BTreeMap<String, AccessEntry>,
     /// CoreDNS in Kubernetes, whoever manages it.
     pub coredns: Option<Deployment>,
+    /// Until then EKS changes the control plane of its own accord: nothing shows, and changes and
+    /// deletions are refused (aws/containers-roadmap issues 1500 and 1511). Tests set it.
+    #[serde(default)]
+    pub hidden_update_until: Option<Timestamp>,
     /// Until then everything that happens by itself has happened.
     pub(super) settled_at: Timestamp,
 }
@@ -156,16 +160,25 @@ impl Cluster {
 
     /// Refuses to do `what` while the cluster changes, openly or not.
     ///
-    /// apache/airflow issue 73219: for more than ten minutes after a Fargate profile became ACTIVE, a
-    /// cluster that says ACTIVE refuses deletions.
+    /// apache/airflow pull request 73219: for more than ten minutes after a Fargate profile became
+    /// ACTIVE, a cluster that says ACTIVE refuses deletions.
     pub(super) fn check_no_update(&self, what: &str, now: Timestamp) -> Result<(), Fault> {
         let mut profiles = self.fargate_profiles.values();
         let is_busy = self.update_in_progress().is_some()
+            || self.is_updating_secretly(now)
             || profiles.any(|profile| profile.is_still_settling(now));
         if is_busy {
             return Err(self.update_in_progress_fault(what));
         }
         Ok(())
+    }
+
+    /// Whether there is a change of which nothing shows, and which forbids any other: one of EKS' own, or
+    /// that of an add-on that was just made (eksctl-io/eksctl issue 8514).
+    pub(super) fn is_updating_secretly(&self, now: Timestamp) -> bool {
+        let mut addons = self.addons.values();
+        self.hidden_update_until.is_some_and(|until| now < until)
+            || addons.any(|addon| now < addon.installed_at)
     }
 
     pub(super) fn update_in_progress_fault(&self, what: &str) -> Fault {

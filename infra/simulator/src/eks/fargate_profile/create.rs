@@ -95,15 +95,9 @@ fn repeated<'a>(
     }
 }
 
-/// eksctl-io/eksctl issue 8514: soon after an add-on was made, the cluster has an update of which
-/// nothing shows.
+/// Unlike deletions, this is not refused while the cluster is not done with another profile.
 fn check_not_updating(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), Fault> {
-    let is_busy = cluster.update_in_progress().is_some()
-        || cluster
-            .addons
-            .values()
-            .any(|addon| now < addon.installed_at);
-    if is_busy {
+    if cluster.update_in_progress().is_some() || cluster.is_updating_secretly(now) {
         return Err(cluster.update_in_progress_fault(what));
     }
     Ok(())

@@ -45,7 +45,7 @@ pub(in crate::eks) fn start(
     let cluster = eks.cluster(request.cluster())?;
     let change = asked.only_change(cluster, &around)?;
     cluster.check_active(now)?;
-    check_alone(cluster, &change)?;
+    check_alone(cluster, &change, now)?;
     change.check_allowed(cluster, now)?;
     if change.is_in_effect(cluster) {
         return Err(nothing_to_do(&change));
@@ -72,8 +72,11 @@ pub(in crate::eks) fn start(
     Ok(output)
 }
 
-/// aws/aws-cdk issue 33452.
-fn check_alone(cluster: &Cluster, change: &Change) -> Result<(), Fault> {
+/// aws/aws-cdk issue 33452; aws/containers-roadmap issue 1500 for EKS' own changes.
+fn check_alone(cluster: &Cluster, change: &Change, now: jiff::Timestamp) -> Result<(), Fault> {
+    if cluster.is_updating_secretly(now) {
+        return Err(cluster.update_in_progress_fault(change.kind()));
+    }
     if let Some(other) = cluster.update_in_progress() {
         let message = format!(
             "Cannot {} because cluster {} currently has update {} in progress",

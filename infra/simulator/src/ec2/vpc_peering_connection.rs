@@ -79,8 +79,8 @@ impl Ec2 {
 impl VpcPeeringConnection {
     /// Whether a VPC cannot be deleted because of it.
     ///
-    /// DeleteVpc answers DependencyViolation (hashicorp/terraform-provider-aws issue 3118,
-    /// facebookresearch/fbpcs pull request 1821). Only the console deletes an active connection along
+    /// DeleteVpc answers DependencyViolation (giantswarm/aws-operator issue 401,
+    /// hashicorp/terraform-provider-aws issue 3118). Only the console deletes an active connection along
     /// with the VPC (VPC peering guide, delete a VPC peering connection). The guide also lets a requester
     /// delete its VPC before another account has accepted; here it cannot.
     pub(super) fn holds(&self, vpc_id: &str) -> bool {

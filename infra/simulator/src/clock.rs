@@ -44,6 +44,15 @@ impl Clock {
         }
     }
 
+    /// [`Clock::virtual_time`] that starts at `epoch`, for a world that was saved then.
+    #[must_use]
+    pub fn virtual_time_from(epoch: Timestamp) -> Self {
+        Self {
+            epoch,
+            ..Self::virtual_time()
+        }
+    }
+
     /// The simulated time, in whole milliseconds.
     #[must_use]
     pub fn now(&self) -> Timestamp {

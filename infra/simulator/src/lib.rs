@@ -105,6 +105,15 @@ impl Simulator {
         }
     }
 
+    /// An AWS that goes on from a world that was saved (see [`Simulator::state`]); nothing has been
+    /// called in it yet.
+    #[must_use]
+    pub fn resume(config: Config, state: State) -> Self {
+        let simulator = Self::new(config);
+        simulator.world().state = state;
+        simulator
+    }
+
     /// The simulated time.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -2,6 +2,7 @@
 
 mod check;
 pub mod log_group;
+mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -42,6 +43,7 @@ fn find(operation: &str) -> Option<Operation> {
         "CreateLogGroup" => log_group::create,
         "DeleteLogGroup" => log_group::delete,
         "DescribeLogGroups" => log_group::describe,
+        "ListTagsForResource" => tags::list,
         _ => return None,
     };
     Some(operation)

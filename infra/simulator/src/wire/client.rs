@@ -14,17 +14,14 @@ impl Simulator {
     /// An HTTP client for the SDK's configuration: every request, whatever its host, comes here.
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
-        let connector = SharedHttpConnector::new(Connector(self.clone()));
+        let connector = SharedHttpConnector::new(self.clone());
         http_client_fn(move |_, _| connector.clone())
     }
 }
 
-#[derive(Debug)]
-struct Connector(Simulator);
-
-impl HttpConnector for Connector {
+impl HttpConnector for Simulator {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let simulator = self.0.clone();
+        let simulator = self.clone();
         HttpConnectorFuture::new(async move {
             let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
                 ConnectorError::other(error, None)

@@ -113,7 +113,7 @@ async fn describe(
 
 async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
     let entry = describe(aws, target, principal).await?;
-    Ok(entry.is_some_and(|entry| tags::eks_is_ours(entry.tags(), target)))
+    Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
 }
 
 /// Makes the entry of `principal`, which is the plan's administrator number `index`.
@@ -129,7 +129,7 @@ async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result
             &plan.target,
             ["access-entry", principal],
         ))
-        .set_tags(Some(tags::eks(plan, "access-entry")))
+        .set_tags(Some(tags::map(plan, "access-entry")))
         .send()
         .await;
     match answer {

@@ -62,7 +62,7 @@ impl Step for CoreDns {
         let Some(addon) = find(aws, &plan.target).await? else {
             return create(aws, plan, &cluster, profile_arn).await;
         };
-        if !tags::eks_is_ours(addon.tags(), &plan.target) {
+        if !tags::map_is_ours(addon.tags(), &plan.target) {
             adopt(aws, plan, &addon).await?;
         }
         status(aws, plan, &addon, profile_arn).await
@@ -72,8 +72,8 @@ impl Step for CoreDns {
         let Some(addon) = find(aws, target).await? else {
             return Ok(Outcome::Ready(Removed::default()));
         };
-        if !tags::eks_is_ours(addon.tags(), target) {
-            return Err(tags::not_ours("add-on coredns", target));
+        if !tags::map_is_ours(addon.tags(), target) {
+            return Ok(Outcome::Ready(Removed::default()));
         }
         match addon.status() {
             Some(AddonStatus::Creating | AddonStatus::Updating | AddonStatus::Deleting) => {
@@ -92,7 +92,7 @@ async fn cluster(aws: &Aws, target: &Target) -> Result<Cluster, Error> {
             target.cluster_name
         ))
     })?;
-    if !tags::eks_is_ours(cluster.tags(), target) {
+    if !tags::map_is_ours(cluster.tags(), target) {
         let what = format!("EKS cluster {}", target.cluster_name);
         return Err(tags::not_ours(&what, target));
     }
@@ -197,7 +197,7 @@ async fn create(
             &plan.target,
             [COREDNS, profile_arn, &version],
         ))
-        .set_tags(Some(tags::eks(plan, COREDNS)));
+        .set_tags(Some(tags::map(plan, COREDNS)));
     match call.send().await {
         // It exists by now, or the cluster is changing: the next look decides.
         Err(error) if eks::is_in_use(&error) => {
@@ -219,7 +219,7 @@ async fn adopt(aws: &Aws, plan: &Plan, addon: &Addon) -> Result<(), Error> {
     aws.eks
         .tag_resource()
         .resource_arn(arn)
-        .set_tags(Some(tags::eks(plan, COREDNS)))
+        .set_tags(Some(tags::map(plan, COREDNS)))
         .send()
         .await
         .during("eks:TagResource")?;
@@ -717,10 +717,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn remove_refuses_an_addon_that_is_not_ours() {
+    async fn remove_leaves_an_addon_that_is_not_ours() {
         let changes = Changes::new();
         let outcome = remove(World::with(addon(Active).set_tags(None)), &changes).await;
-        assert_eq!(outcome.unwrap_err().name(), "ResourceConflict");
+        assert_eq!(outcome, Ok(Outcome::Ready(Removed::default())));
         assert_eq!(changes.calls(), [0, 0, 0, 0]);
     }
 }

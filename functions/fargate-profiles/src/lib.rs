@@ -90,7 +90,7 @@ impl Step for FargateProfiles {
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let existing = eks::find_fargate_profiles(aws, target).await?;
-        let is_ours = |profile: &&FargateProfile| tags::eks_is_ours(profile.tags(), target);
+        let is_ours = |profile: &&FargateProfile| tags::map_is_ours(profile.tags(), target);
         let Some(next) = existing.iter().rfind(is_ours) else {
             return Ok(Outcome::Ready(Removed::default()));
         };
@@ -157,7 +157,7 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<Outcome<O
     changing("eks:CreateFargateProfile", name);
     let answer = wanted
         .request(aws.eks.create_fargate_profile(), &plan.target)
-        .set_tags(Some(tags::eks(plan, &format!("fargate-profile-{name}"))))
+        .set_tags(Some(tags::map(plan, &format!("fargate-profile-{name}"))))
         .send()
         .await;
     match answer {
@@ -214,7 +214,7 @@ fn report_surplus(plan: &Plan, existing: &[FargateProfile]) {
     let planned = |name: &str| plan.fargate_profiles.iter().any(|p| p.name == name);
     for profile in existing {
         let name = profile.fargate_profile_name().unwrap_or_default();
-        if tags::eks_is_ours(profile.tags(), &plan.target) && !planned(name) {
+        if tags::map_is_ours(profile.tags(), &plan.target) && !planned(name) {
             tracing::warn!(
                 target: "hardway", resource = name,
                 "fargate profile is no longer in the plan; it is left as it is"

@@ -65,7 +65,7 @@ impl<'a> Wanted<'a> {
     /// A profile on its way out is not compared: the one that follows it will be as wanted.
     pub fn require(&self, plan: &Plan, profile: &FargateProfile) -> Result<(), Error> {
         let (name, target) = (self.name(), &plan.target);
-        if !tags::eks_is_ours(profile.tags(), target) {
+        if !tags::map_is_ours(profile.tags(), target) {
             return Err(tags::not_ours(&format!("Fargate profile {name}"), target));
         }
         let differences = self.differences(profile);

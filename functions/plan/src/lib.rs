@@ -7,13 +7,14 @@
 //! cluster that exists keeps its Kubernetes version when none is asked for, so that a second execution
 //! with the same input gets the same plan.
 
+use aws_sdk_eks::types::Cluster;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use step::error::required;
 use step::function::{parse, respond};
 use step::plan::{Account, Endpoint, Network};
-use step::spec::{AccountSpec, FargateProfile, NetworkSpec, Selector};
-use step::{Aws, Base, During, Error, Function, Outcome, Plan, Spec, Target, eks};
+use step::spec::{AccountSpec, FargateProfile, NetworkSpec, OnFailure, Selector};
+use step::{Aws, Base, During, Error, Function, Outcome, Plan, Spec, Target, TeardownSpec, eks};
 
 mod arns;
 mod cidr;
@@ -26,11 +27,13 @@ mod zones;
 /// The function `plan`.
 pub struct Planner;
 
-/// `{"action": "ensure", "execution": "…", "spec": {…}}`.
+/// `{"action": "ensure" | "remove", "execution": "…", "spec": {…}}`: the input of a provisioning or of
+/// a teardown execution.
 #[derive(Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 enum Request {
     Ensure { spec: Value },
+    Remove { spec: Value },
 }
 
 /// What the steps need of it.
@@ -41,6 +44,16 @@ pub struct Output {
     pub plan: Plan,
 }
 
+/// What a teardown needs of it: tags say the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TeardownOutput {
+    /// Which cluster, where.
+    pub plan: Target,
+    /// Whether deletion protection is to be turned off.
+    pub disable_deletion_protection: bool,
+}
+
 /// The role that AWS Organizations makes in the accounts that it creates.
 const DEFAULT_ROLE_NAME: &str = "OrganizationAccountAccessRole";
 
@@ -48,62 +61,74 @@ impl Function for Planner {
     const NAME: &'static str = "plan";
 
     async fn handle(base: &Base, request: Value) -> Result<Value, Error> {
-        let Request::Ensure { spec } = parse(request)?;
-        let spec = Spec::parse(&spec)?;
-        validate::check(&spec)?;
-        let region = region(&spec, base)?;
-        let own = base.own(base.region().or(Some(region)));
-        let target = target(&own, &spec, region).await?;
-        validate::check_for(&spec, &target)?;
-
-        let session = format!("hardway-{}-{}", Self::NAME, target.cluster_name);
-        let aws = base.target(&target.account, region, &session).await?;
-        let plan = decide(&aws, &spec, target).await?;
-        respond(&Outcome::Ready(Output { plan }))
+        match parse(request)? {
+            Request::Ensure { spec } => respond(&provisioning(base, &spec).await?),
+            Request::Remove { spec } => respond(&teardown(base, &spec).await?),
+        }
     }
 }
 
-/// The region that is asked for, or the function's own.
-fn region<'a>(spec: &'a Spec, base: &'a Base) -> Result<&'a str, Error> {
-    let region = spec.region.as_deref().or(base.region());
-    region.ok_or_else(|| {
-        Error::invalid(
-            "region",
-            &spec.region,
-            "an AWS region, since the function has none of its own",
-        )
-    })
+async fn provisioning(base: &Base, spec: &Value) -> Result<Outcome<Output>, Error> {
+    let spec = Spec::parse(spec)?;
+    validate::check(&spec)?;
+    let (account, region) = (spec.account.as_ref(), spec.region.as_deref());
+    let target = target(base, &spec.cluster_name, account, region).await?;
+    validate::check_for(&spec, &target)?;
+
+    let session = format!("hardway-{}-{}", Planner::NAME, target.cluster_name);
+    let aws = base.target(&target, &session).await?;
+    let plan = decide(&aws, &spec, target).await?;
+    Ok(Outcome::Ready(Output { plan }))
 }
 
-/// Where to build: the own account and partition, unless another account is asked for.
-async fn target(own: &Aws, spec: &Spec, region: &str) -> Result<Target, Error> {
+async fn teardown(base: &Base, spec: &Value) -> Result<Outcome<TeardownOutput>, Error> {
+    let spec = TeardownSpec::parse(spec)?;
+    validate::check_teardown(&spec)?;
+    let (account, region) = (spec.account.as_ref(), spec.region.as_deref());
+    Ok(Outcome::Ready(TeardownOutput {
+        plan: target(base, &spec.cluster_name, account, region).await?,
+        disable_deletion_protection: spec.disable_deletion_protection.unwrap_or_default(),
+    }))
+}
+
+/// Where to work: in the own account, region and partition, unless others are asked for.
+async fn target(
+    base: &Base,
+    cluster_name: &str,
+    account: Option<&AccountSpec>,
+    region: Option<&str>,
+) -> Result<Target, Error> {
+    let expected = "an AWS region, since the function has none of its own";
+    let chosen = region.or(base.region());
+    let chosen = chosen.ok_or_else(|| Error::invalid("region", region, expected))?;
+    let own = base.own(base.region().or(Some(chosen)));
     let identity = own.sts.get_caller_identity().send().await;
     let identity = identity.during("sts:GetCallerIdentity")?;
     let own_id = required(identity.account(), "sts:GetCallerIdentity: account")?;
     let arn = required(identity.arn(), "sts:GetCallerIdentity: arn")?;
     let partition = required(arn.split(':').nth(1), "sts:GetCallerIdentity: a partition")?;
     Ok(Target {
-        cluster_name: spec.cluster_name.clone(),
-        region: region.to_owned(),
+        cluster_name: cluster_name.to_owned(),
+        region: chosen.to_owned(),
         partition: partition.to_owned(),
-        account: account(spec.account.as_ref(), own_id, partition),
+        account: account_of(account, own_id),
     })
 }
 
 /// A role is assumed only in another account than the own.
-fn account(asked: Option<&AccountSpec>, own_id: &str, partition: &str) -> Account {
+fn account_of(asked: Option<&AccountSpec>, own_id: &str) -> Account {
     match asked {
         Some(asked) if asked.id != own_id => {
             let role = asked.role_name.as_deref().unwrap_or(DEFAULT_ROLE_NAME);
             Account {
                 id: asked.id.clone(),
-                role_arn: Some(format!("arn:{partition}:iam::{}:role/{role}", asked.id)),
+                role_name: Some(role.to_owned()),
                 external_id: asked.external_id.clone(),
             }
         }
         _ => Account {
             id: own_id.to_owned(),
-            role_arn: None,
+            role_name: None,
             external_id: None,
         },
     }
@@ -112,7 +137,8 @@ fn account(asked: Option<&AccountSpec>, own_id: &str, partition: &str) -> Accoun
 /// Fills in what only AWS can tell, and every default.
 async fn decide(aws: &Aws, spec: &Spec, target: Target) -> Result<Plan, Error> {
     let network = network(aws, spec, &target).await?;
-    let kubernetes_version = kubernetes_version(aws, spec, &target).await?;
+    let existing = existing_cluster(aws, spec, &target).await?;
+    let kubernetes_version = kubernetes_version(aws, spec, existing.as_ref()).await?;
     Ok(Plan {
         target,
         kubernetes_version,
@@ -125,7 +151,7 @@ async fn decide(aws: &Aws, spec: &Spec, target: Target) -> Result<Plan, Error> {
         support_type: spec.support_type.unwrap_or_default(),
         deletion_protection: spec.deletion_protection.unwrap_or_default(),
         permissions_boundary_arn: spec.permissions_boundary_arn.clone(),
-        on_failure: spec.on_failure.unwrap_or_default(),
+        on_failure: on_failure(spec, existing.as_ref()),
         tags: spec.tags.clone().unwrap_or_default(),
     })
 }
@@ -144,17 +170,41 @@ async fn network(aws: &Aws, spec: &Spec, target: &Target) -> Result<Network, Err
     })
 }
 
+/// The cluster as it stands before this execution, where a decision depends on it.
+async fn existing_cluster(
+    aws: &Aws,
+    spec: &Spec,
+    target: &Target,
+) -> Result<Option<Cluster>, Error> {
+    if spec.kubernetes_version.is_some() && spec.on_failure != Some(OnFailure::Remove) {
+        return Ok(None);
+    }
+    eks::find_cluster(aws, target).await
+}
+
+/// A failing execution removes only what it has made itself: a cluster that was there before may be in
+/// use, and it stays.
+fn on_failure(spec: &Spec, existing: Option<&Cluster>) -> OnFailure {
+    match existing {
+        Some(_) => OnFailure::Keep,
+        None => spec.on_failure.unwrap_or_default(),
+    }
+}
+
 /// The version that is asked for; else that of the cluster, if it exists already; else the newest one
 /// in standard support.
-async fn kubernetes_version(aws: &Aws, spec: &Spec, target: &Target) -> Result<String, Error> {
+async fn kubernetes_version(
+    aws: &Aws,
+    spec: &Spec,
+    existing: Option<&Cluster>,
+) -> Result<String, Error> {
     if let Some(asked) = &spec.kubernetes_version {
         let offered = versions::find(aws).await?;
         versions::check(&offered, asked, spec.support_type.unwrap_or_default())?;
         return Ok(asked.clone());
     }
-    let cluster = eks::find_cluster(aws, target).await?;
-    match cluster.and_then(|cluster| cluster.version) {
-        Some(version) => Ok(version),
+    match existing.and_then(|cluster| cluster.version()) {
+        Some(version) => Ok(version.to_owned()),
         None => versions::newest(&versions::find(aws).await?),
     }
 }

@@ -109,7 +109,6 @@ async fn what_is_asked_for_is_planned() {
     }));
     let (cluster, versions) = (no_cluster(codes::RESOURCE_NOT_FOUND), versions());
     let plan = decide_with(&spec, &cluster, &versions).await.unwrap();
-    assert_eq!(cluster.num_calls(), 0);
     assert_eq!(plan.kubernetes_version, "1.33");
     assert_eq!(plan.support_type, SupportType::Extended);
     assert_eq!(plan.network.nat_gateways, NatGateways::Single);
@@ -166,23 +165,19 @@ fn a_role_is_assumed_only_in_another_account() {
         external_id: Some("secret".to_owned()),
     };
     let own = "111122223333";
-    let own_account = account(None, own, "aws");
+    let own_account = account_of(None, own);
     assert_eq!(
-        (own_account.id.as_str(), &own_account.role_arn),
+        (own_account.id.as_str(), &own_account.role_name),
         (own, &None)
     );
-    assert_eq!(
-        account(Some(&asked(own, Some("X"))), own, "aws"),
-        own_account
-    );
+    assert_eq!(account_of(Some(&asked(own, Some("X"))), own), own_account);
 
-    let other = account(Some(&asked("444455556666", None)), own, "aws-cn");
-    let role = "arn:aws-cn:iam::444455556666:role/OrganizationAccountAccessRole";
-    assert_eq!(other.role_arn.as_deref(), Some(role));
+    let other = account_of(Some(&asked("444455556666", None)), own);
+    let role = "OrganizationAccountAccessRole";
+    assert_eq!(other.role_name.as_deref(), Some(role));
     assert_eq!(other.external_id.as_deref(), Some("secret"));
-    let other = account(Some(&asked("444455556666", Some("a/Builder"))), own, "aws");
-    let role = "arn:aws:iam::444455556666:role/a/Builder";
-    assert_eq!(other.role_arn.as_deref(), Some(role));
+    let other = account_of(Some(&asked("444455556666", Some("a/Builder"))), own);
+    assert_eq!(other.role_name.as_deref(), Some("a/Builder"));
 }
 
 async fn ask(request: Value) -> Error {
@@ -214,25 +209,70 @@ async fn bad_input_is_refused_before_aws_is_asked() {
 }
 
 #[tokio::test]
-async fn a_plan_cannot_be_removed() {
-    let request = json!({"action": "remove", "spec": {"clusterName": "demo"}});
-    assert_eq!(ask(request).await.name(), "InvalidRequest");
+async fn bad_input_of_a_teardown_is_refused_before_aws_is_asked() {
+    for (spec, field) in [
+        (json!({"clusterName": "demo", "force": true}), "force"),
+        (json!({"clusterName": "-"}), "clusterName"),
+        (json!({"clusterName": "demo", "region": "Tokyo"}), "region"),
+        (
+            json!({"clusterName": "demo", "account": {"id": "1"}}),
+            "account.id",
+        ),
+    ] {
+        let error = ask(json!({"action": "remove", "spec": spec})).await;
+        assert_eq!(error.name(), "InvalidRequest");
+        assert!(error.to_string().contains(field), "{error}");
+    }
+    let good = json!({"action": "remove", "spec": {"clusterName": "demo"}});
+    assert_eq!(ask(good).await.name(), "AwsUnavailable");
 }
 
-/// The schema is for editors and for people; `UPDATE_SCHEMA=1` writes it anew.
+/// The place of a plan is what a failing execution gives its teardown.
 #[test]
-fn the_committed_schema_is_that_of_the_types() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../statemachine/input.schema.json"
-    );
-    let schema = serde_json::to_string_pretty(&schemars::schema_for!(Spec)).unwrap() + "\n";
-    if std::env::var("UPDATE_SCHEMA").is_ok_and(|value| value == "1") {
-        std::fs::write(path, &schema).unwrap();
+fn the_place_of_a_plan_is_the_input_of_a_teardown() {
+    let mut target = Plan::example().target;
+    target.account.role_name = Some("Builder".to_owned());
+    let place = serde_json::to_value(&target).unwrap();
+    let input = json!({
+        "clusterName": place["clusterName"],
+        "region": place["region"],
+        "account": place["account"],
+        "disableDeletionProtection": true,
+        "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn",
+    });
+    let spec = TeardownSpec::parse(&input).unwrap();
+    assert_eq!(validate::check_teardown(&spec), Ok(()));
+    let account = account_of(spec.account.as_ref(), "999900001111");
+    assert_eq!(account.role_name.as_deref(), Some("Builder"));
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_there_before_is_not_removed_by_a_failure() {
+    let wish = spec(json!({"onFailure": "remove", "kubernetesVersion": "1.36"}));
+    let plan = decide_with(&wish, &cluster("1.36"), &versions()).await;
+    assert_eq!(plan.unwrap().on_failure, OnFailure::Keep);
+    let absent = no_cluster(codes::RESOURCE_NOT_FOUND);
+    let plan = decide_with(&wish, &absent, &versions()).await;
+    assert_eq!(plan.unwrap().on_failure, OnFailure::Remove);
+}
+
+/// The schemas are for editors and for people; `UPDATE_SCHEMA=1` writes them anew.
+#[test]
+fn the_committed_schemas_are_those_of_the_types() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../statemachine");
+    for (name, schema) in [
+        ("input", schemars::schema_for!(Spec)),
+        ("teardown", schemars::schema_for!(TeardownSpec)),
+    ] {
+        let path = format!("{folder}/{name}.schema.json");
+        let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var("UPDATE_SCHEMA").is_ok_and(|value| value == "1") {
+            std::fs::write(&path, &schema).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == schema,
+            "run `UPDATE_SCHEMA=1 cargo test` and commit {path}"
+        );
     }
-    let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        committed == schema,
-        "run `UPDATE_SCHEMA=1 cargo test` and commit {path}"
-    );
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use regex_lite::Regex;
-use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec, OnFailure};
-use step::{Error, Spec, Target};
+use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec};
+use step::{Error, Spec, Target, TeardownSpec};
 
 use crate::{arns, cidr, fargate, user_tags};
 
@@ -21,23 +21,15 @@ const ZONES: std::ops::RangeInclusive<u8> = 2..=3;
 /// # Errors
 /// [`Error::InvalidRequest`] about the first field that is wrong.
 pub fn check(spec: &Spec) -> Result<(), Error> {
-    let expected = "1 to 100 letters, digits, hyphens and underscores, a letter or digit first";
-    let name = "[0-9A-Za-z][A-Za-z0-9_-]{0,99}";
-    check_shape("clusterName", &spec.cluster_name, name, expected)?;
-    if let Some(region) = &spec.region {
-        let expected = "an AWS region such as ap-northeast-1";
-        check_shape(
-            "region",
-            region,
-            "[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}",
-            expected,
-        )?;
-    }
+    check_place(
+        &spec.cluster_name,
+        spec.region.as_deref(),
+        spec.account.as_ref(),
+    )?;
     if let Some(version) = &spec.kubernetes_version {
         let expected = "a minor version of Kubernetes such as 1.36";
         check_shape("kubernetesVersion", version, r"1\.[0-9]{2}", expected)?;
     }
-    spec.account.as_ref().map_or(Ok(()), check_account)?;
     spec.network.as_ref().map_or(Ok(()), check_network)?;
     spec.endpoint.as_ref().map_or(Ok(()), check_endpoint)?;
     let profiles = spec.fargate_profiles.as_deref();
@@ -47,7 +39,6 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
     spec.logging.as_deref().map_or(Ok(()), check_logging)?;
     arns::check_kms_key(spec.kms_key_arn.as_deref())?;
     arns::check_permissions_boundary(spec.permissions_boundary_arn.as_deref())?;
-    check_on_failure(spec.on_failure)?;
     spec.tags.as_ref().map_or(Ok(()), user_tags::check)
 }
 
@@ -64,16 +55,33 @@ pub fn check_for(spec: &Spec, target: &Target) -> Result<(), Error> {
     arns::check_permissions_boundary_for(spec.permissions_boundary_arn.as_deref(), target)
 }
 
-/// A wish that cannot be granted is refused rather than forgotten: whoever relies on a removal that
-/// does not happen pays for what is left.
-fn check_on_failure(wish: Option<OnFailure>) -> Result<(), Error> {
-    match wish {
-        Some(OnFailure::Remove) => {
-            let expected = "keep: there is no teardown yet";
-            Err(Error::invalid("onFailure", OnFailure::Remove, expected))
-        }
-        Some(OnFailure::Keep) | None => Ok(()),
+/// Checks the input of a teardown.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] about the first field that is wrong.
+pub fn check_teardown(spec: &TeardownSpec) -> Result<(), Error> {
+    check_place(
+        &spec.cluster_name,
+        spec.region.as_deref(),
+        spec.account.as_ref(),
+    )
+}
+
+/// Which cluster, where.
+fn check_place(
+    cluster_name: &str,
+    region: Option<&str>,
+    account: Option<&AccountSpec>,
+) -> Result<(), Error> {
+    let expected = "1 to 100 letters, digits, hyphens and underscores, a letter or digit first";
+    let shape = "[0-9A-Za-z][A-Za-z0-9_-]{0,99}";
+    check_shape("clusterName", cluster_name, shape, expected)?;
+    if let Some(region) = region {
+        let expected = "an AWS region such as ap-northeast-1";
+        let shape = "[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}";
+        check_shape("region", region, shape, expected)?;
     }
+    account.map_or(Ok(()), check_account)
 }
 
 /// Shapes are those of IAM and STS.

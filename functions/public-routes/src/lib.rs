@@ -67,7 +67,7 @@ impl Step for PublicRoutes {
         if internet_gateway::remove(aws, target, &mut removal).await? {
             route_tables::remove(aws, target, |role| role == ROUTE_TABLE, &mut removal).await?;
         }
-        Ok(removal.outcome())
+        removal.outcome_in_vpc(aws, target).await
     }
 }
 

@@ -11,6 +11,7 @@ use aws_sdk_ec2::operation::delete_internet_gateway::DeleteInternetGatewayOutput
 use aws_sdk_ec2::operation::delete_route_table::DeleteRouteTableOutput;
 use aws_sdk_ec2::operation::describe_internet_gateways::DescribeInternetGatewaysOutput;
 use aws_sdk_ec2::operation::describe_route_tables::DescribeRouteTablesOutput;
+use aws_sdk_ec2::operation::describe_vpcs::DescribeVpcsOutput;
 use aws_sdk_ec2::operation::detach_internet_gateway::DetachInternetGatewayOutput;
 use aws_sdk_ec2::operation::disassociate_route_table::DisassociateRouteTableOutput;
 use aws_sdk_ec2::operation::replace_route::ReplaceRouteOutput;
@@ -75,6 +76,13 @@ fn table() -> RouteTable {
         .associations(association(1))
         .associations(association(2))
         .build()
+}
+
+/// Nothing that is not ours is in the way: there is no VPC to look into.
+fn nothing_foreign() -> Rule {
+    mock!(Client::describe_vpcs)
+        .match_requests(|call| *call.filters() == tags::ec2_filters(&Plan::example().target)[..])
+        .then_output(|| DescribeVpcsOutput::builder().build())
 }
 
 /// An account: what is in it, and the calls that change it.
@@ -188,6 +196,7 @@ impl Account {
                 &self.associate,
                 &self.disassociate,
                 &self.delete_table,
+                &nothing_foreign(),
             ]
         );
         Aws {

@@ -14,7 +14,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::codes;
 use crate::error::{During, Error};
-use crate::plan::Account;
+use crate::names;
+use crate::plan::Target;
 
 /// How long a single try of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,20 +86,17 @@ impl Base {
     /// # Errors
     /// [`Error::AccountNotReady`] while the role cannot be assumed (a new account's role spreads
     /// slowly); what STS says otherwise.
-    pub async fn target(
-        &self,
-        account: &Account,
-        region: &str,
-        session: &str,
-    ) -> Result<Aws, Error> {
-        let own = self.own(Some(region));
-        let Some(role_arn) = &account.role_arn else {
+    pub async fn target(&self, target: &Target, session: &str) -> Result<Aws, Error> {
+        let own = self.own(Some(&target.region));
+        let account = &target.account;
+        let Some(role_name) = &account.role_name else {
             return Ok(own);
         };
+        let role_arn = names::role_arn(target, role_name);
         let answer = own
             .sts
             .assume_role()
-            .role_arn(role_arn)
+            .role_arn(&role_arn)
             .role_session_name(session_name(session))
             .duration_seconds(SESSION_SECONDS)
             .set_external_id(account.external_id.clone())
@@ -126,7 +124,7 @@ impl Base {
         let config = self
             .config
             .to_builder()
-            .region(Region::new(region.to_owned()))
+            .region(Region::new(target.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
         Ok(Aws::new(&config))
@@ -159,6 +157,8 @@ pub struct Aws {
     pub eks: aws_sdk_eks::Client,
     /// AWS IAM.
     pub iam: aws_sdk_iam::Client,
+    /// Amazon CloudWatch Logs.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
     /// AWS STS, regional.
     pub sts: aws_sdk_sts::Client,
 }
@@ -171,6 +171,7 @@ impl Aws {
             ec2: aws_sdk_ec2::Client::new(config),
             eks: aws_sdk_eks::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
         }
     }

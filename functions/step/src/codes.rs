@@ -43,6 +43,12 @@ pub const DEPENDENCY_VIOLATION: &str = "DependencyViolation";
 pub const GATEWAY_NOT_ATTACHED: &str = "Gateway.NotAttached";
 /// EC2: the address is in use.
 pub const ADDRESS_IN_USE: &str = "InvalidIPAddress.InUse";
+/// EC2: a parameter is not valid; also how DeleteNetworkInterface says that it is attached.
+pub const INVALID_PARAMETER_VALUE: &str = "InvalidParameterValue";
+/// EC2: what DeleteNetworkInterface says with [`INVALID_PARAMETER_VALUE`] for an attached interface.
+pub const CURRENTLY_IN_USE_MESSAGE: &str = "currently in use";
+/// EC2: the resource is in the hands of an AWS service.
+pub const OPERATION_NOT_PERMITTED: &str = "OperationNotPermitted";
 /// EC2: not authorized; also what ReleaseAddress answers for a released address.
 pub const AUTH_FAILURE: &str = "AuthFailure";
 
@@ -65,6 +71,8 @@ pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
 
 /// EKS: no such cluster, profile, add-on or entry.
 pub const RESOURCE_NOT_FOUND: &str = "ResourceNotFoundException";
+/// EKS: what DeleteCluster says with [`RESOURCE_IN_USE`] while the cluster has node groups.
+pub const NODE_GROUPS_MESSAGE: &str = "nodegroup";
 /// EKS: three things in one (the name exists, a sibling is changing, the cluster is updating).
 pub const RESOURCE_IN_USE: &str = "ResourceInUseException";
 /// EKS: a parameter is not valid; also how it says that IAM has not propagated yet.
@@ -73,6 +81,9 @@ pub const INVALID_PARAMETER: &str = "InvalidParameterException";
 pub const CLIENT_EXCEPTION: &str = "ClientException";
 /// EKS: the control plane cannot live in one of the subnets' zones; the message names those that can.
 pub const UNSUPPORTED_AVAILABILITY_ZONE: &str = "UnsupportedAvailabilityZoneException";
+
+/// CloudWatch Logs: the log group exists already.
+pub const RESOURCE_ALREADY_EXISTS: &str = "ResourceAlreadyExistsException";
 
 /// Codes that mean: slow down. The SDK has retried them already.
 pub const THROTTLED: &[&str] = &[

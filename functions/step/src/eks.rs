@@ -107,6 +107,16 @@ pub fn is_absent(error: &impl ProvideErrorMetadata) -> bool {
     }
 }
 
+/// The refusal to remove a cluster that has deletion protection.
+#[must_use]
+pub fn is_protected(target: &Target) -> Error {
+    Error::ResourceConflict(format!(
+        "cluster {} has deletion protection; to remove it all the same, start the teardown with \
+         \"disableDeletionProtection\": true",
+        target.cluster_name
+    ))
+}
+
 /// Whether it is a ResourceInUseException.
 ///
 /// The code means three things: the name is taken, a sibling is changing, or the cluster has an

@@ -48,6 +48,10 @@ pub enum Error {
     /// AWS says that the resource failed; carries AWS's health issues. Fails.
     #[error("the resource failed: {0}")]
     ResourceFailed(String),
+    /// A teardown found something of the cluster at its end. Looked at again for minutes, because lists
+    /// lag behind deletions, then fails.
+    #[error("not everything is removed: {0}")]
+    ResourcesLeft(String),
     /// An answer of AWS that no one planned for. Fails at once with all that AWS said.
     #[error("unexpected answer: {0}")]
     Unexpected(String),

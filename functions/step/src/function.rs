@@ -33,11 +33,22 @@ pub trait Step {
         input: Self::Input,
     ) -> impl Future<Output = Result<Outcome<Self::Output>, Error>> + Send;
 
-    /// Makes the resource gone, as far as that can be done now. What is not there is success.
+    /// Makes the resource gone, as far as that can be done now. What is not there, or not ours, is
+    /// success: there is nothing to remove.
     fn remove(
         aws: &Aws,
         target: &Target,
     ) -> impl Future<Output = Result<Outcome<Removed>, Error>> + Send;
+
+    /// Takes away what protects the resource from its removal, because the person who removes it asked
+    /// for that. Most resources have no such thing.
+    #[must_use]
+    fn unprotect(
+        _aws: &Aws,
+        _target: &Target,
+    ) -> impl Future<Output = Result<Outcome<()>, Error>> + Send {
+        async { Ok(Outcome::Ready(())) }
+    }
 }
 
 /// The input of a step that needs nothing but the plan.
@@ -53,7 +64,9 @@ pub trait Function {
     fn handle(base: &Base, request: Value) -> impl Future<Output = Result<Value, Error>> + Send;
 }
 
-/// The request of a step: `{"action": "ensure" | "remove", "execution": "…", "plan": {…}, …inputs…}`.
+/// The request of a step: `{"action": "ensure", "execution": "…", "plan": {…}, …inputs…}` or
+/// `{"action": "remove", "execution": "…", "plan": {…}, "disableDeletionProtection": true}`, whose plan
+/// needs to be no more than a [`Target`] and whose last member may be missing.
 #[derive(Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 enum Request<I> {
@@ -64,6 +77,8 @@ enum Request<I> {
     },
     Remove {
         plan: Target,
+        #[serde(default, rename = "disableDeletionProtection")]
+        disable_deletion_protection: bool,
     },
 }
 
@@ -77,8 +92,17 @@ impl<S: Step> Function for S {
                 let aws = target_clients::<S>(base, &plan.target).await?;
                 respond(&S::ensure(&aws, &plan, input).await?)
             }
-            Request::Remove { plan } => {
+            Request::Remove {
+                plan,
+                disable_deletion_protection,
+            } => {
                 let aws = target_clients::<S>(base, &plan).await?;
+                if disable_deletion_protection {
+                    let outcome = S::unprotect(&aws, &plan).await?;
+                    if outcome.is_pending() {
+                        return respond(&outcome);
+                    }
+                }
                 respond(&S::remove(&aws, &plan).await?)
             }
         }
@@ -87,7 +111,7 @@ impl<S: Step> Function for S {
 
 async fn target_clients<S: Step>(base: &Base, target: &Target) -> Result<Aws, Error> {
     let session = format!("hardway-{}-{}", S::NAME, target.cluster_name);
-    base.target(&target.account, &target.region, &session).await
+    base.target(target, &session).await
 }
 
 /// Reads a request; a mistake in it names the field.
@@ -122,13 +146,13 @@ pub async fn invoke<F: Function>(base: &Base, request: Value) -> Result<Value, E
             .unwrap_or_default()
             .to_owned()
     };
-    let (execution, action) = (text("/execution"), text("/action"));
+    let (execution, action, state) = (text("/execution"), text("/action"), text("/state"));
     let cluster = match text("/plan/clusterName") {
         none if none.is_empty() => text("/spec/clusterName"),
         name => name,
     };
     let span = tracing::info_span!(
-        target: "hardway", "invoke", step = F::NAME, execution, cluster, action
+        target: "hardway", "invoke", step = F::NAME, state, execution, cluster, action
     );
     async {
         // Its type is forgotten here: a step's future nests those of many SDK calls, and with the

@@ -68,16 +68,15 @@ pub async fn ensure(
     Ok(Outcome::Ready(RoleOutput { role_arn }))
 }
 
-/// Detaches every policy of the role and deletes it.
+/// Detaches every policy of the role and deletes it. A role of that name that is not ours stays.
 ///
 /// # Errors
-/// [`Error::ResourceConflict`] if the role is not ours, or if someone gave it inline policies or an
-/// instance profile; what IAM answers otherwise.
+/// [`Error::ResourceConflict`] if someone gave the role inline policies or an instance profile; what
+/// IAM answers otherwise.
 pub async fn remove(aws: &Aws, target: &Target, name: &str) -> Result<Outcome<Removed>, Error> {
-    let Some(role) = find(aws, name).await? else {
+    if find_ours(aws, target, name).await?.is_none() {
         return Ok(Outcome::Ready(Removed::default()));
-    };
-    require_ours(&role, target)?;
+    }
     for policy_arn in attached_policies(aws, name).await? {
         detach(aws, name, &policy_arn).await?;
     }
@@ -131,6 +130,15 @@ fn is_taken(error: &impl ProvideErrorMetadata) -> bool {
         && error
             .message()
             .is_some_and(|message| message.contains(codes::SERVICE_LINKED_ROLE_EXISTS_MESSAGE))
+}
+
+/// The role of that name, if it is ours.
+///
+/// # Errors
+/// What IAM answers.
+pub async fn find_ours(aws: &Aws, target: &Target, name: &str) -> Result<Option<Role>, Error> {
+    let role = find(aws, name).await?;
+    Ok(role.filter(|role| tags::iam_is_ours(role.tags(), target)))
 }
 
 async fn find(aws: &Aws, name: &str) -> Result<Option<Role>, Error> {
@@ -498,10 +506,8 @@ mod tests {
         let error = ensure(&aws, &Plan::example(), &wanted()).await.unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains(NAME), "{error}");
-        let error = remove(&aws, &Plan::example().target, NAME)
-            .await
-            .unwrap_err();
-        assert_eq!(error.name(), "ResourceConflict");
+        let removed = remove(&aws, &Plan::example().target, NAME).await;
+        assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
         assert_eq!((trust.num_calls(), delete.num_calls()), (0, 0));
     }
 

@@ -12,9 +12,12 @@
 pub mod aws;
 pub mod codes;
 pub mod eks;
+pub mod eks_network;
 pub mod error;
+pub mod foreign;
 pub mod function;
 pub mod iam_role;
+pub mod log_group;
 pub mod mocks;
 pub mod names;
 pub mod network;
@@ -32,4 +35,4 @@ pub use function::{Function, NoInput, Step, invoke, run};
 pub use network::{ZoneNatGateway, ZoneSubnets};
 pub use outcome::{Outcome, Removed, Resource};
 pub use plan::{Plan, Target};
-pub use spec::Spec;
+pub use spec::{Spec, TeardownSpec};

@@ -23,7 +23,7 @@ pub fn pod_execution_role(target: &Target) -> String {
     role(target, "pod-execution")
 }
 
-/// ARN of an IAM role (path `/`) in the target account.
+/// ARN of an IAM role in the target account; `name` has the role's path before it, if it has one.
 #[must_use]
 pub fn role_arn(target: &Target, name: &str) -> String {
     format!(

@@ -30,6 +30,12 @@ impl<T> Outcome<T> {
         }
     }
 
+    /// Whether AWS is still at work.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Self::Pending { .. })
+    }
+
     /// The outputs, if the step is ready.
     pub fn ready(self) -> Option<T> {
         match self {

@@ -23,15 +23,16 @@ pub struct Target {
     pub account: Account,
 }
 
-/// The account to build in.
+/// The account to build in, in the shape of the input's `account`: what a plan says of its target can
+/// be the input of a teardown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// Twelve digits.
     pub id: String,
-    /// ARN of the role to assume; none in the state machine's own account.
+    /// Name (with its path, if any) of the role to assume; none in the state machine's own account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role_arn: Option<String>,
+    pub role_name: Option<String>,
     /// External id that the role's trust policy asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
@@ -165,7 +166,7 @@ impl Plan {
                 partition: "aws".to_owned(),
                 account: Account {
                     id: "111122223333".to_owned(),
-                    role_arn: None,
+                    role_name: None,
                     external_id: None,
                 },
             },

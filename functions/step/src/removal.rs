@@ -6,9 +6,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::aws::Aws;
 use crate::codes;
 use crate::error::{During, Error};
+use crate::foreign;
 use crate::outcome::{Outcome, Removed, Resource};
+use crate::plan::Target;
 use crate::telemetry::{changed, changing};
 
 /// How long to wait for what still depends on a resource, in seconds.
@@ -19,6 +22,8 @@ const CHECK_AFTER_SECONDS: u64 = 15;
 pub struct Removal {
     removed: Removed,
     waiting_for: Vec<String>,
+    /// Whether something that still depends on a resource kept it from being deleted.
+    is_blocked: bool,
 }
 
 impl Removal {
@@ -44,6 +49,7 @@ impl Removal {
         match call.await {
             Err(error) if error.code().is_some_and(|code| not_found.contains(&code)) => {}
             Err(error) if is_in_use(&error) => {
+                self.is_blocked = true;
                 let message = error.message().unwrap_or("it is in use");
                 self.wait_for(format!("{} cannot go yet: {message}", resource.id));
                 return Ok(false);
@@ -71,11 +77,36 @@ impl Removal {
             Outcome::pending(CHECK_AFTER_SECONDS, self.waiting_for.join("; "))
         }
     }
+
+    /// [`Removal::outcome`] for what is in the VPC. What blocks it is ours, EKS's (then it goes by
+    /// itself, or its own step removes it) or somebody else's: then waiting would be in vain.
+    ///
+    /// # Errors
+    /// [`Error::ResourceConflict`] that lists what is not ours; what EC2 answers.
+    pub async fn outcome_in_vpc(
+        self,
+        aws: &Aws,
+        target: &Target,
+    ) -> Result<Outcome<Removed>, Error> {
+        if self.is_blocked {
+            foreign::require_none(aws, target).await?;
+        }
+        Ok(self.outcome())
+    }
 }
 
+/// A network interface has no code of its own for it: attached, it is an invalid parameter; in the
+/// hands of an AWS service, nothing that we may delete.
 fn is_in_use(error: &impl ProvideErrorMetadata) -> bool {
-    matches!(
-        error.code(),
-        Some(codes::DEPENDENCY_VIOLATION | codes::ADDRESS_IN_USE)
-    )
+    let says_so = || {
+        let message = error.message().unwrap_or_default();
+        message.contains(codes::CURRENTLY_IN_USE_MESSAGE)
+    };
+    match error.code() {
+        Some(
+            codes::DEPENDENCY_VIOLATION | codes::ADDRESS_IN_USE | codes::OPERATION_NOT_PERMITTED,
+        ) => true,
+        Some(codes::INVALID_PARAMETER_VALUE) => says_so(),
+        _ => false,
+    }
 }

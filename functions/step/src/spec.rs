@@ -239,25 +239,66 @@ pub enum OnFailure {
     Remove,
 }
 
+/// The input of a teardown execution.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "hardway teardown input")]
+pub struct TeardownSpec {
+    /// Name of the EKS cluster that is removed, with everything that was made for it.
+    #[schemars(regex(pattern = r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$"))]
+    pub cluster_name: String,
+    /// AWS region of the cluster. Default: the region of the state machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The account that the cluster is in. Default: the account of the state machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountSpec>,
+    /// Whether a cluster with deletion protection is removed too. Default: it stays, and the teardown
+    /// fails before it removes anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disable_deletion_protection: Option<bool>,
+    /// The execution that started this one; Step Functions shows the two together.
+    #[serde(
+        default,
+        rename = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub started_by: Option<String>,
+}
+
 impl Spec {
     /// Reads a spec from JSON.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] with the path of the field that does not fit.
     pub fn parse(input: &Value) -> Result<Self, Error> {
-        serde_path_to_error::deserialize(input).map_err(|error| {
-            let field = match error.path().to_string() {
-                path if path == "." => "input".to_owned(),
-                path => path,
-            };
-            let value = value_at(input, &field);
-            Error::InvalidRequest {
-                field,
-                value,
-                expected: error.into_inner().to_string(),
-            }
-        })
+        parse(input)
     }
+}
+
+impl TeardownSpec {
+    /// Reads a spec from JSON.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] with the path of the field that does not fit.
+    pub fn parse(input: &Value) -> Result<Self, Error> {
+        parse(input)
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(input: &Value) -> Result<T, Error> {
+    serde_path_to_error::deserialize(input).map_err(|error| {
+        let field = match error.path().to_string() {
+            path if path == "." => "input".to_owned(),
+            path => path,
+        };
+        let value = value_at(input, &field);
+        Error::InvalidRequest {
+            field,
+            value,
+            expected: error.into_inner().to_string(),
+        }
+    })
 }
 
 /// The value at a path like `network.cidr` or `fargateProfiles[0].name`, as JSON text; the whole

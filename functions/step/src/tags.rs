@@ -91,9 +91,9 @@ pub fn ec2_is(tags: &[Tag], target: &Target, role: &str) -> bool {
     ec2_value(tags, CLUSTER) == Some(&target.cluster_name) && ec2_value(tags, ROLE) == Some(role)
 }
 
-/// The tags of [`of`] for an EKS create call.
+/// The tags of [`of`] for a create call that takes a map (EKS, CloudWatch Logs).
 #[must_use]
-pub fn eks(plan: &Plan, role: &str) -> HashMap<String, String> {
+pub fn map(plan: &Plan, role: &str) -> HashMap<String, String> {
     of(plan, role).into_iter().collect()
 }
 
@@ -114,10 +114,10 @@ pub fn iam(plan: &Plan, role: &str) -> Result<Vec<aws_sdk_iam::types::Tag>, Erro
         .collect()
 }
 
-/// Whether a tag map (EKS) says that the resource belongs to the target's cluster.
+/// Whether a tag map (EKS, CloudWatch Logs) says that the resource belongs to the target's cluster.
 #[must_use]
 #[allow(clippy::implicit_hasher, reason = "it is the SDK's map")]
-pub fn eks_is_ours(tags: Option<&HashMap<String, String>>, target: &Target) -> bool {
+pub fn map_is_ours(tags: Option<&HashMap<String, String>>, target: &Target) -> bool {
     tags.and_then(|tags| tags.get(CLUSTER)) == Some(&target.cluster_name)
 }
 

@@ -80,7 +80,7 @@ impl Step for Subnets {
             let not_found = [codes::SUBNET_NOT_FOUND, codes::SUBNET_NOT_FOUND_TOO];
             removal.delete(DELETE, resource, &not_found, call).await?;
         }
-        Ok(removal.outcome())
+        removal.outcome_in_vpc(aws, target).await
     }
 }
 

@@ -6,6 +6,7 @@ use aws_sdk_ec2::operation::create_subnet::{CreateSubnetInput, CreateSubnetOutpu
 use aws_sdk_ec2::operation::create_tags::CreateTagsOutput;
 use aws_sdk_ec2::operation::delete_subnet::DeleteSubnetOutput;
 use aws_sdk_ec2::operation::describe_subnets::DescribeSubnetsOutput;
+use aws_sdk_ec2::operation::describe_vpcs::DescribeVpcsOutput;
 use aws_smithy_mocks::{Rule, mock};
 use std::sync::{Arc, Mutex};
 use step::mocks::ec2_refusal;
@@ -40,6 +41,13 @@ fn all() -> Vec<Subnet> {
             ]
         })
         .collect()
+}
+
+/// Nothing that is not ours is in the way: there is no VPC to look into.
+fn nothing_foreign() -> Rule {
+    mock!(Client::describe_vpcs)
+        .match_requests(|call| *call.filters() == tags::ec2_filters(&Plan::example().target)[..])
+        .then_output(|| DescribeVpcsOutput::builder().build())
 }
 
 /// An account: what is in it, and the calls that change it.
@@ -90,7 +98,10 @@ impl Account {
         let rules = [&self.subnets, &self.create, &self.tag, &self.delete];
         let [subnets, create, tag, delete] = rules;
         Aws {
-            ec2: step::mocked!(aws_sdk_ec2, [subnets, create, tag, delete]),
+            ec2: step::mocked!(
+                aws_sdk_ec2,
+                [subnets, create, tag, delete, &nothing_foreign()]
+            ),
             ..Aws::offline()
         }
     }

@@ -70,7 +70,7 @@ impl Step for Vpc {
                 .delete(DELETE, resource, &[codes::VPC_NOT_FOUND], call)
                 .await?;
         }
-        Ok(removal.outcome())
+        removal.outcome_in_vpc(aws, target).await
     }
 }
 

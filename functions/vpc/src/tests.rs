@@ -12,6 +12,13 @@ use aws_sdk_ec2::types::{Subnet, Tag};
 use aws_smithy_mocks::{Rule, mock};
 use step::mocks::ec2_refusal;
 
+/// Nothing that is not ours is in the way: there is no VPC to look into.
+fn nothing_foreign() -> Rule {
+    mock!(Client::describe_vpcs)
+        .match_requests(|call| *call.filters() == tags::ec2_filters(&Plan::example().target)[..])
+        .then_output(|| DescribeVpcsOutput::builder().build())
+}
+
 fn vpc(id: &str) -> Ec2Vpc {
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
     Ec2Vpc::builder()
@@ -92,7 +99,8 @@ impl Account {
                 &self.subnets,
                 &self.create,
                 &self.modify,
-                &self.delete
+                &self.delete,
+                &nothing_foreign()
             ]
         );
         Aws {

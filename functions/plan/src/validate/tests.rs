@@ -314,9 +314,3 @@ fn tags_are_checked() {
         "neither AWS nor hardway",
     );
 }
-
-#[test]
-fn a_removal_that_would_not_happen_is_refused() {
-    assert_refused(json!({"onFailure": "remove"}), "onFailure", "keep");
-    assert_eq!(checked(json!({"onFailure": "keep"})), Ok(()));
-}

@@ -236,7 +236,7 @@ impl<I: Invoke> Walker<'_, I> {
         let limit = Duration::from_secs(state["TimeoutSeconds"].as_u64().unwrap_or(60));
         let mut retries = retry::Counts::default();
         loop {
-            let payload = self.parameters(state, &data)?;
+            let payload = self.payload(name, state, &data)?;
             let answer = timeout(limit, self.invoker.invoke(resource, payload)).await;
             let failure = match answer {
                 Ok(Ok(result)) => return Ok((self.result(state, data, result)?, next(state))),
@@ -297,6 +297,20 @@ impl<I: Invoke> Walker<'_, I> {
             }
         }
         Err(failure)
+    }
+
+    /// A Task's payload: its effective input, where `$$.State.Name` is known.
+    fn payload(&self, name: &str, state: &Value, data: &Value) -> Result<Value, Failure> {
+        let Some(template) = state.get("Parameters") else {
+            return Ok(data.clone());
+        };
+        let mut context = self.context.clone();
+        context["State"] = json!({ "Name": name });
+        Data {
+            data,
+            context: &context,
+        }
+        .fill(template)
     }
 
     /// The state's effective input: `Parameters` filled in, or the data as they are.
@@ -383,7 +397,8 @@ fn choose<'a>(state: &'a Value, data: &Value) -> Result<&'a str, Failure> {
             context: &nothing,
         }
         .get(variable);
-        let holds = match (choice.get("StringEquals"), choice.get("IsPresent")) {
+        let equals = choice.get("StringEquals").or(choice.get("BooleanEquals"));
+        let holds = match (equals, choice.get("IsPresent")) {
             (Some(expected), None) => &found? == expected,
             (None, Some(expected)) => Some(found.is_ok()) == expected.as_bool(),
             _ => return Err(Failure::runtime(format!("unknown test in {choice}"))),

@@ -10,8 +10,11 @@
 )]
 
 pub mod asl;
+pub mod left;
+pub mod many;
 pub mod project;
 pub mod template;
+pub mod wire;
 pub mod world;
 
 pub use asl::{Execution, Failure, Machine};

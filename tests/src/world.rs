@@ -1,6 +1,8 @@
 //! A whole run in process: the real state machine, the real handlers, real SDK clients, a simulated
 //! AWS, virtual time.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -8,12 +10,14 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use simulator::{Call, Clock, Config, Simulator};
+use simulator::{Call, Clock, Config, Simulator, State};
 use step::{Base, Error, Function, invoke};
 
 use crate::asl::{Execution, Failure, Invoke, Machine};
 use crate::project;
+use crate::wire::Wire;
 
 /// The account that the state machine runs in.
 pub const ACCOUNT: &str = "111122223333";
@@ -26,24 +30,75 @@ pub struct World {
     /// The simulated AWS.
     pub simulator: Simulator,
     seed: u64,
+    wire: Wire,
     base: Base,
+}
+
+/// A world as it stood at some time.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// All that there was.
+    pub state: State,
+}
+
+impl Moment {
+    /// The world as it stands now.
+    #[must_use]
+    pub fn of(simulator: &Simulator) -> Self {
+        Self {
+            at: simulator.now(),
+            state: simulator.state(),
+        }
+    }
+}
+
+fn config(seed: u64, clock: Clock) -> Config {
+    Config {
+        seed,
+        clock,
+        ..Config::default()
+    }
 }
 
 impl World {
     /// A world in which nobody has made anything yet.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let simulator = Simulator::new(Config {
-            seed,
-            clock: Clock::virtual_time(),
-            ..Config::default()
-        });
-        let base = Base::new(sdk_config(&simulator, ACCOUNT));
+        Self::of(seed, Simulator::new(config(seed, Clock::virtual_time())))
+    }
+
+    /// A world that goes on from a moment of another one with the same seed.
+    #[must_use]
+    pub fn resume(seed: u64, moment: &Moment) -> Self {
+        let clock = Clock::virtual_time_from(moment.at);
+        let simulator = Simulator::resume(config(seed, clock), moment.state.clone());
+        Self::of(seed, simulator)
+    }
+
+    fn of(seed: u64, simulator: Simulator) -> Self {
+        let wire = Wire::new(simulator.clone());
         Self {
             simulator,
             seed,
-            base,
+            base: Base::new(sdk_config(&wire, ACCOUNT)),
+            wire,
         }
+    }
+
+    /// The moments after each call of a provisioning run, and the one before the first.
+    ///
+    /// # Panics
+    /// If the run fails.
+    pub async fn moments_of(seed: u64, input: &Value) -> Vec<Moment> {
+        let mut world = Self::new(seed);
+        world.prepare_for(input);
+        let before = Moment::of(&world.simulator);
+        world.wire.record();
+        let execution = world.provision(input.clone()).await;
+        assert!(execution.result.is_ok(), "{}", execution.timeline());
+        [before].into_iter().chain(world.wire.moments()).collect()
     }
 
     /// Clients of the state machine's own account, as a person at the console would use them.
@@ -78,32 +133,34 @@ impl World {
         self.run(&provisioning(), input).await
     }
 
+    /// Runs the teardown machine to its end.
+    pub async fn tear_down(&self, input: Value) -> Execution {
+        self.run(&teardown(), input).await
+    }
+
     /// Runs a machine, for example a changed one, to its end.
     pub async fn run(&self, machine: &Machine, input: Value) -> Execution {
         machine.run(self, "test", input, self.seed).await
     }
 
-    /// Removes a cluster of the own account: every function's `remove`, until it is done, in the
-    /// reverse order of what needs what.
+    /// Asks a function to remove what it makes for a cluster of the own account, until it is done.
     ///
     /// # Panics
-    /// If a removal fails.
-    pub async fn remove_all(&self, cluster: &str) {
+    /// If the removal fails.
+    pub async fn remove(&self, function: &str, cluster: &str) {
         let target = json!({
             "clusterName": cluster,
             "region": REGION,
             "partition": "aws",
             "account": {"id": ACCOUNT},
         });
-        for function in REMOVAL_ORDER {
-            let request = json!({"action": "remove", "plan": target});
-            loop {
-                let answer = self.invoke(&placeholder(function), request.clone()).await;
-                let answer = answer.unwrap_or_else(|failure| panic!("{function}: {failure:?}"));
-                match answer["checkAfterSeconds"].as_u64() {
-                    Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-                    None => break,
-                }
+        let request = json!({"action": "remove", "plan": target});
+        loop {
+            let answer = self.invoke(&placeholder(function), request.clone()).await;
+            let answer = answer.unwrap_or_else(|failure| panic!("{function}: {failure:?}"));
+            match answer["checkAfterSeconds"].as_u64() {
+                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                None => break,
             }
         }
     }
@@ -130,7 +187,13 @@ pub fn provisioning() -> Machine {
     Machine::new(project::read_json("statemachine/provision.asl.json"))
 }
 
-fn sdk_config(simulator: &Simulator, access_key: &str) -> SdkConfig {
+/// The teardown machine as it is deployed.
+#[must_use]
+pub fn teardown() -> Machine {
+    Machine::new(project::read_json("statemachine/teardown.asl.json"))
+}
+
+fn sdk_config(wire: &Wire, access_key: &str) -> SdkConfig {
     let credentials = Credentials::new(access_key, "secret", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -138,31 +201,41 @@ fn sdk_config(simulator: &Simulator, access_key: &str) -> SdkConfig {
         .retry_config(RetryConfig::standard())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(simulator.http_client())
+        .http_client(wire.clone())
         .build()
 }
-
-/// What is removed before what it needs.
-const REMOVAL_ORDER: &[&str] = &[
-    "coredns",
-    "fargate-profiles",
-    "cluster-access",
-    "cluster",
-    "private-routes",
-    "nat-gateways",
-    "public-routes",
-    "subnets",
-    "vpc",
-    "pod-execution-role",
-    "cluster-role",
-];
 
 /// How long an invocation takes beside its calls: what Lambda and Step Functions add.
 const INVOCATION: Duration = Duration::from_millis(200);
 
+/// The service integration that runs another execution to its end.
+const START_EXECUTION: &str = "${StartExecutionSyncArn}";
+
+impl World {
+    /// Runs an execution for another one. Source: the Step Functions developer guide, "Start workflow
+    /// executions from a task state": the output is that of DescribeExecution with `Output` as JSON,
+    /// and a failure is `States.TaskFailed` with the same as its cause.
+    async fn nested(&self, payload: Value) -> Result<Value, Failure> {
+        assert_eq!(payload["StateMachineArn"], "${TeardownStateMachineArn}");
+        // Boxed: a machine's walk contains its Tasks, of which this is one.
+        let walk: Pin<Box<dyn Future<Output = Execution> + Send + '_>> =
+            Box::pin(self.tear_down(payload["Input"].clone()));
+        match walk.await.result {
+            Ok(output) => Ok(json!({"Status": "SUCCEEDED", "Output": output})),
+            Err(Failure { error, cause }) => {
+                let description = json!({"Status": "FAILED", "Error": error, "Cause": cause});
+                Err(Failure::new("States.TaskFailed", description.to_string()))
+            }
+        }
+    }
+}
+
 impl Invoke for World {
     async fn invoke(&self, resource: &str, payload: Value) -> Result<Value, Failure> {
         tokio::time::sleep(INVOCATION).await;
+        if resource == START_EXECUTION {
+            return self.nested(payload).await;
+        }
         let answer = self.call(resource, payload).await;
         answer.map_err(|error| {
             let cause = serde_json::json!({
@@ -184,7 +257,7 @@ impl World {
                         // Each function calls with an access key of its own, so that the record of
                         // calls tells them apart.
                         let key = <$function as Function>::NAME;
-                        let base = Base::new(sdk_config(&self.simulator, key));
+                        let base = Base::new(sdk_config(&self.wire, key));
                         invoke::<$function>(&base, payload).await
                     })*
                     other => panic!("no function for {other}"),
@@ -204,6 +277,8 @@ impl World {
             cluster_access::ClusterAccess,
             fargate_profiles::FargateProfiles,
             coredns::CoreDns,
+            control_plane_logs::ControlPlaneLogs,
+            receipt::ReceiptOfTeardown,
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Rules that the state machine keeps, as a person at the console would like to read it.
+//! Rules that the state machines keep, as a person at the console would like to read it.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +21,7 @@ const KEY_ORDER: &[&str] = &[
     "Branches",
     "Choices",
     "Default",
+    "Seconds",
     "SecondsPath",
     "Parameters",
     "ResultSelector",
@@ -34,8 +35,10 @@ const KEY_ORDER: &[&str] = &[
     "End",
 ];
 
-fn definition() -> Value {
-    project::read_json("statemachine/provision.asl.json")
+/// Provisioning and teardown.
+fn definitions() -> [Value; 2] {
+    ["provision", "teardown"]
+        .map(|name| project::read_json(&format!("statemachine/{name}.asl.json")))
 }
 
 /// Every state of the machine and of its branches, with its name.
@@ -50,10 +53,26 @@ fn states(machine: &Value) -> Vec<(String, Map<String, Value>)> {
     found
 }
 
+/// The states of one type of both machines.
 fn of_type(kind: &str) -> Vec<(String, Map<String, Value>)> {
-    let mut found = states(&definition());
-    found.retain(|(_, state)| state["Type"] == kind);
+    let found: Vec<_> = definitions()
+        .iter()
+        .flat_map(|definition| of_type_in(definition, kind))
+        .collect();
     assert!(!found.is_empty(), "no {kind}");
+    found
+}
+
+fn of_type_in(definition: &Value, kind: &str) -> Vec<(String, Map<String, Value>)> {
+    let mut found = states(definition);
+    found.retain(|(_, state)| state["Type"] == kind);
+    found
+}
+
+/// The Tasks that invoke a function; the other one runs a machine.
+fn invocations(definition: &Value) -> Vec<(String, Map<String, Value>)> {
+    let mut found = of_type_in(definition, "Task");
+    found.retain(|(_, task)| task["Resource"].as_str().unwrap().ends_with("FunctionArn}"));
     found
 }
 
@@ -66,7 +85,13 @@ fn every_task_has_retry_catch_with_result_path_and_timeout() {
             "{name} has no Retry"
         );
         for catcher in task["Catch"].as_array().unwrap() {
-            assert_eq!(catcher["ResultPath"], "$.error", "{name}");
+            // A teardown that fails must not hide what made it necessary.
+            let path = if name == "Teardown" {
+                "$.teardown"
+            } else {
+                "$.error"
+            };
+            assert_eq!(catcher["ResultPath"], path, "{name}");
         }
     }
     for (name, parallel) in of_type("Parallel") {
@@ -89,6 +114,8 @@ fn every_error_name_of_the_machine_is_one_that_exists() {
         "Lambda.TooManyRequestsException",
         "Lambda.Unknown",
         "Sandbox.Timedout",
+        "StepFunctions.ExecutionLimitExceededException",
+        "StepFunctions.SdkClientException",
     ];
     let ours: Vec<&str> = step::Error::iter().map(|error| error.name()).collect();
     for (name, task) in of_type("Task") {
@@ -116,6 +143,8 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         "AwsUnavailable",
         "AccessDenied",
     ];
+    // Only the last look of a teardown finds what lists have not forgotten yet.
+    let of_receipt = "ResourcesLeft";
     let terminal = [
         "InvalidRequest",
         "QuotaExceeded",
@@ -124,8 +153,9 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         "Unexpected",
     ];
     let all: BTreeSet<&str> = step::Error::iter().map(|error| error.name()).collect();
-    assert_eq!(all, retried.iter().chain(&terminal).copied().collect());
-    for (name, task) in of_type("Task") {
+    let known = retried.iter().chain(&terminal).chain([&of_receipt]);
+    assert_eq!(all, known.copied().collect());
+    for (name, task) in definitions().iter().flat_map(invocations) {
         let names: Vec<&str> = task["Retry"]
             .as_array()
             .unwrap()
@@ -140,64 +170,94 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
             assert!(!names.contains(&error), "{name} retries {error}");
         }
         assert!(names.contains(&"Lambda.TooManyRequestsException"), "{name}");
+        assert_eq!(names.contains(&of_receipt), name == "Receipt", "{name}");
     }
 }
 
 #[test]
 fn every_task_is_asked_again_after_the_wait_that_it_wants() {
-    let all = states(&definition());
-    let state = |name: &str| &all.iter().find(|(other, _)| other == name).unwrap().1;
-    for (name, task) in of_type("Task")
-        .into_iter()
-        .filter(|(name, _)| name != "Plan")
-    {
-        let result = task["ResultPath"].as_str().unwrap();
-        let choice = state(task["Next"].as_str().unwrap());
-        assert_eq!(task["Next"], format!("{name} ready?"));
-        assert_eq!(choice["Choices"][0]["Variable"], format!("{result}.status"));
-        assert_eq!(choice["Choices"][0]["StringEquals"], "READY");
-        let wait = state(choice["Default"].as_str().unwrap());
-        assert_eq!(wait["SecondsPath"], format!("{result}.checkAfterSeconds"));
-        assert_eq!(wait["Next"], name);
+    // What only looks and decides is done at once.
+    let immediate = ["Plan", "Target", "Inventory", "Receipt"];
+    for definition in definitions() {
+        let all = states(&definition);
+        let state = |name: &str| &all.iter().find(|(other, _)| other == name).unwrap().1;
+        let mut tasks = invocations(&definition);
+        tasks.retain(|(name, _)| !immediate.contains(&name.as_str()));
+        for (name, task) in tasks {
+            let result = task["ResultPath"].as_str().unwrap();
+            let choice = state(task["Next"].as_str().unwrap());
+            assert_eq!(task["Next"], format!("{name} ready?"));
+            assert_eq!(choice["Choices"][0]["Variable"], format!("{result}.status"));
+            assert_eq!(choice["Choices"][0]["StringEquals"], "READY");
+            let wait = state(choice["Default"].as_str().unwrap());
+            assert_eq!(wait["SecondsPath"], format!("{result}.checkAfterSeconds"));
+            assert_eq!(wait["Next"], name);
+        }
     }
 }
 
 #[test]
 fn state_crate_and_function_have_one_name() {
-    let crates = project::functions();
-    let tasks: BTreeSet<String> = of_type("Task")
-        .iter()
-        .map(|(name, _)| crate_of(name))
-        .collect();
-    assert_eq!(tasks, crates);
-    for (name, task) in of_type("Task") {
-        let id = world::logical_id(&crate_of(&name));
-        assert_eq!(task["Resource"], format!("${{{id}Arn}}"));
+    let mut used = BTreeSet::new();
+    for (name, task) in definitions().iter().flat_map(invocations) {
+        let function = match name.as_str() {
+            // A function may have a second thing to say; the state says which.
+            "Target" => "plan".to_owned(),
+            "Inventory" => "receipt".to_owned(),
+            _ => crate_of(&name),
+        };
+        let id = world::logical_id(&function);
+        assert_eq!(task["Resource"], format!("${{{id}Arn}}"), "{name}");
+        used.insert(function);
     }
+    assert_eq!(used, project::functions());
+}
+
+#[test]
+fn a_teardown_removes_what_provisioning_makes() {
+    let [provision, teardown] = definitions();
+    let functions = |definition: &Value, action: &str| -> BTreeSet<String> {
+        let mut tasks = invocations(definition);
+        tasks.retain(|(_, task)| task["Parameters"]["action"] == action);
+        let resource = |task: &Map<String, Value>| task["Resource"].as_str().unwrap().to_owned();
+        tasks.iter().map(|(_, task)| resource(task)).collect()
+    };
+    let mut made = functions(&provision, "ensure");
+    // Access entries go with their cluster; until then people may need them to see what is wrong.
+    assert!(made.remove("${ClusterAccessFunctionArn}"));
+    assert_eq!(functions(&teardown, "remove"), made);
 }
 
 #[test]
 fn every_failure_names_its_step() {
-    let all = states(&definition());
-    for (name, task) in of_type("Task") {
-        let failed = format!("{name} failed");
-        assert_eq!(task["Catch"][0]["Next"], failed);
-        let state = &all.iter().find(|(other, _)| *other == failed).unwrap().1;
-        let cause = match state["Type"].as_str().unwrap() {
-            "Fail" => &state["CausePath"],
-            _ => &state["Parameters"]["Cause.$"],
-        };
-        assert_eq!(
-            cause,
-            &format!("States.Format('{name}: {{}}', $.error.Cause)")
-        );
+    for definition in definitions() {
+        let all = states(&definition);
+        for (name, task) in invocations(&definition) {
+            let failed = format!("{name} failed");
+            assert_eq!(task["Catch"][0]["Next"], failed);
+            let state = &all.iter().find(|(other, _)| *other == failed).unwrap().1;
+            let cause = match state["Type"].as_str().unwrap() {
+                "Fail" => &state["CausePath"],
+                _ => &state["Parameters"]["Cause.$"],
+            };
+            assert_eq!(
+                cause,
+                &format!("States.Format('{name}: {{}}', $.error.Cause)")
+            );
+        }
     }
 }
 
 #[test]
 fn names_are_unique_and_short_enough_and_keys_are_in_order() {
+    for definition in definitions() {
+        check_names_and_keys(&definition);
+    }
+}
+
+fn check_names_and_keys(definition: &Value) {
     let mut seen = BTreeSet::new();
-    for (name, state) in states(&definition()) {
+    for (name, state) in states(definition) {
         assert!(name.len() <= 80, "{name}");
         assert!(seen.insert(name.clone()), "{name} is there twice");
         let place = |key: &str| KEY_ORDER.iter().position(|known| *known == key);
@@ -217,7 +277,9 @@ fn every_step_says_what_it_is_for() {
     for (name, task) in of_type("Task") {
         assert!(task["Comment"].as_str().unwrap().len() > 30, "{name}");
     }
-    assert!(definition()["TimeoutSeconds"].is_u64());
+    for definition in definitions() {
+        assert!(definition["TimeoutSeconds"].is_u64());
+    }
 }
 
 #[test]
@@ -246,5 +308,5 @@ fn every_state_can_be_reached() {
         }
         assert_eq!(reached.len(), all.len(), "{reached:?} of {:?}", all.keys());
     }
-    check(&definition());
+    definitions().iter().for_each(check);
 }

@@ -52,19 +52,24 @@ const IMPLIED: &[(&str, &[&str])] = &[
         ],
     ),
     ("coredns", &[]),
+    ("control-plane-logs", &["logs:TagResource"]),
+    ("receipt", &[]),
 ];
 
-/// The calls that a provisioning run, a repairing run and the removal make, by function.
+/// The calls that a provisioning run, the teardown and a removal on its own make, by function.
 async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     let world = World::new(21);
     let input = json!({
         "clusterName": "demo",
+        "logging": ["audit"],
         "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
     });
     world.prepare_for(&input);
     let execution = world.provision(input.clone()).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
-    world.remove_all("demo").await;
+    world.remove("cluster-access", "demo").await;
+    let execution = world.tear_down(json!({"clusterName": "demo"})).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
     let mut calls: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for call in world.simulator.calls() {
         let function = call.access_key.to_lowercase();
@@ -124,9 +129,16 @@ fn sources(function: &str) -> String {
         .unwrap()
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default());
     let own: String = own.collect();
+    // What is in the way of a removal is looked for only when something is.
+    let of_removal = ["foreign", "eks_network", "route_tables"];
     let shared = ["route_tables", "iam_role"]
         .into_iter()
-        .filter(|module| own.contains(module));
+        .filter(|module| own.contains(module))
+        .chain(
+            of_removal
+                .into_iter()
+                .filter(|_| own.contains("outcome_in_vpc")),
+        );
     let shared: String = shared
         .map(|module| project::read(&format!("functions/step/src/{module}.rs")))
         .collect();

@@ -89,16 +89,64 @@ fn no_account_id_and_no_partition_is_written_out() {
 }
 
 #[test]
-fn the_state_machine_gets_every_function_and_logs_everything() {
+fn each_state_machine_gets_what_its_definition_names_and_logs_everything() {
     let template = template();
-    let machine = &template["Resources"]["ProvisionStateMachine"]["Properties"];
-    let substitutions = machine["DefinitionSubstitutions"].as_object().unwrap();
-    let expected: BTreeSet<String> = project::functions()
-        .iter()
-        .map(|name| format!("{}Arn", world::logical_id(name)))
-        .collect();
-    let given: BTreeSet<String> = substitutions.keys().cloned().collect();
-    assert_eq!(given, expected);
-    assert_eq!(machine["Logging"]["Level"], "ALL");
-    assert_eq!(machine["Tracing"]["Enabled"], true);
+    for (id, file) in [
+        ("ProvisionStateMachine", "provision"),
+        ("TeardownStateMachine", "teardown"),
+    ] {
+        let machine = &template["Resources"][id]["Properties"];
+        let definition = project::read(&format!("statemachine/{file}.asl.json"));
+        let substitutions = machine["DefinitionSubstitutions"].as_object().unwrap();
+        let given: BTreeSet<&str> = substitutions.keys().map(String::as_str).collect();
+        assert_eq!(given, placeholders(&definition), "{id}");
+        assert_eq!(machine["Logging"]["Level"], "ALL", "{id}");
+        assert_eq!(machine["Tracing"]["Enabled"], true, "{id}");
+        assert_eq!(
+            machine["DefinitionUri"],
+            format!("../statemachine/{file}.asl.json")
+        );
+    }
+}
+
+#[test]
+fn each_state_machine_may_invoke_the_functions_of_its_definition_and_no_others() {
+    let template = template();
+    for id in ["ProvisionStateMachine", "TeardownStateMachine"] {
+        let machine = &template["Resources"][id]["Properties"];
+        let substitutions = machine["DefinitionSubstitutions"].as_object().unwrap();
+        let named: BTreeSet<&str> = substitutions
+            .values()
+            .filter_map(|value| value["!GetAtt"].as_str())
+            .collect();
+        let statements = machine["Policies"][0]["Statement"].as_array().unwrap();
+        let invoke = statements
+            .iter()
+            .find(|it| it["Action"] == "lambda:InvokeFunction");
+        let allowed: BTreeSet<&str> = invoke.unwrap()["Resource"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|arn| arn["!GetAtt"].as_str().unwrap())
+            .collect();
+        assert_eq!(allowed, named, "{id}");
+    }
+}
+
+#[test]
+fn every_function_is_in_a_state_machine() {
+    let definitions = ["provision", "teardown"]
+        .map(|file| project::read(&format!("statemachine/{file}.asl.json")))
+        .concat();
+    let used = placeholders(&definitions);
+    for function in project::functions() {
+        let name = format!("{}Arn", world::logical_id(&function));
+        assert!(used.contains(name.as_str()), "{function}");
+    }
+}
+
+/// The names in `${…}`.
+fn placeholders(text: &str) -> BTreeSet<&str> {
+    let parts = text.split("${").skip(1);
+    parts.filter_map(|part| part.split('}').next()).collect()
 }

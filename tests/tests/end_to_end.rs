@@ -8,8 +8,8 @@ use hardway::local::{Laptop, Options};
 use serde_json::{Value, json};
 use simulator::Call;
 use simulator::state::Region;
-use tests::project;
 use tests::world::{ACCOUNT, REGION};
+use tests::{left, project};
 
 /// The AWS CLI as a person would use it.
 fn aws(laptop: &Laptop, arguments: &[&str]) -> Value {
@@ -84,9 +84,55 @@ fn assert_the_aws_cli_sees_it(laptop: &Laptop) {
     assert_eq!(configuration["computeType"], "Fargate");
 }
 
-/// One test, because a laptop takes seconds to start: build, look, build again, refuse.
+fn left(laptop: &Laptop) -> Vec<String> {
+    left::everything(&laptop.simulator().state(), ACCOUNT)
+}
+
+/// A teardown of everything, and one of nothing.
+async fn assert_it_goes_without_a_trace(laptop: &Laptop, input: &Value) {
+    let destroyed = laptop.destroy(input).await.unwrap();
+    let receipt = &destroyed.output().unwrap()["receipt"];
+    assert_eq!(receipt["left"], json!([]));
+    let removed = receipt["removed"].as_array().unwrap();
+    let kinds = |kind: &str| removed.iter().filter(|it| it["type"] == kind).count();
+    assert_eq!(kinds("AWS::EKS::Cluster"), 1);
+    assert_eq!(kinds("AWS::EC2::EIP"), 1);
+    assert_eq!(kinds("AWS::IAM::Role"), 2);
+    assert_eq!(kinds("AWS::Logs::LogGroup"), 1);
+    assert_eq!(left(laptop), [""; 0]);
+
+    let before = changes(laptop);
+    let again = laptop.destroy(input).await.unwrap();
+    assert_eq!(again.output().unwrap()["receipt"]["removed"], json!([]));
+    assert_eq!(changes(laptop), before);
+}
+
+/// Provisioning that fails half way and was asked to clean up.
+async fn assert_a_failure_removes_what_it_made(laptop: &Laptop, input: &Value) {
+    laptop.simulator().change(|state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        account
+            .regions
+            .get_mut(REGION)
+            .unwrap()
+            .ec2
+            .quotas
+            .addresses = 0;
+    });
+    let mut input = input.clone();
+    input["onFailure"] = json!("remove");
+    let failed = laptop.execute(&input).await.unwrap();
+    assert_eq!(failed.error.as_deref(), Some("QuotaExceeded"));
+    let cause = failed.cause.unwrap();
+    assert!(cause.starts_with("NAT gateways: "), "{cause}");
+    assert!(cause.contains("Teardown: "), "{cause}");
+    assert!(cause.ends_with("nothing is left"), "{cause}");
+    assert_eq!(left(laptop), [""; 0]);
+}
+
+/// One test, because a laptop takes seconds to start: refuse, build, look, build again, remove, fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_deployed_template_builds_a_cluster_once_and_refuses_wrong_input() {
+async fn the_deployed_template_builds_a_cluster_once_and_removes_it_without_a_trace() {
     let laptop = Laptop::start(Options {
         speed: 60.0,
         ..Options::default()
@@ -104,7 +150,8 @@ async fn the_deployed_template_builds_a_cluster_once_and_refuses_wrong_input() {
     );
     assert_eq!(changes(&laptop), []);
 
-    let input = project::read_json("statemachine/examples/cheap.json");
+    let mut input = project::read_json("statemachine/examples/cheap.json");
+    input["logging"] = json!(["audit"]);
     let built = laptop.execute(&input).await.unwrap();
     let output = built.output().unwrap();
     assert_eq!(output["natGateways"].as_array().unwrap().len(), 1);
@@ -122,4 +169,7 @@ async fn the_deployed_template_builds_a_cluster_once_and_refuses_wrong_input() {
     assert_eq!(again.output().unwrap(), output);
     assert_eq!(changes(&laptop), before);
     assert_resource_graph(&laptop);
+
+    assert_it_goes_without_a_trace(&laptop, &input).await;
+    assert_a_failure_removes_what_it_made(&laptop, &input).await;
 }

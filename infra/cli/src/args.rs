@@ -20,8 +20,10 @@ pub enum Command {
     Local(Local),
     /// Start an execution on AWS and follow it
     Start(Start),
-    /// Follow an execution on AWS
+    /// Follow an execution on AWS, of building or of removing a cluster
     Watch(Watch),
+    /// Remove a cluster on AWS, with everything that was made for it
+    Destroy(Destroy),
     /// Install what `local` and `make` need beside Rust, under target/
     Tools,
 }
@@ -45,6 +47,9 @@ pub struct Local {
     /// Stay up after the run, for the AWS CLI and further executions
     #[arg(long)]
     pub keep: bool,
+    /// Remove the cluster after a run that succeeded, and show that nothing is left
+    #[arg(long)]
+    pub destroy: bool,
 }
 
 /// A run of a quarter of an hour takes half a minute.
@@ -84,6 +89,40 @@ pub struct Watch {
     pub speed: f64,
 }
 
+/// Options of `hardway destroy`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Destroy {
+    /// Name of the cluster
+    pub cluster: String,
+    /// Region of the cluster [default: the state machine's own]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Account of the cluster [default: the state machine's own]
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
+    /// The role to assume in that account [default: OrganizationAccountAccessRole]
+    #[arg(long, value_name = "NAME", requires = "account")]
+    pub role_name: Option<String>,
+    /// The external id that the role asks for
+    #[arg(long, value_name = "ID", requires = "account")]
+    pub external_id: Option<String>,
+    /// Remove the cluster even if it is protected from deletion
+    #[arg(long)]
+    pub disable_deletion_protection: bool,
+    /// Ask nothing
+    #[arg(long)]
+    pub yes: bool,
+    /// The CloudFormation stack that hardway was deployed as
+    #[arg(long, default_value = "hardway")]
+    pub stack: String,
+    /// Name of the execution [default: the cluster's name and the time]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How many times faster than AWS the time of a kept laptop runs
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if (1.0..=1000.0).contains(&speed) => Ok(speed),
@@ -107,9 +146,40 @@ mod tests {
         let Command::Local(local) = args.command else {
             panic!("{args:?}");
         };
-        assert!(!local.keep);
+        assert!(!local.keep && !local.destroy);
         assert_eq!(local.seed, 1);
         assert!(local.input.ends_with("minimal.json"));
+    }
+
+    #[test]
+    fn local_destroys_and_stays_up_at_once() {
+        let args = Args::parse_from(["hardway", "local", "--destroy", "--keep"]);
+        let Command::Local(local) = args.command else {
+            panic!("{args:?}");
+        };
+        assert!(local.keep && local.destroy);
+    }
+
+    #[test]
+    fn destroy_needs_a_cluster_and_asks_by_default() {
+        assert!(Args::try_parse_from(["hardway", "destroy"]).is_err());
+        let args = Args::parse_from(["hardway", "destroy", "demo"]);
+        let Command::Destroy(destroy) = args.command else {
+            panic!("{args:?}");
+        };
+        assert_eq!(destroy.cluster, "demo");
+        assert_eq!(destroy.stack, "hardway");
+        assert!(!destroy.yes && !destroy.disable_deletion_protection);
+    }
+
+    #[test]
+    fn a_role_without_its_account_is_refused() {
+        for option in ["--role-name", "--external-id"] {
+            let mut args = vec!["hardway", "destroy", "demo", option, "x"];
+            assert!(Args::try_parse_from(&args).is_err(), "{option}");
+            args.extend(["--account", "222222222222"]);
+            assert!(Args::try_parse_from(&args).is_ok(), "{option}");
+        }
     }
 
     #[test]

@@ -19,6 +19,15 @@ pub fn simulated(endpoint: &str) -> [(&'static str, &str); 4] {
     ]
 }
 
+/// The variables with which the functions find what the simulator at `endpoint` plays for them: the
+/// log groups of clusters as well. The functions' own are ministack's, and everyone else reads those.
+#[must_use]
+pub fn simulated_for_functions(endpoint: &str) -> Vec<(&'static str, &str)> {
+    let mut variables = simulated(endpoint).to_vec();
+    variables.push(("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", endpoint));
+    variables
+}
+
 /// The configuration of environment and profile, `AWS_ENDPOINT_URL` included.
 pub async fn from_env() -> SdkConfig {
     loader().load().await
@@ -43,4 +52,19 @@ fn loader() -> aws_config::ConfigLoader {
         ))
         .build_https();
     aws_config::defaults(BehaviorVersion::latest()).http_client(http_client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_functions_find_the_logs_of_clusters_in_the_simulator() {
+        let is_logs = |(name, _): &(&str, &str)| name.contains("LOGS");
+        assert!(!simulated("http://x").iter().any(is_logs));
+        let of_functions = simulated_for_functions("http://x");
+        assert!(of_functions.iter().any(is_logs));
+        assert!(of_functions.iter().all(|(_, value)| *value == "http://x"));
+        assert_eq!(of_functions.len(), simulated("http://x").len() + 1);
+    }
 }

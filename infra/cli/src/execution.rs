@@ -10,6 +10,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
 
 use crate::args::{Start, Watch};
+use crate::receipt::{self, Receipt};
 use crate::stack::Stack;
 use crate::summary;
 use crate::view::{Line, Steps, View};
@@ -38,11 +39,32 @@ impl Ended {
         }
         let error = self.error.as_deref().unwrap_or("no error name");
         let cause = self.cause.as_deref().unwrap_or("no cause");
-        bail!("the execution {}: {error}\n  {cause}", self.status)
+        // A cause may have lines of its own, for example what a teardown after it has left.
+        let cause = cause.replace('\n', "\n  ");
+        bail!(
+            "the execution {}: {error}\n  {cause}{}",
+            self.status,
+            self.left()
+        )
+    }
+
+    /// What a teardown that failed has left, as far as its cause names it.
+    fn left(&self) -> String {
+        if self.error.as_deref() != Some(RESOURCES_LEFT) {
+            return String::new();
+        }
+        let left = receipt::named_in(self.cause.as_deref().unwrap_or_default());
+        if left.is_empty() {
+            return String::new();
+        }
+        format!("\n\n{}", receipt::table("LEFT", &left))
     }
 }
 
-/// Executions of one stack.
+/// The error of a teardown that did not remove everything.
+const RESOURCES_LEFT: &str = "ResourcesLeft";
+
+/// Executions of one stack's state machines.
 #[derive(Debug, Clone)]
 pub struct Executions {
     sfn: aws_sdk_sfn::Client,
@@ -73,15 +95,15 @@ impl Executions {
         &self.stack
     }
 
-    /// Starts an execution; its ARN.
+    /// Starts an execution of the state machine `machine`; its ARN.
     ///
     /// # Errors
     /// What Step Functions refuses.
-    pub async fn start(&self, name: &str, input: &Value) -> Result<String> {
+    pub async fn start(&self, machine: &str, name: &str, input: &Value) -> Result<String> {
         let answer = self
             .sfn
             .start_execution()
-            .state_machine_arn(&self.stack.state_machine_arn)
+            .state_machine_arn(machine)
             .name(name)
             .input(input.to_string())
             .send()
@@ -91,12 +113,30 @@ impl Executions {
         Ok(answer.execution_arn)
     }
 
+    /// The ARN of the execution called `name`, of whichever machine has one; provisioning comes first.
+    ///
+    /// # Errors
+    /// If none has one.
+    pub async fn find(&self, name: &str) -> Result<String> {
+        for machine in [&self.stack.provision_arn, &self.stack.teardown_arn] {
+            let executions = machine.replace(":stateMachine:", ":execution:");
+            let arn = format!("{executions}:{name}");
+            let call = self.sfn.describe_execution().execution_arn(&arn);
+            match call.send().await.map_err(aws_sdk_sfn::Error::from) {
+                Ok(_) => return Ok(arn),
+                Err(aws_sdk_sfn::Error::ExecutionDoesNotExist(_)) => {}
+                Err(error) => return Err(error).context("executions cannot be described"),
+            }
+        }
+        bail!("there is no execution {name} of hardway's state machines here")
+    }
+
     /// Shows an execution until it ends.
     ///
     /// # Errors
     /// If it cannot be described.
     pub async fn follow(&self, arn: &str) -> Result<Ended> {
-        let mut view = View::new(self.steps().await?, self.speed);
+        let mut view = View::new(self.steps(arn).await?, self.speed);
         let mut since = self.started_at(arn).await?;
         loop {
             let ended = self.ended(arn).await?;
@@ -112,16 +152,17 @@ impl Executions {
         }
     }
 
-    /// The Tasks of the state machine, in their order.
-    async fn steps(&self) -> Result<Steps> {
+    /// The Tasks of an execution's state machine, in their order. They are those with which it was
+    /// started: the machine may have been deployed anew since.
+    async fn steps(&self, execution: &str) -> Result<Steps> {
         let answer = self
             .sfn
-            .describe_state_machine()
-            .state_machine_arn(&self.stack.state_machine_arn)
+            .describe_state_machine_for_execution()
+            .execution_arn(execution)
             .send()
             .await
             .map_err(aws_sdk_sfn::Error::from)
-            .context("the state machine cannot be described")?;
+            .with_context(|| format!("the state machine of {execution} cannot be described"))?;
         let definition: Value = serde_json::from_str(&answer.definition)?;
         Ok(Steps::of(&definition))
     }
@@ -228,17 +269,23 @@ impl Cursor {
 }
 
 /// A cause as a person can read it: `VPC: {"errorType":…,"errorMessage":"…"}` is `VPC: …`.
+///
+/// What follows the JSON is kept: a teardown adds a line of its own to the cause that it was run for.
 fn readable(cause: &str) -> String {
-    let Some((step, json)) = cause.split_once(": {") else {
+    let Some(start) = cause.find(": {") else {
         return cause.to_owned();
     };
-    let parsed = serde_json::from_str::<Value>(&format!("{{{json}"));
-    match parsed
-        .ok()
+    let (before, json) = cause.split_at(start + ": ".len());
+    let mut values = serde_json::Deserializer::from_str(json).into_iter::<Value>();
+    let parsed = values.next().and_then(Result::ok);
+    let message = parsed
         .as_ref()
-        .and_then(|cause| cause["errorMessage"].as_str())
-    {
-        Some(message) => format!("{step}: {message}"),
+        .and_then(|cause| cause["errorMessage"].as_str());
+    match message {
+        Some(message) => {
+            let after = &json[values.byte_offset()..];
+            format!("{before}{message}{}", readable(after))
+        }
         None => cause.to_owned(),
     }
 }
@@ -279,9 +326,10 @@ pub async fn start(options: &Start) -> Result<()> {
     let input = read_input(&options.input)?;
     let executions = on_aws(&options.stack, options.speed).await?;
     let name = options.name.clone().unwrap_or_else(|| name_for(&input));
-    let arn = executions.start(&name, &input).await?;
+    let machine = &executions.stack.provision_arn;
+    let arn = executions.start(machine, &name, &input).await?;
     println!("{arn}");
-    conclude(&executions, &arn).await
+    conclude(&executions.follow(&arn).await?)
 }
 
 /// `hardway watch`.
@@ -293,14 +341,13 @@ pub async fn watch(options: &Watch) -> Result<()> {
     let arn = if options.execution.starts_with("arn:") {
         options.execution.clone()
     } else {
-        let machine = &executions.stack.state_machine_arn;
-        let executions = machine.replace(":stateMachine:", ":execution:");
-        format!("{executions}:{}", options.execution)
+        executions.find(&options.execution).await?
     };
-    conclude(&executions, &arn).await
+    conclude(&executions.follow(&arn).await?)
 }
 
-async fn on_aws(stack: &str, speed: f64) -> Result<Executions> {
+/// Executions of the stack `stack` in the AWS of environment and profile.
+pub(crate) async fn on_aws(stack: &str, speed: f64) -> Result<Executions> {
     let config = crate::aws::from_env().await;
     let stack = Stack::find(&config, stack).await?;
     Ok(Executions::new(
@@ -311,15 +358,50 @@ async fn on_aws(stack: &str, speed: f64) -> Result<Executions> {
     ))
 }
 
-async fn conclude(executions: &Executions, arn: &str) -> Result<()> {
-    let ended = executions.follow(arn).await?;
-    println!("{}", summary::resources(ended.output()?));
+/// Prints what an execution of either machine has made or removed.
+fn conclude(ended: &Ended) -> Result<()> {
+    let output = ended.output()?;
+    if output["receipt"].is_object() {
+        return Receipt::of(output)?.conclude();
+    }
+    println!("{}", summary::resources(output));
     Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod mocks {
+    //! Executions whose Step Functions answers by rules.
+
+    use super::*;
+
+    pub const PROVISION: &str =
+        "arn:aws:states:ap-northeast-1:111122223333:stateMachine:hardway-provision";
+    pub const TEARDOWN: &str =
+        "arn:aws:states:ap-northeast-1:111122223333:stateMachine:hardway-teardown";
+
+    pub fn executions(sfn: aws_sdk_sfn::Client) -> Executions {
+        let stack = Stack {
+            provision_arn: PROVISION.to_owned(),
+            teardown_arn: TEARDOWN.to_owned(),
+            log_group: "/aws/lambda/hardway".to_owned(),
+        };
+        let offline = step::Aws::offline_config();
+        Executions {
+            sfn,
+            ..Executions::new(&offline, stack, Duration::ZERO, 1.0)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_sfn::Client;
+    use aws_sdk_sfn::operation::describe_execution::{
+        DescribeExecutionError, DescribeExecutionOutput,
+    };
+    use aws_sdk_sfn::operation::describe_state_machine_for_execution::DescribeStateMachineForExecutionOutput;
+    use aws_smithy_mocks::mock;
     use serde_json::json;
 
     #[test]
@@ -328,6 +410,27 @@ mod tests {
         assert_eq!(readable(cause), "VPC: a quota: x");
         assert_eq!(readable("VPC: something else"), "VPC: something else");
         assert_eq!(readable("VPC: {broken"), "VPC: {broken");
+    }
+
+    #[test]
+    fn what_a_teardown_adds_to_a_cause_is_kept_on_a_line_of_its_own() {
+        let original = r#"VPC: {"errorType":"QuotaExceeded","errorMessage":"a quota: x"}"#;
+        let cause = format!("{original}\nTeardown: everything was removed.");
+        assert_eq!(
+            readable(&cause),
+            "VPC: a quota: x\nTeardown: everything was removed."
+        );
+        let cause = format!("{original}\nTeardown: {original}");
+        assert_eq!(
+            readable(&cause),
+            "VPC: a quota: x\nTeardown: VPC: a quota: x"
+        );
+
+        let text = failed("QuotaExceeded", &readable(&cause));
+        assert!(
+            text.ends_with("QuotaExceeded\n  VPC: a quota: x\n  Teardown: VPC: a quota: x"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -352,16 +455,90 @@ mod tests {
         assert_eq!(cursor.seen.len(), 1);
     }
 
-    #[test]
-    fn a_failure_is_told_with_error_and_cause() {
+    fn failed(error: &str, cause: &str) -> String {
         let ended = Ended {
             status: "FAILED".to_owned(),
             output: None,
-            error: Some("InvalidRequest".to_owned()),
-            cause: Some("Plan: clusterName".to_owned()),
+            error: Some(error.to_owned()),
+            cause: Some(cause.to_owned()),
         };
-        let text = ended.output().unwrap_err().to_string();
+        ended.output().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_failure_is_told_with_error_and_cause() {
+        let text = failed("InvalidRequest", "Plan: clusterName");
         assert!(text.contains("FAILED: InvalidRequest"), "{text}");
         assert!(text.contains("Plan: clusterName"), "{text}");
+    }
+
+    #[test]
+    fn a_teardown_that_leaves_something_lists_it() {
+        let cause = "Receipt: 1 resource is left: AWS::EC2::VPC vpc-1";
+        let text = failed("ResourcesLeft", cause);
+        assert!(text.contains(cause), "{text}");
+        assert!(text.contains("LEFT"), "{text}");
+        let text = failed("ResourcesLeft", "Receipt: something is left");
+        assert!(!text.contains("LEFT"), "{text}");
+        let text = failed("ResourceConflict", "VPC: AWS::EC2::VPC vpc-1 is not ours");
+        assert!(!text.contains("LEFT"), "{text}");
+    }
+
+    fn described(arn: &str) -> Option<DescribeExecutionOutput> {
+        let start = aws_sdk_sfn::primitives::DateTime::from_secs(0);
+        let running = DescribeExecutionOutput::builder()
+            .execution_arn(arn)
+            .state_machine_arn(mocks::TEARDOWN)
+            .status(ExecutionStatus::Running)
+            .start_date(start);
+        running.build().ok()
+    }
+
+    /// A Step Functions with this execution and no other.
+    fn with_execution(arn: &'static str) -> Executions {
+        let there = mock!(Client::describe_execution)
+            .match_requests(move |call| call.execution_arn() == Some(arn))
+            .then_output(move || described(arn).unwrap());
+        let missing = mock!(Client::describe_execution)
+            .match_requests(move |call| call.execution_arn() != Some(arn))
+            .then_error(|| {
+                let missing = aws_sdk_sfn::types::error::ExecutionDoesNotExist::builder();
+                DescribeExecutionError::ExecutionDoesNotExist(missing.build())
+            });
+        mocks::executions(step::mocked!(aws_sdk_sfn, [&there, &missing]))
+    }
+
+    #[tokio::test]
+    async fn an_execution_is_found_by_name_in_either_machine() {
+        for arn in [
+            "arn:aws:states:ap-northeast-1:111122223333:execution:hardway-provision:demo-1",
+            "arn:aws:states:ap-northeast-1:111122223333:execution:hardway-teardown:demo-1",
+        ] {
+            let executions = with_execution(arn);
+            assert_eq!(executions.find("demo-1").await.unwrap(), arn);
+            let missing = executions.find("demo-2").await.unwrap_err().to_string();
+            assert!(missing.contains("no execution demo-2"), "{missing}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_steps_are_those_of_the_executions_own_machine() {
+        let machine = mock!(Client::describe_state_machine_for_execution)
+            .match_requests(|call| call.execution_arn() == Some("e"))
+            .then_output(|| {
+                let date = aws_sdk_sfn::primitives::DateTime::from_secs(0);
+                DescribeStateMachineForExecutionOutput::builder()
+                    .state_machine_arn(mocks::TEARDOWN)
+                    .name("hardway-teardown")
+                    .role_arn("arn:aws:iam::111122223333:role/x")
+                    .update_date(date)
+                    .definition(r#"{"StartAt":"VPC","States":{"VPC":{"Type":"Task","End":true}}}"#)
+                    .build()
+                    .unwrap()
+            });
+        let executions = mocks::executions(step::mocked!(aws_sdk_sfn, [&machine]));
+        let definition = json!({"StartAt": "VPC", "States": {"VPC": {"Type": "Task"}}});
+        let steps = executions.steps("e").await.unwrap();
+        assert_eq!(steps, Steps::of(&definition));
     }
 }

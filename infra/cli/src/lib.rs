@@ -3,8 +3,10 @@
 
 pub mod args;
 pub mod aws;
+pub mod destroy;
 pub mod execution;
 pub mod local;
+pub mod receipt;
 pub mod stack;
 pub mod summary;
 pub mod view;
@@ -22,6 +24,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Local(options) => local::run(&options).await,
         Command::Start(options) => execution::start(&options).await,
         Command::Watch(options) => execution::watch(&options).await,
+        Command::Destroy(options) => destroy::run(&options).await,
         Command::Tools => local::install_tools().await,
     };
     finish(done)

@@ -7,7 +7,9 @@ use aws_config::SdkConfig;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {
     /// ARN of the provisioning state machine.
-    pub state_machine_arn: String,
+    pub provision_arn: String,
+    /// ARN of the teardown state machine.
+    pub teardown_arn: String,
     /// The log group of all functions.
     pub log_group: String,
 }
@@ -36,11 +38,28 @@ impl Stack {
                 .find(|output| output.output_key() == Some(key))
                 .and_then(|output| output.output_value())
                 .map(ToOwned::to_owned)
-                .with_context(|| format!("the stack {name} has no output {key}; is it hardway's?"))
+                .with_context(|| format!("the stack {name} has no output {key}; is it hardway's, and of this version?"))
         };
         Ok(Self {
-            state_machine_arn: output("ProvisionStateMachineArn")?,
+            provision_arn: output("ProvisionStateMachineArn")?,
+            teardown_arn: output("TeardownStateMachineArn")?,
             log_group: output("FunctionsLogGroup")?,
         })
+    }
+    /// The region that it is deployed in.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.arn_part(3)
+    }
+
+    /// The account that it is deployed in.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.arn_part(4)
+    }
+
+    /// A part of `arn:partition:states:region:account:stateMachine:name`.
+    fn arn_part(&self, index: usize) -> &str {
+        self.provision_arn.split(':').nth(index).unwrap_or_default()
     }
 }

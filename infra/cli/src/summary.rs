@@ -125,7 +125,7 @@ pub fn coredns_runs(view: &View) -> bool {
 }
 
 /// Plain columns, as kubectl prints them.
-fn table() -> Table {
+pub(crate) fn table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);

@@ -18,6 +18,9 @@ pub struct Line {
     pub timestamp: Timestamp,
     /// The step's crate, for example `nat-gateways`.
     pub step: String,
+    /// The state that asked, for example `NAT gateways`. A machine may ask one crate in several states.
+    #[serde(default)]
+    pub state: String,
     /// ARN of the execution that it belongs to.
     pub execution: String,
     /// `READY`, `PENDING` or `ERROR`.
@@ -38,6 +41,15 @@ impl Line {
         let line: Self = serde_json::from_str(text).ok()?;
         (line.message == step::telemetry::ANSWERED).then_some(line)
     }
+
+    /// Whether `state` asked. A line that does not name its state is known by its crate.
+    fn answers(&self, state: &str) -> bool {
+        if self.state.is_empty() {
+            crate_of(state) == self.step
+        } else {
+            state == self.state
+        }
+    }
 }
 
 /// The steps of a state machine: the names of its Task states, in their order.
@@ -48,21 +60,49 @@ impl Steps {
     /// The Tasks of a definition, branches included.
     #[must_use]
     pub fn of(definition: &Value) -> Self {
-        let mut steps = Vec::new();
-        // From its start along `Next`, not in the order of the JSON, which some services sort.
-        let mut state = definition["StartAt"].as_str();
-        while let Some(name) = state {
-            let body = &definition["States"][name];
-            if body["Type"] == "Task" {
-                steps.push(name.to_owned());
-            }
-            for branch in body["Branches"].as_array().into_iter().flatten() {
-                steps.extend(Self::of(branch).0);
-            }
-            let ready = body["Choices"][0]["Next"].as_str();
-            state = ready.or(body["Next"].as_str());
+        let mut backwards = Vec::new();
+        if let Some(start) = definition["StartAt"].as_str() {
+            add_from(
+                start,
+                &definition["States"],
+                &mut Vec::new(),
+                &mut backwards,
+            );
         }
-        Self(steps)
+        backwards.reverse();
+        Self(backwards)
+    }
+}
+
+/// Adds the Tasks from a state on, the last one first.
+///
+/// A state is added after all that may come after it: backwards, that is the order of the machine
+/// whichever way a Choice goes, and a loop adds nothing twice. The order of the JSON would not do;
+/// some services sort it.
+fn add_from<'a>(
+    name: &'a str,
+    states: &'a Value,
+    seen: &mut Vec<&'a str>,
+    backwards: &mut Vec<String>,
+) {
+    if seen.contains(&name) {
+        return;
+    }
+    seen.push(name);
+    let state = &states[name];
+    let choices = state["Choices"].as_array().into_iter().flatten().rev();
+    let choices = choices.map(|choice| &choice["Next"]);
+    let nexts = [&state["Default"], &state["Next"]]
+        .into_iter()
+        .chain(choices);
+    for next in nexts.filter_map(Value::as_str) {
+        add_from(next, states, seen, backwards);
+    }
+    for branch in state["Branches"].as_array().into_iter().flatten().rev() {
+        backwards.extend(Steps::of(branch).0.into_iter().rev());
+    }
+    if state["Type"] == "Task" {
+        backwards.push(name.to_owned());
     }
 }
 
@@ -122,11 +162,7 @@ impl View {
 
     /// Shows what a function answered.
     pub fn show(&mut self, line: &Line) {
-        let Some(row) = self
-            .rows
-            .iter_mut()
-            .find(|row| crate_of(&row.name) == line.step)
-        else {
+        let Some(row) = self.rows.iter_mut().find(|row| line.answers(&row.name)) else {
             return;
         };
         let started = *row.started.get_or_insert(line.timestamp);
@@ -227,6 +263,7 @@ mod tests {
         Line {
             timestamp: Timestamp::now(),
             step: step.to_owned(),
+            state: String::new(),
             execution: "e".to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
@@ -246,6 +283,9 @@ mod tests {
     fn only_answers_are_read() {
         let answer = r#"{"timestamp":"2026-11-24T10:09:31.214552954Z","level":"INFO","step":"vpc","execution":"e","status":"READY","message":"answered"}"#;
         assert_eq!(Line::parse(answer).unwrap().step, "vpc");
+        assert_eq!(Line::parse(answer).unwrap().state, "");
+        let named = answer.replace("\"step\"", "\"state\":\"VPC\",\"step\"");
+        assert_eq!(Line::parse(&named).unwrap().state, "VPC");
         assert_eq!(Line::parse(&answer.replace("answered", "changing")), None);
         assert_eq!(Line::parse("START RequestId: 1"), None);
     }
@@ -263,6 +303,51 @@ mod tests {
             "Plan": {"Type": "Task", "Next": "All"},
         }});
         assert_eq!(Steps::of(&definition).0, ["Plan", "VPC", "Subnets"]);
+    }
+
+    #[test]
+    fn steps_are_in_order_whichever_way_a_choice_goes_and_loops_end() {
+        let definition = json!({"StartAt": "Inventory", "States": {
+            "Inventory": {"Type": "Task", "Next": "Cluster left?"},
+            "Cluster left?": {"Type": "Choice", "Choices": [{"Next": "VPC"}], "Default": "Cluster"},
+            "Cluster": {"Type": "Task", "Next": "Cluster ready?"},
+            "Cluster ready?": {"Type": "Choice", "Choices": [{"Next": "VPC"}], "Default": "Wait"},
+            "Wait": {"Type": "Wait", "Next": "Cluster"},
+            "VPC": {"Type": "Task", "Next": "Logs?"},
+            "Logs?": {"Type": "Choice", "Choices": [{"Next": "Logs"}], "Default": "Receipt"},
+            "Logs": {"Type": "Task", "Next": "Receipt"},
+            "Receipt": {"Type": "Task", "End": true},
+        }});
+        assert_eq!(
+            Steps::of(&definition).0,
+            ["Inventory", "Cluster", "VPC", "Logs", "Receipt"]
+        );
+    }
+
+    #[test]
+    fn of_two_rows_of_one_crate_the_one_that_asked_changes() {
+        let mut view = View::new(
+            Steps(vec!["Inventory".to_owned(), "Receipt".to_owned()]),
+            1.0,
+        );
+        for (state, changed) in [("Receipt", 1), ("Inventory", 0)] {
+            assert_eq!(view.rows[changed].stage, Stage::Waiting);
+            view.show(&Line {
+                state: state.to_owned(),
+                ..line("receipt", "READY", "")
+            });
+            assert_eq!(view.rows[changed].stage, Stage::Done);
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_state_without_a_row_changes_nothing() {
+        let mut view = view();
+        view.show(&Line {
+            state: "Late logs".to_owned(),
+            ..line("vpc", "READY", "")
+        });
+        assert!(view.rows.iter().all(|row| row.stage == Stage::Waiting));
     }
 
     #[test]

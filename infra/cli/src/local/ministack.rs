@@ -34,7 +34,7 @@ pub struct Setup<'a> {
     pub folder: &'a Path,
     /// The region that it plays.
     pub region: &'a str,
-    /// Where EC2, IAM, STS and EKS are.
+    /// Where EC2, IAM, STS and EKS are, and the log groups of clusters.
     pub simulator: &'a str,
     /// How many times faster than AWS its waits and retries are.
     pub speed: f64,
@@ -59,7 +59,7 @@ impl Ministack {
             .env("TMPDIR", setup.folder)
             // The functions inherit these.
             .env("AWS_ENDPOINT_URL", &endpoint)
-            .envs(aws::simulated(setup.simulator))
+            .envs(aws::simulated_for_functions(setup.simulator))
             .env_remove("AWS_PROFILE")
             .current_dir(setup.folder)
             .stdout(log.try_clone()?)

@@ -21,7 +21,9 @@ use tokio::task::JoinHandle;
 
 use crate::args::{DEFAULT_SPEED, Local};
 use crate::aws::{self, LAPTOP_ACCOUNT};
+use crate::destroy;
 use crate::execution::{Ended, Executions, name_for, read_input};
+use crate::receipt::Receipt;
 use crate::stack::Stack;
 use crate::summary;
 use ministack::{Ministack, Setup};
@@ -133,7 +135,22 @@ impl Laptop {
     /// # Errors
     /// If it cannot be started or described; not if it fails.
     pub async fn execute(&self, input: &Value) -> Result<Ended> {
-        let arn = self.executions.start(&name_for(input), input).await?;
+        let machine = &self.executions.stack().provision_arn;
+        self.run(machine, input).await
+    }
+
+    /// Runs the teardown of what the provisioning `input` has built, with the live view.
+    ///
+    /// # Errors
+    /// If it cannot be started or described; not if it fails.
+    pub async fn destroy(&self, input: &Value) -> Result<Ended> {
+        let machine = &self.executions.stack().teardown_arn;
+        self.run(machine, &destroy::input_for(input)).await
+    }
+
+    async fn run(&self, machine: &str, input: &Value) -> Result<Ended> {
+        let name = name_for(input);
+        let arn = self.executions.start(machine, &name, input).await?;
         self.executions.follow(&arn).await
     }
 
@@ -177,7 +194,7 @@ pub async fn install_tools() -> Result<()> {
 /// `hardway local`.
 ///
 /// # Errors
-/// If the execution fails, or CoreDNS does not run at its end.
+/// If the execution fails, CoreDNS does not run at its end, or a teardown leaves something.
 pub async fn run(options: &Local) -> Result<()> {
     let input = read_input(&options.input)?;
     tokio::select! {
@@ -193,7 +210,10 @@ async fn run_to_the_end(options: &Local, input: &Value) -> Result<()> {
         region: input["region"].as_str().unwrap_or(REGION).to_owned(),
     })
     .await?;
-    let done = build_cluster(&laptop, input).await;
+    let mut done = build_cluster(&laptop, input).await;
+    if options.destroy && done.is_ok() {
+        done = destroy_cluster(&laptop, input).await;
+    }
     if options.keep {
         if let Err(error) = &done {
             eprintln!("{} {error:#}\n", style("error:").red().bold());
@@ -229,6 +249,11 @@ async fn build_cluster(laptop: &Laptop, input: &Value) -> Result<()> {
     Ok(())
 }
 
+async fn destroy_cluster(laptop: &Laptop, input: &Value) -> Result<()> {
+    let ended = laptop.destroy(input).await?;
+    Receipt::of(ended.output()?)?.conclude()
+}
+
 /// What can be done with a laptop that stays up.
 fn invitation(laptop: &Laptop) -> String {
     let exports: Vec<String> = laptop
@@ -243,9 +268,10 @@ fn invitation(laptop: &Laptop) -> String {
          aws eks list-clusters\n\
          aws stepfunctions start-execution --input '{{\"clusterName\": \"demo\"}}' \\\n  \
          --state-machine-arn {}\n\
-         cargo run -- watch EXECUTION --speed {}\n",
-        laptop.executions.stack().state_machine_arn,
-        laptop.options.speed
+         cargo run -- watch EXECUTION --speed {speed}\n\
+         cargo run -- destroy CLUSTER --speed {speed}\n",
+        laptop.executions.stack().provision_arn,
+        speed = laptop.options.speed
     )
 }
 

@@ -1,4 +1,5 @@
-//! AWS on a laptop: EC2 networking, IAM, STS and EKS with their lifecycles, constraints and errors.
+//! AWS on a laptop: EC2 networking, IAM, STS, EKS and log groups with their lifecycles, constraints
+//! and errors.
 //!
 //! It speaks the real wire protocols, in process (as the HTTP client of an AWS SDK,
 //! [`Simulator::http_client`]) and as a server ([`Simulator::serve`]). It models what makes the job
@@ -27,6 +28,8 @@ pub mod state;
 pub mod sts;
 #[cfg(test)]
 mod testing;
+pub mod throttle;
+pub mod weather;
 pub mod wire;
 pub mod xml;
 
@@ -40,6 +43,8 @@ pub use clock::Clock;
 pub use fault::Fault;
 pub use seed::Seed;
 pub use state::{Context, State};
+pub use throttle::Throttling;
+pub use weather::Weather;
 
 /// How a simulator is set up.
 #[derive(Debug, Clone)]
@@ -73,6 +78,16 @@ pub struct Lifetime {
     pub name: String,
     /// Seconds from the accepted request until the resource was usable.
     pub seconds: f64,
+}
+
+/// All operations that are simulated, as services and names.
+pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of = |service| move |operation| (service, operation);
+    (ec2::operations().map(of("ec2")))
+        .chain(eks::operations().map(of("eks")))
+        .chain(iam::operations().map(of("iam")))
+        .chain(sts::operations().map(of("sts")))
+        .chain(logs::operations().map(of("logs")))
 }
 
 /// The simulated AWS. Clones share one world.

@@ -13,12 +13,23 @@ use sha2::{Digest, Sha256};
 pub struct Seed(pub u64);
 
 impl Seed {
-    /// A duration within `seconds`, for the thing `what` with the name `key`.
+    /// A duration within `seconds`, for the thing `what` with the name `key`. An empty range is its
+    /// start.
     #[must_use]
     pub fn duration(self, what: &str, key: &str, seconds: Range<f64>) -> SignedDuration {
-        let seconds = self.rng(what, key).random_range(seconds);
+        let seconds = if seconds.is_empty() {
+            seconds.start
+        } else {
+            self.rng(what, key).random_range(seconds)
+        };
         #[allow(clippy::cast_possible_truncation, reason = "durations are minutes")]
         SignedDuration::from_millis((seconds * 1000.0) as i64)
+    }
+
+    /// Whether the thing `what` with the name `key` is among the `share` of those that are hit.
+    #[must_use]
+    pub fn hits(self, what: &str, key: &str, share: f64) -> bool {
+        self.rng(what, key).random::<f64>() < share
     }
 
     /// An id like `vpc-0123456789abcdef0`: the prefix, a hyphen and 17 hexadecimal digits.
@@ -68,6 +79,23 @@ mod tests {
         assert_eq!(draw("a"), draw("a"));
         assert_ne!(draw("a"), draw("b"));
         assert_ne!(draw("a"), Seed(8).duration("nat", "a", 85.0..125.0));
+    }
+
+    #[test]
+    fn an_empty_range_is_its_start() {
+        let drawn = Seed(1).duration("x", "y", 3.0..3.0);
+        assert_eq!(drawn, SignedDuration::from_secs(3));
+    }
+
+    #[test]
+    fn shares_are_hit_as_often_as_they_say() {
+        let hits = |share| {
+            let keys = (0..1000).map(|n| n.to_string());
+            keys.filter(|key| Seed(1).hits("x", key, share)).count()
+        };
+        assert_eq!(hits(0.0), 0);
+        assert!((250..350).contains(&hits(0.3)));
+        assert_eq!(hits(1.0), 1000);
     }
 
     #[test]

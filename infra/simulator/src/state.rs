@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
-use crate::{ec2, eks, iam, logs, sts};
+use crate::weather::Weather;
+use crate::{ec2, eks, iam, logs, sts, throttle};
 
 /// Everything that exists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -15,9 +16,10 @@ pub struct State {
     pub accounts: BTreeMap<String, Account>,
     /// Sessions of assumed roles.
     pub sessions: sts::Sessions,
-    /// At most how many seconds a new id of EC2 stays unknown to other calls; 0, the default, means
-    /// that everything is visible at once. Tests turn it up.
-    pub ec2_lag_seconds: f64,
+    /// How rough AWS is. Tests turn it up.
+    pub weather: Weather,
+    /// How much is left of what callers may ask for.
+    pub throttle_levels: throttle::Levels,
 }
 
 impl State {

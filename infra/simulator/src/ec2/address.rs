@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Resource, Spelling, describe as answer};
+use super::describe::{Resource, Spelling, describe_listed};
 use super::kind::{ADDRESS, Kind};
 use super::request::{Request, invalid_value};
 use super::tags::{self, Tags};
@@ -136,7 +136,7 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
         let message = format!("Address '{unknown}' not found.");
         return Err(Fault::client("InvalidAddress.NotFound", message));
     }
-    let mut asked_for = ec2.addresses.clone();
+    let mut asked_for = ec2.as_listed(&ec2.addresses).into_owned();
     asked_for.retain(|_, address| {
         public_ips.is_empty() || public_ips.contains(&address.public_ip.to_string().as_str())
     });
@@ -145,7 +145,7 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
         set: "addressesSet",
         page_limit: None,
     };
-    answer(ec2, request, &asked_for, &spelling)
+    describe_listed(ec2, request, &asked_for, &spelling)
 }
 
 impl Resource for Address {

@@ -7,6 +7,7 @@ use super::Ec2;
 use super::filters::Filters;
 use super::kind::Kind;
 use super::request::{Request, invalid_value};
+use super::staleness::Listed;
 use super::tags::Tags;
 use crate::fault::Fault;
 use crate::xml::Element;
@@ -40,8 +41,18 @@ pub(super) struct Spelling {
 /// botocore's EC2 model has the same minimum for all of these operations.
 const PAGE_MINIMUM: usize = 5;
 
-/// Answers a Describe operation over `all`.
-pub(super) fn describe<R: Resource>(
+/// Answers a Describe operation over `all`, as far as lists know of it.
+pub(super) fn describe<R: Listed>(
+    ec2: &Ec2,
+    request: &Request<'_>,
+    all: &BTreeMap<String, R>,
+    spelling: &Spelling,
+) -> Result<Vec<Element>, Fault> {
+    describe_listed(ec2, request, &ec2.as_listed(all), spelling)
+}
+
+/// Answers a Describe operation over what lists know.
+pub(super) fn describe_listed<R: Resource>(
     ec2: &Ec2,
     request: &Request<'_>,
     all: &BTreeMap<String, R>,
@@ -53,7 +64,12 @@ pub(super) fn describe<R: Resource>(
     }
     let filters = Filters::read(request.params, R::FILTERS)?;
     let mut matching = all.iter().filter(|(id, resource)| {
-        (ids.is_empty() || ids.contains(&id.as_str()))
+        let is_wanted = if ids.is_empty() {
+            !ec2.is_missing_in_lists(id)
+        } else {
+            ids.contains(&id.as_str())
+        };
+        is_wanted
             && !ec2.is_hidden(id)
             && filters.accept(resource.tags(), |name| {
                 resource.attribute(name, ec2, request)
@@ -226,7 +242,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn new_ids_can_be_unknown_for_a_while() {
         let world = World::new();
-        world.simulator.change(|state| state.ec2_lag_seconds = 30.0);
+        world
+            .simulator
+            .change(|state| state.weather.ec2_id_lag_seconds = 30.0);
         let vpc = world.vpc().await;
         let by_id = || world.ec2.describe_vpcs().vpc_ids(&vpc).send();
         assert_eq!(code(by_id().await), "InvalidVpcID.NotFound");

@@ -1,7 +1,8 @@
 //! EC2 networking: VPCs, subnets, gateways, addresses, routes, security groups, network interfaces.
 //!
 //! One file for each kind of resource, with its operations and the rules that EC2 states for it. What
-//! they share: `kind` (ids and their error codes), `describe` and `filters`, `tags`, `tokens`.
+//! they share: `kind` (ids and their error codes), `describe` and `filters`, `staleness` (what lists
+//! show late), `tags`, `tokens`.
 //!
 //! What others put into a VPC (instances, load balancers' interfaces, peering connections, endpoints,
 //! virtual private and egress-only internet gateways) has no operations that make it: it is added by
@@ -29,11 +30,12 @@ mod request;
 pub mod route;
 pub mod route_table;
 pub mod security_group;
+mod staleness;
 pub mod subnet;
 mod tag_description;
 pub mod tags;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tokens;
 pub mod vpc;
 pub mod vpc_endpoint;
@@ -50,6 +52,7 @@ use crate::Lifetime;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
+use crate::weather::end_of_lag;
 use crate::xml::Element;
 
 pub use address::Address;
@@ -118,6 +121,8 @@ pub struct Ec2 {
     minted: BTreeMap<String, u32>,
     /// Ids that other calls do not see yet, and until when.
     hidden: BTreeMap<String, Timestamp>,
+    /// What lists do not know yet.
+    staleness: staleness::Staleness,
 }
 
 /// What an account may have in a region, with AWS' defaults (VPC user guide, Amazon VPC quotas;
@@ -180,15 +185,17 @@ pub fn handle(
         Fault::client("InvalidAction", message)
     })?;
     let (account, region) = (context.account.clone(), context.region.clone());
+    let weather = context.state.weather.clone();
     let request = Request {
         now: context.now,
         account: &account,
         region: &region,
         partition: context.partition(),
         seed: context.seed,
-        lag_seconds: context.state.ec2_lag_seconds,
+        weather: &weather,
         params,
     };
+    tokens::check(operation, &request)?;
     // botocore's EC2 model, DryRun: the answer to a permitted dry run is an error.
     if request.flag("DryRun")? == Some(true) {
         let message = "Request would have succeeded, but DryRun flag is set.";
@@ -196,72 +203,78 @@ pub fn handle(
     }
     let ec2 = context.ec2();
     ec2.settle(request.now);
-    work(ec2, &request)
+    ec2.lagging(&request, |ec2| work(ec2, &request))
+}
+
+/// All operations, by their names.
+const OPERATIONS: &[(&str, Operation)] = &[
+    ("CreateVpc", vpc::create),
+    ("DeleteVpc", vpc::delete),
+    ("DescribeVpcs", vpc::describe),
+    ("ModifyVpcAttribute", vpc::modify_attribute),
+    ("DescribeVpcAttribute", vpc::describe_attribute),
+    ("CreateSubnet", subnet::create),
+    ("DeleteSubnet", subnet::delete),
+    ("DescribeSubnets", subnet::describe),
+    ("ModifySubnetAttribute", subnet::modify_attribute),
+    ("CreateInternetGateway", internet_gateway::create),
+    ("DeleteInternetGateway", internet_gateway::delete),
+    ("AttachInternetGateway", internet_gateway::attach),
+    ("DetachInternetGateway", internet_gateway::detach),
+    ("DescribeInternetGateways", internet_gateway::describe),
+    ("AllocateAddress", address::allocate),
+    ("ReleaseAddress", address::release),
+    ("DescribeAddresses", address::describe),
+    ("CreateNatGateway", nat_gateway::create),
+    ("DeleteNatGateway", nat_gateway::delete),
+    ("DescribeNatGateways", nat_gateway::describe),
+    ("CreateRouteTable", route_table::create),
+    ("DeleteRouteTable", route_table::delete),
+    ("DescribeRouteTables", route_table::describe),
+    ("AssociateRouteTable", association::create),
+    ("ReplaceRouteTableAssociation", association::replace),
+    ("DisassociateRouteTable", association::delete),
+    ("CreateRoute", route::create),
+    ("ReplaceRoute", route::replace),
+    ("DeleteRoute", route::delete),
+    ("CreateSecurityGroup", security_group::create),
+    ("DeleteSecurityGroup", security_group::delete),
+    ("DescribeSecurityGroups", security_group::describe),
+    ("DescribeNetworkInterfaces", network_interface::describe),
+    ("DeleteNetworkInterface", network_interface::delete),
+    ("DescribeInstances", instance::describe),
+    (
+        "DescribeVpcPeeringConnections",
+        vpc_peering_connection::describe,
+    ),
+    ("DescribeVpcEndpoints", vpc_endpoint::describe),
+    ("DescribeVpnGateways", vpn_gateway::describe),
+    (
+        "DescribeEgressOnlyInternetGateways",
+        egress_only_internet_gateway::describe,
+    ),
+    ("CreateTags", tags::create),
+    ("DeleteTags", tags::delete),
+    ("DescribeTags", tag_description::describe),
+    ("DescribeAvailabilityZones", zones::describe),
+    ("DescribeAccountAttributes", account::describe_attributes),
+];
+
+/// The names of all operations.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
 }
 
 fn find(operation: &str) -> Option<Operation> {
-    let operation: Operation = match operation {
-        "CreateVpc" => vpc::create,
-        "DeleteVpc" => vpc::delete,
-        "DescribeVpcs" => vpc::describe,
-        "ModifyVpcAttribute" => vpc::modify_attribute,
-        "DescribeVpcAttribute" => vpc::describe_attribute,
-
-        "CreateSubnet" => subnet::create,
-        "DeleteSubnet" => subnet::delete,
-        "DescribeSubnets" => subnet::describe,
-        "ModifySubnetAttribute" => subnet::modify_attribute,
-
-        "CreateInternetGateway" => internet_gateway::create,
-        "DeleteInternetGateway" => internet_gateway::delete,
-        "AttachInternetGateway" => internet_gateway::attach,
-        "DetachInternetGateway" => internet_gateway::detach,
-        "DescribeInternetGateways" => internet_gateway::describe,
-
-        "AllocateAddress" => address::allocate,
-        "ReleaseAddress" => address::release,
-        "DescribeAddresses" => address::describe,
-
-        "CreateNatGateway" => nat_gateway::create,
-        "DeleteNatGateway" => nat_gateway::delete,
-        "DescribeNatGateways" => nat_gateway::describe,
-
-        "CreateRouteTable" => route_table::create,
-        "DeleteRouteTable" => route_table::delete,
-        "DescribeRouteTables" => route_table::describe,
-        "AssociateRouteTable" => association::create,
-        "ReplaceRouteTableAssociation" => association::replace,
-        "DisassociateRouteTable" => association::delete,
-        "CreateRoute" => route::create,
-        "ReplaceRoute" => route::replace,
-        "DeleteRoute" => route::delete,
-
-        "CreateSecurityGroup" => security_group::create,
-        "DeleteSecurityGroup" => security_group::delete,
-        "DescribeSecurityGroups" => security_group::describe,
-        "DescribeNetworkInterfaces" => network_interface::describe,
-        "DeleteNetworkInterface" => network_interface::delete,
-
-        "DescribeInstances" => instance::describe,
-        "DescribeVpcPeeringConnections" => vpc_peering_connection::describe,
-        "DescribeVpcEndpoints" => vpc_endpoint::describe,
-        "DescribeVpnGateways" => vpn_gateway::describe,
-        "DescribeEgressOnlyInternetGateways" => egress_only_internet_gateway::describe,
-
-        "CreateTags" => tags::create,
-        "DeleteTags" => tags::delete,
-        "DescribeTags" => tag_description::describe,
-        "DescribeAvailabilityZones" => zones::describe,
-        "DescribeAccountAttributes" => account::describe_attributes,
-        _ => return None,
-    };
-    Some(operation)
+    let found = OPERATIONS.iter().find(|(name, _)| *name == operation);
+    found.map(|(_, work)| *work)
 }
 
 impl Ec2 {
     /// Lets happen what happens by itself until `now`.
     pub fn settle(&mut self, now: Timestamp) {
         self.hidden.retain(|_, until| *until > now);
+        self.staleness.forget(now);
         nat_gateway::settle(self, now);
         // Groups before interfaces: they go by what used them at their time.
         security_group::settle(self, now);
@@ -274,9 +287,9 @@ impl Ec2 {
         let name = format!("{}/{}/{name}", request.account, request.region);
         let id = self.fresh_id(request.seed, prefix, &name);
         // EC2 developer guide, eventual consistency: a new id may be unknown to the next call.
-        if request.lag_seconds > 0.0 {
-            let lag = (request.seed).duration("visible", &id, 0.0..request.lag_seconds);
-            let until = request.now.saturating_add(lag).unwrap_or(Timestamp::MAX);
+        let lag = request.weather.ec2_id_lag_seconds;
+        if lag > 0.0 {
+            let until = end_of_lag(request.seed, request.now, lag, "visible", &id);
             self.hidden.insert(id.clone(), until);
         }
         id

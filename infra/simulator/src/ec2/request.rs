@@ -6,6 +6,7 @@ use super::kind::Kind;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::seed::Seed;
+use crate::weather::Weather;
 
 /// What an operation gets beside the networking.
 pub(super) struct Request<'a> {
@@ -14,8 +15,7 @@ pub(super) struct Request<'a> {
     pub region: &'a str,
     pub partition: &'static str,
     pub seed: Seed,
-    /// At most how long a new id stays unknown to other calls.
-    pub lag_seconds: f64,
+    pub weather: &'a Weather,
     pub params: &'a Params,
 }
 

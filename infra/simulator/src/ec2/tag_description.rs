@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Ec2;
-use super::describe::{Resource, Spelling, describe as answer};
+use super::describe::{Resource, Spelling, describe_listed};
 use super::kind::Kind;
 use super::request::Request;
+use super::staleness::Listed;
 use super::tags::Tags;
 use crate::fault::Fault;
 use crate::xml::Element;
@@ -29,7 +30,7 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
         set: "tagSet",
         page_limit: Some(1000),
     };
-    answer(ec2, request, &all(ec2), &spelling)
+    describe_listed(ec2, request, &all(ec2), &spelling)
 }
 
 /// Other resources are filtered by `tag-key`, tags by `key` (botocore's EC2 model).
@@ -43,7 +44,7 @@ fn check_filters(request: &Request<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// All tags, by the id of their resource and their key.
+/// All tags that lists know, by the id of their resource and their key.
 fn all(ec2: &Ec2) -> BTreeMap<String, TagDescription> {
     let mut all = BTreeMap::new();
     add(ec2, &ec2.vpcs, &mut all);
@@ -62,12 +63,14 @@ fn all(ec2: &Ec2) -> BTreeMap<String, TagDescription> {
     all
 }
 
-fn add<R: Resource>(
+fn add<R: Listed>(
     ec2: &Ec2,
     resources: &BTreeMap<String, R>,
     all: &mut BTreeMap<String, TagDescription>,
 ) {
-    for (id, resource) in resources.iter().filter(|(id, _)| !ec2.is_hidden(id)) {
+    let listed = ec2.as_listed(resources);
+    let is_known = |id: &String| !ec2.is_hidden(id) && !ec2.is_missing_in_lists(id);
+    for (id, resource) in listed.iter().filter(|(id, _)| is_known(id)) {
         for (key, value) in resource.tags() {
             let description = TagDescription {
                 resource_id: id.clone(),

@@ -7,18 +7,18 @@ use aws_sdk_ec2::{Client, Config};
 pub(super) use crate::testing::{code_of as code, wait};
 use crate::{Clock, Simulator, State};
 
-pub(super) const ACCOUNT: &str = "111122223333";
+pub(crate) const ACCOUNT: &str = "111122223333";
 pub(super) const REGION: &str = "ap-northeast-1";
 pub(super) const ANYWHERE: &str = "0.0.0.0/0";
 
 /// A simulator in virtual time and a client of it.
-pub(super) struct World {
+pub(crate) struct World {
     pub simulator: Simulator,
     pub ec2: Client,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let simulator = Simulator::new(crate::Config {
             clock: Clock::virtual_time(),
             ..crate::Config::default()
@@ -162,7 +162,7 @@ pub(super) struct Network {
 }
 
 /// A client whose calls are not retried.
-pub(super) fn client(simulator: &Simulator, account: &str, region: &'static str) -> Client {
+pub(crate) fn client(simulator: &Simulator, account: &str, region: &'static str) -> Client {
     let config = Config::builder()
         .http_client(simulator.http_client())
         .credentials_provider(Credentials::new(account, "secret", None, None, "test"))

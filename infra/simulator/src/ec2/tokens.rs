@@ -25,6 +25,18 @@ pub(super) enum Created {
     RouteTable(RouteTable),
 }
 
+/// The operations with a token (botocore's EC2 model).
+const OPERATIONS: &[&str] = &["CreateNatGateway", "CreateRouteTable"];
+
+/// Refuses a token where there is none (EC2 API reference, error codes: UnknownParameter).
+pub(super) fn check(operation: &str, request: &Request<'_>) -> Result<(), Fault> {
+    if request.get("ClientToken").is_none() || OPERATIONS.contains(&operation) {
+        return Ok(());
+    }
+    let message = "The parameter ClientToken is not recognized";
+    Err(Fault::client("UnknownParameter", message))
+}
+
 /// botocore's EC2 model, CreateNatGateway.
 const LENGTH_MAX: usize = 64;
 
@@ -72,4 +84,34 @@ fn parameters(request: &Request<'_>) -> Value {
         members.retain(|name, _| !["ClientToken", "Version"].contains(&name.as_str()));
     }
     parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::handle;
+    use crate::params::Params;
+    use crate::{Seed, State, state::Context};
+
+    #[test]
+    fn operations_without_a_token_do_not_know_the_parameter() {
+        let mut state = State::default();
+        for operation in [
+            "CreateVpc",
+            "CreateSubnet",
+            "CreateInternetGateway",
+            "AllocateAddress",
+        ] {
+            let params = Params::parse(b"ClientToken=t&CidrBlock=10.0.0.0/16");
+            let mut context = Context {
+                now: jiff::Timestamp::UNIX_EPOCH,
+                account: "111122223333".to_owned(),
+                region: "us-east-1".to_owned(),
+                access_key: String::new(),
+                seed: Seed(1),
+                state: &mut state,
+            };
+            let fault = handle(&mut context, operation, &params).unwrap_err();
+            assert_eq!(fault.code, "UnknownParameter", "{operation}");
+        }
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! One file or folder for each kind of resource. What they share: `request` (reading), `refusal` (the
 //! errors), `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC),
-//! `log_group` (what it does in CloudWatch Logs) and `settle` (what happens by itself).
+//! `log_group` (what it does in CloudWatch Logs), `sight` (what it does not find yet), `tokens` (requests
+//! that are repeated) and `settle` (what happens by itself).
 //!
 //! EKS Auto Mode, hybrid nodes, Outposts, node groups and IPv6 are refused, never silently ignored.
 
@@ -17,10 +18,13 @@ mod page;
 mod refusal;
 mod request;
 mod roles;
+mod routes;
 mod settle;
+mod sight;
 mod tag;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tokens;
 pub mod update;
 pub mod version;
 
@@ -47,8 +51,10 @@ pub use fargate_profile::FargateProfile;
 pub use update::Update;
 
 pub(crate) use roles::can_start_pods;
+pub use routes::operations;
 
 use request::Request;
+use routes::route;
 
 /// The clusters of one account in one region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -118,70 +124,6 @@ pub fn handle(
 #[must_use]
 pub fn operation(method: &Method, path: &[&str]) -> &'static str {
     route(method, path).0
-}
-
-/// Methods and paths: botocore's EKS model.
-fn route(method: &Method, path: &[&str]) -> (&'static str, Option<Operation>) {
-    let (name, work): (_, Operation) = match (method.as_str(), path) {
-        ("POST", ["clusters"]) => ("CreateCluster", cluster::create),
-        ("GET", ["clusters"]) => ("ListClusters", cluster::list),
-        ("GET", ["clusters", _]) => ("DescribeCluster", cluster::describe),
-        ("DELETE", ["clusters", _]) => ("DeleteCluster", cluster::delete),
-        ("GET", ["cluster-versions"]) => ("DescribeClusterVersions", version::describe),
-
-        ("POST", ["clusters", _, "update-config"]) => ("UpdateClusterConfig", update::start),
-        ("GET", ["clusters", _, "updates"]) => ("ListUpdates", update::list),
-        ("GET", ["clusters", _, "updates", _]) => ("DescribeUpdate", update::describe),
-
-        ("POST", ["clusters", _, "fargate-profiles"]) => {
-            ("CreateFargateProfile", fargate_profile::create)
-        }
-        ("GET", ["clusters", _, "fargate-profiles"]) => {
-            ("ListFargateProfiles", fargate_profile::list)
-        }
-        ("GET", ["clusters", _, "fargate-profiles", _]) => {
-            ("DescribeFargateProfile", fargate_profile::describe)
-        }
-        ("DELETE", ["clusters", _, "fargate-profiles", _]) => {
-            ("DeleteFargateProfile", fargate_profile::delete)
-        }
-
-        ("GET", ["addons", "supported-versions"]) => ("DescribeAddonVersions", addon::versions),
-        ("GET", ["addons", "configuration-schemas"]) => {
-            ("DescribeAddonConfiguration", addon::configuration)
-        }
-        ("POST", ["clusters", _, "addons"]) => ("CreateAddon", addon::create),
-        ("GET", ["clusters", _, "addons"]) => ("ListAddons", addon::list),
-        ("GET", ["clusters", _, "addons", _]) => ("DescribeAddon", addon::describe),
-        ("POST", ["clusters", _, "addons", _, "update"]) => ("UpdateAddon", addon::update),
-        ("DELETE", ["clusters", _, "addons", _]) => ("DeleteAddon", addon::delete),
-
-        ("POST", ["clusters", _, "access-entries"]) => ("CreateAccessEntry", access_entry::create),
-        ("GET", ["clusters", _, "access-entries"]) => ("ListAccessEntries", access_entry::list),
-        ("GET", ["clusters", _, "access-entries", _]) => {
-            ("DescribeAccessEntry", access_entry::describe)
-        }
-        ("DELETE", ["clusters", _, "access-entries", _]) => {
-            ("DeleteAccessEntry", access_entry::delete)
-        }
-        ("POST", ["clusters", _, "access-entries", _, "access-policies"]) => {
-            ("AssociateAccessPolicy", access_policy::associate)
-        }
-        ("GET", ["clusters", _, "access-entries", _, "access-policies"]) => (
-            "ListAssociatedAccessPolicies",
-            access_policy::list_associated,
-        ),
-        ("DELETE", ["clusters", _, "access-entries", _, "access-policies", _]) => {
-            ("DisassociateAccessPolicy", access_policy::disassociate)
-        }
-        ("GET", ["access-policies"]) => ("ListAccessPolicies", access_policy::list),
-
-        ("POST", ["tags", ..]) => ("TagResource", tag::tag),
-        ("DELETE", ["tags", ..]) => ("UntagResource", tag::untag),
-        ("GET", ["tags", ..]) => ("ListTagsForResource", tag::list),
-        _ => return ("Unknown", None),
-    };
-    (name, Some(work))
 }
 
 /// The clusters of the call's account and region, and what they live in.

@@ -12,6 +12,11 @@ pub(super) fn invalid_request(message: &str) -> Fault {
     Fault::client("InvalidRequestException", message)
 }
 
+/// `ClientException`.
+pub(super) fn client(message: &str) -> Fault {
+    Fault::client("ClientException", message)
+}
+
 /// `ResourceInUseException`. Not modelled on CreateFargateProfile and DeleteFargateProfile, yet what
 /// EKS answers there (eksctl-io/eksctl issue 5652: status 409).
 pub(super) fn in_use(message: &str) -> Fault {

@@ -13,6 +13,9 @@ struct TagResource {
     tags: Tags,
 }
 
+/// botocore's EKS model, TagKeyList.
+const TAG_KEYS_MAX: usize = 50;
+
 /// `TagResource`.
 pub(super) fn tag(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
     let asked: TagResource = request.read()?;
@@ -30,6 +33,9 @@ pub(super) fn untag(context: &mut Context<'_>, request: &Request<'_>) -> Result<
     let keys = request.query_list("tagKeys");
     if keys.is_empty() {
         return Err(bad_request("tagKeys must have at least one key"));
+    }
+    if keys.len() > TAG_KEYS_MAX {
+        return Err(bad_request("tagKeys must have at most 50 keys"));
     }
     let (eks, _) = parts(context);
     let tags = tags_of(eks, &arn(request))?;

@@ -1,7 +1,7 @@
 //! Permissions boundaries of roles.
 
 use super::managed_policy::exists;
-use super::request::{no_such_entity, required, role_name};
+use super::request::{no_such_entity, policy_arn, role_name};
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
@@ -10,7 +10,7 @@ use crate::xml::Element;
 /// `PutRolePermissionsBoundary`.
 pub(super) fn put(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let name = role_name(params)?;
-    let arn = required(params, "PermissionsBoundary")?;
+    let arn = policy_arn(params, "PermissionsBoundary")?;
     check(context, arn)?;
     context.iam().find_mut(name)?.boundary = Some(arn.to_owned());
     Ok(Vec::new())

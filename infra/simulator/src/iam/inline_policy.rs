@@ -1,8 +1,10 @@
 //! Inline policies of roles.
 
-use super::lagging::visible_at;
+use std::collections::BTreeMap;
+
+use super::lagging::Spreading;
 use super::page::page;
-use super::request::{POLICY_NAME_MAX, name, no_such_entity, required, role_name};
+use super::request::{POLICY_NAME_MAX, document, limit_exceeded, name, no_such_entity, role_name};
 use super::role::encode;
 use super::trust::Document;
 use crate::fault::Fault;
@@ -10,17 +12,21 @@ use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
 
+/// IAM user guide, IAM quotas: characters of all inline policies of a role together.
+const INLINE_MAX: usize = 10_240;
+
 /// `PutRolePolicy`: new or instead of the one with that name.
 pub(super) fn put(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let policy = name(params, "PolicyName", POLICY_NAME_MAX)?;
-    let document = required(params, "PolicyDocument")?;
-    let (seed, now) = (context.seed, context.now);
+    let document = document(params, "PolicyDocument")?;
+    let spreading = Spreading::of(context);
     let role = context.iam().find_mut(role_name(params)?)?;
     Document::parse(document)?.check_identity_policy()?;
     let mut inline = role.inline.current().clone();
     inline.insert(policy.to_owned(), document.to_owned());
-    let at = visible_at(seed, now, &format!("{}/inline/{policy}", role.arn));
-    role.inline.set(inline, now, at);
+    check_size(&inline, &role.name)?;
+    let at = spreading.visible_at(&format!("{}/inline/{policy}", role.arn));
+    role.inline.set(inline, spreading.now(), at);
     Ok(Vec::new())
 }
 
@@ -50,15 +56,25 @@ pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Ele
 /// `DeleteRolePolicy`.
 pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let policy = name(params, "PolicyName", POLICY_NAME_MAX)?;
-    let (seed, now) = (context.seed, context.now);
+    let spreading = Spreading::of(context);
     let role = context.iam().find_mut(role_name(params)?)?;
     let mut inline = role.inline.current().clone();
     if inline.remove(policy).is_none() {
         return Err(no_such_policy(policy));
     }
-    let at = visible_at(seed, now, &format!("{}/inline/{policy}", role.arn));
-    role.inline.set(inline, now, at);
+    let at = spreading.visible_at(&format!("{}/inline/{policy}", role.arn));
+    role.inline.set(inline, spreading.now(), at);
     Ok(Vec::new())
+}
+
+/// White space does not count.
+fn check_size(inline: &BTreeMap<String, String>, role: &str) -> Result<(), Fault> {
+    let chars = inline.values().flat_map(|document| document.chars());
+    if chars.filter(|c| !c.is_whitespace()).count() <= INLINE_MAX {
+        return Ok(());
+    }
+    let message = format!("Maximum policy size of {INLINE_MAX} bytes exceeded for role {role}");
+    Err(limit_exceeded(message))
 }
 
 fn no_such_policy(policy: &str) -> Fault {
@@ -102,6 +118,21 @@ mod tests {
             .policy_name("p");
         delete.send().await.unwrap();
         assert_eq!(code(get().await), "NoSuchEntity");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn policies_of_a_role_have_a_size_together() {
+        let world = World::new();
+        world.role("demo").await;
+        let put = |name: &str, length: usize| {
+            let document = DOCUMENT.replace("DescribeVpcs", &"x".repeat(length));
+            let call = world.iam.put_role_policy().role_name("demo");
+            call.policy_name(name).policy_document(document).send()
+        };
+        put("a", 6000).await.unwrap();
+        assert_eq!(code(put("b", 5000).await), "LimitExceeded");
+        put("a", 5000).await.unwrap();
+        put("b", 5000).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
+use crate::state::Context;
 
 /// A value that others see late.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,13 +54,40 @@ impl<T> Lagging<T> {
     }
 }
 
-/// When others see a change that is made now.
-///
-/// IAM user guide, troubleshooting IAM: changes are not always immediately visible. How long is what
-/// users report of EKS: usually seconds, in new accounts minutes (aws/aws-cdk issue 16037).
-pub(super) fn visible_at(seed: Seed, now: Timestamp, what: &str) -> Timestamp {
-    let lag = seed.duration("iam-propagation", what, 5.0..15.0);
-    now.saturating_add(lag).unwrap_or(Timestamp::MAX)
+/// How changes that are made now spread to other services.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spreading {
+    seed: Seed,
+    now: Timestamp,
+    seconds: f64,
+}
+
+/// Users never report less.
+const SECONDS_MIN: f64 = 5.0;
+
+impl Spreading {
+    pub(super) fn of(context: &Context<'_>) -> Self {
+        Self {
+            seed: context.seed,
+            now: context.now,
+            seconds: context.state.weather.iam_lag_seconds,
+        }
+    }
+
+    /// When the changes are made.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// When others see the change `what`.
+    ///
+    /// IAM user guide, troubleshooting IAM: changes are not always immediately visible. How long is
+    /// what users report of EKS: usually seconds, in new accounts minutes (aws/aws-cdk issue 16037).
+    pub(super) fn visible_at(&self, what: &str) -> Timestamp {
+        let range = SECONDS_MIN.min(self.seconds)..self.seconds;
+        let lag = self.seed.duration("iam-propagation", what, range);
+        self.now.saturating_add(lag).unwrap_or(Timestamp::MAX)
+    }
 }
 
 #[cfg(test)]

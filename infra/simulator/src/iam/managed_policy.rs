@@ -1,8 +1,8 @@
 //! Managed policies and their attachment to roles.
 
-use super::lagging::visible_at;
+use super::lagging::Spreading;
 use super::page::page;
-use super::request::{limit_exceeded, no_such_entity, required, role_name};
+use super::request::{limit_exceeded, no_such_entity, policy_arn, role_name};
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
@@ -36,9 +36,9 @@ const ATTACHED_MAX: usize = 10;
 /// for it).
 pub(super) fn attach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let name = role_name(params)?;
-    let arn = required(params, "PolicyArn")?;
+    let arn = policy_arn(params, "PolicyArn")?;
     let is_known = exists(context, arn);
-    let (seed, now) = (context.seed, context.now);
+    let spreading = Spreading::of(context);
     let role = context.iam().find_mut(name)?;
     if !is_known {
         let message = format!("Policy {arn} does not exist or is not attachable.");
@@ -56,23 +56,23 @@ pub(super) fn attach(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         let message = format!("Cannot exceed quota for PoliciesPerRole: {ATTACHED_MAX}");
         return Err(limit_exceeded(message));
     }
-    let at = visible_at(seed, now, &format!("{}/{arn}", role.arn));
-    role.managed.set(attached, now, at);
+    let at = spreading.visible_at(&format!("{}/{arn}", role.arn));
+    role.managed.set(attached, spreading.now(), at);
     Ok(Vec::new())
 }
 
 /// `DetachRolePolicy`.
 pub(super) fn detach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let name = role_name(params)?;
-    let arn = required(params, "PolicyArn")?;
-    let (seed, now) = (context.seed, context.now);
+    let arn = policy_arn(params, "PolicyArn")?;
+    let spreading = Spreading::of(context);
     let role = context.iam().find_mut(name)?;
     let mut attached = role.managed.current().clone();
     if !attached.remove(arn) {
         return Err(no_such_entity(format!("Policy {arn} was not found.")));
     }
-    let at = visible_at(seed, now, &format!("{}/{arn}", role.arn));
-    role.managed.set(attached, now, at);
+    let at = spreading.visible_at(&format!("{}/{arn}", role.arn));
+    role.managed.set(attached, spreading.now(), at);
     Ok(Vec::new())
 }
 

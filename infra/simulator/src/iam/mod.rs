@@ -4,6 +4,7 @@
 //! ([`Lagging`]). Which actions a policy allows is not worked out: callers may do everything.
 
 mod boundary;
+mod condition;
 mod inline_policy;
 mod lagging;
 mod managed_policy;
@@ -64,32 +65,37 @@ pub fn handle(
     work(context, params)
 }
 
+/// All operations, by their names.
+const OPERATIONS: &[(&str, Operation)] = &[
+    ("CreateRole", role::create),
+    ("GetRole", role::get),
+    ("ListRoles", role::list),
+    ("UpdateAssumeRolePolicy", role::update_trust),
+    ("DeleteRole", role::delete),
+    ("ListInstanceProfilesForRole", role::list_instance_profiles),
+    ("CreateServiceLinkedRole", service_linked_role::create),
+    ("AttachRolePolicy", managed_policy::attach),
+    ("DetachRolePolicy", managed_policy::detach),
+    ("ListAttachedRolePolicies", managed_policy::list),
+    ("PutRolePolicy", inline_policy::put),
+    ("GetRolePolicy", inline_policy::get),
+    ("ListRolePolicies", inline_policy::list),
+    ("DeleteRolePolicy", inline_policy::delete),
+    ("PutRolePermissionsBoundary", boundary::put),
+    ("DeleteRolePermissionsBoundary", boundary::delete),
+    ("TagRole", tags::tag),
+    ("UntagRole", tags::untag),
+    ("ListRoleTags", tags::list),
+];
+
+/// The names of all operations.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
+}
+
 fn find(operation: &str) -> Option<Operation> {
-    let operation: Operation = match operation {
-        "CreateRole" => role::create,
-        "GetRole" => role::get,
-        "ListRoles" => role::list,
-        "UpdateAssumeRolePolicy" => role::update_trust,
-        "DeleteRole" => role::delete,
-        "ListInstanceProfilesForRole" => role::list_instance_profiles,
-        "CreateServiceLinkedRole" => service_linked_role::create,
-
-        "AttachRolePolicy" => managed_policy::attach,
-        "DetachRolePolicy" => managed_policy::detach,
-        "ListAttachedRolePolicies" => managed_policy::list,
-        "PutRolePolicy" => inline_policy::put,
-        "GetRolePolicy" => inline_policy::get,
-        "ListRolePolicies" => inline_policy::list,
-        "DeleteRolePolicy" => inline_policy::delete,
-        "PutRolePermissionsBoundary" => boundary::put,
-        "DeleteRolePermissionsBoundary" => boundary::delete,
-
-        "TagRole" => tags::tag,
-        "UntagRole" => tags::untag,
-        "ListRoleTags" => tags::list,
-        _ => return None,
-    };
-    Some(operation)
+    let found = OPERATIONS.iter().find(|(name, _)| *name == operation);
+    found.map(|(_, work)| *work)
 }
 
 impl Iam {

@@ -7,6 +7,11 @@ use crate::params::Params;
 pub(crate) const ROLE_NAME_MAX: usize = 64;
 /// botocore's IAM model, policyNameType.
 pub(super) const POLICY_NAME_MAX: usize = 128;
+/// botocore's IAM model, arnType.
+const ARN_MIN: usize = 20;
+const ARN_MAX: usize = 2048;
+/// botocore's IAM model, roleDescriptionType.
+const DESCRIPTION_MAX: usize = 1000;
 /// The characters of names beside letters, digits and underscore (botocore's IAM model).
 const NAME_SYMBOLS: &str = "_+=,.@-";
 
@@ -39,6 +44,47 @@ pub(crate) fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, Fa
         );
         Fault::client("ValidationError", message)
     })
+}
+
+/// The ARN of a policy (botocore's IAM model, arnType).
+pub(super) fn policy_arn<'a>(params: &'a Params, parameter: &str) -> Result<&'a str, Fault> {
+    let arn = required(params, parameter)?;
+    if arn.chars().count() < ARN_MIN {
+        let constraint = format!("Member must have length greater than or equal to {ARN_MIN}");
+        return Err(invalid(&camel(parameter), arn, &constraint));
+    }
+    if arn.chars().count() > ARN_MAX {
+        let constraint = format!("Member must have length less than or equal to {ARN_MAX}");
+        return Err(invalid(&camel(parameter), arn, &constraint));
+    }
+    Ok(arn)
+}
+
+/// A policy: botocore's IAM model, policyDocumentType.
+pub(super) fn document<'a>(params: &'a Params, parameter: &str) -> Result<&'a str, Fault> {
+    let text = required(params, parameter)?;
+    let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
+    if text.is_empty() || !text.chars().all(is_allowed) {
+        let constraint =
+            r"Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+";
+        return Err(invalid(&camel(parameter), text, constraint));
+    }
+    Ok(text)
+}
+
+/// A description: botocore's IAM model, roleDescriptionType.
+pub(super) fn description(params: &Params) -> Result<Option<&str>, Fault> {
+    let text = params.get("Description");
+    let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
+    if let Some(text) = text.filter(|text| text.chars().count() > DESCRIPTION_MAX) {
+        let constraint = format!("Member must have length less than or equal to {DESCRIPTION_MAX}");
+        return Err(invalid("description", text, &constraint));
+    }
+    if let Some(text) = text.filter(|text| !text.chars().all(is_allowed)) {
+        let constraint = r"Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*";
+        return Err(invalid("description", text, constraint));
+    }
+    Ok(text)
 }
 
 /// A name within `range` of lengths, of the characters that IAM allows.

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::lagging::{Lagging, visible_at};
+use super::lagging::{Lagging, Spreading};
 use super::page::page;
-use super::request::{invalid, limit_exceeded, number, required, role_name};
+use super::request::{description, document, invalid, limit_exceeded, number, role_name};
 use super::tags::{self, Tags};
 use super::trust::Document;
 use super::{Iam, boundary};
@@ -127,13 +127,14 @@ pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         let message = "The path /aws-service-role/ is reserved for service-linked roles.";
         return Err(Fault::client("InvalidInput", message));
     }
-    let trust = required(params, "AssumeRolePolicyDocument")?;
+    let trust = document(params, "AssumeRolePolicyDocument")?;
     let session = number(
         params,
         "MaxSessionDuration",
         SESSION_SECONDS,
         SESSION_SECONDS_MAX,
     )?;
+    let description = description(params)?;
     let tags = tags::read(params)?;
     check_trust(context.state, trust)?;
     if let Some(arn) = params.get("PermissionsBoundary") {
@@ -142,7 +143,7 @@ pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
     check_room(context.iam(), name)?;
 
     let role = Role {
-        description: params.get("Description").map(str::to_owned),
+        description: description.map(str::to_owned),
         max_session_seconds: session.unwrap_or(SESSION_SECONDS),
         boundary: params.get("PermissionsBoundary").map(str::to_owned),
         tags,
@@ -164,7 +165,7 @@ pub(super) fn make(context: &mut Context<'_>, path: &str, name: &str, trust: &st
     *count += 1;
     let key = format!("{arn}#{count}");
     let id = format!("AROA{}", context.seed.hex("role", &key, 17).to_uppercase());
-    let at = visible_at(context.seed, context.now, &arn);
+    let at = Spreading::of(context).visible_at(&arn);
     Role {
         trust: Lagging::new(trust.to_owned(), at),
         ..Role::of_old(&arn, id, trust, context.now)
@@ -194,13 +195,13 @@ pub(super) fn update_trust(
     params: &Params,
 ) -> Result<Vec<Element>, Fault> {
     let name = role_name(params)?;
-    let document = required(params, "PolicyDocument")?;
+    let document = document(params, "PolicyDocument")?;
     context.iam().find_mut(name)?;
     check_trust(context.state, document)?;
-    let (seed, now) = (context.seed, context.now);
+    let spreading = Spreading::of(context);
     let role = context.iam().find_mut(name)?;
-    let at = visible_at(seed, now, &format!("{}/trust", role.arn));
-    role.trust.set(document.to_owned(), now, at);
+    let at = spreading.visible_at(&format!("{}/trust", role.arn));
+    role.trust.set(document.to_owned(), spreading.now(), at);
     Ok(Vec::new())
 }
 
@@ -330,6 +331,23 @@ mod tests {
         let again = world.iam.create_role().role_name("DEMO");
         let again = again.assume_role_policy_document(TRUST).send().await;
         assert_eq!(code(again), "EntityAlreadyExists");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn description_is_at_most_a_thousand_characters() {
+        let world = World::new();
+        let create = |length| {
+            let call = world.iam.create_role().role_name("demo");
+            let call = call.assume_role_policy_document(TRUST);
+            call.description("x".repeat(length)).send()
+        };
+        assert_eq!(code(create(1001).await), "ValidationError");
+        create(1000).await.unwrap();
+        let call = world.iam.create_role().role_name("other");
+        let call = call
+            .assume_role_policy_document(TRUST)
+            .description("\u{2013}");
+        assert_eq!(code(call.send().await), "ValidationError");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Service-linked roles.
 
-use super::request::required;
+use super::request::{description, required};
 use super::role::make;
 use crate::fault::Fault;
 use crate::params::Params;
@@ -34,6 +34,7 @@ const ROLES: &[(&str, &str, &str)] = &[
 /// `CreateServiceLinkedRole`.
 pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let service = required(params, "AWSServiceName")?;
+    let description = description(params)?;
     if params.get("CustomSuffix").is_some() {
         let message = format!("Custom suffix is not allowed for {service}");
         return Err(Fault::client("InvalidInput", message));
@@ -49,6 +50,9 @@ pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         return Err(Fault::client("InvalidInput", message));
     }
     ensure(context, service);
+    if let Some(role) = context.iam().roles.get_mut(&name.to_lowercase()) {
+        role.description = description.map(str::to_owned);
+    }
     let role = context.iam().find(name)?;
     Ok(vec![Element::new("Role").children(role.content(false))])
 }

@@ -35,7 +35,12 @@ pub(super) fn tag(context: &mut Context<'_>, params: &Params) -> Result<Vec<Elem
 /// `UntagRole`.
 pub(super) fn untag(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let role = context.iam().find_mut(role_name(params)?)?;
-    for key in params.list("TagKeys") {
+    let keys = params.list("TagKeys");
+    if keys.len() > TAGS_MAX {
+        let constraint = format!("Member must have length less than or equal to {TAGS_MAX}");
+        return Err(invalid("tagKeys", &keys.join(", "), &constraint));
+    }
+    for key in keys {
         role.tags.retain(|old, _| !old.eq_ignore_ascii_case(key));
     }
     Ok(Vec::new())

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use super::condition::{self, Verdict};
 use super::wildcard;
 use crate::fault::Fault;
 
@@ -79,6 +80,7 @@ impl Document {
             if !statement.contains_key("Action") && !statement.contains_key("NotAction") {
                 return Err(malformed("Missing required field Action"));
             }
+            check_condition(statement.get("Condition"))?;
         }
         Ok(())
     }
@@ -135,7 +137,7 @@ impl Document {
     }
 
     /// Whether the trust policy lets the caller assume the role: allowed by a statement, and denied by
-    /// none. A condition that is not understood here is not fulfilled.
+    /// none.
     #[must_use]
     pub fn lets_assume(&self, caller: &Caller) -> bool {
         let applies = |effect: &str| {
@@ -175,6 +177,25 @@ impl Document {
     }
 }
 
+/// A condition has known operators, and keys with values.
+fn check_condition(value: Option<&Value>) -> Result<(), Fault> {
+    let operators = match value {
+        None => return Ok(()),
+        Some(Value::Object(operators)) => operators,
+        Some(_) => return Err(malformed("Syntax errors in policy.")),
+    };
+    for (operator, keys) in operators {
+        if !condition::is_operator(operator) {
+            let message = format!("Invalid Condition type : {operator}");
+            return Err(malformed(&message));
+        }
+        if !keys.is_object() {
+            return Err(malformed("Syntax errors in policy."));
+        }
+    }
+    Ok(())
+}
+
 fn malformed(message: &str) -> Fault {
     Fault::client("MalformedPolicyDocument", message)
 }
@@ -207,8 +228,11 @@ fn principals(statement: &Map<String, Value>) -> Vec<(&str, &str)> {
 }
 
 fn is_about_assuming(statement: &Map<String, Value>) -> bool {
-    let actions = strings(statement.get("Action"));
-    (actions.iter()).any(|action| wildcard::matches(&action.to_lowercase(), ASSUME_ROLE))
+    let has = |member: &str| {
+        let actions = strings(statement.get(member));
+        (actions.iter()).any(|action| wildcard::matches(&action.to_lowercase(), ASSUME_ROLE))
+    };
+    has("Action") || (statement.contains_key("NotAction") && !has("NotAction"))
 }
 
 fn names(statement: &Map<String, Value>, caller: &Caller) -> bool {
@@ -230,33 +254,16 @@ fn names(statement: &Map<String, Value>, caller: &Caller) -> bool {
         })
 }
 
+/// Whether the request fulfils the statement's conditions. A condition that is not understood here is
+/// in the caller's disfavour: not fulfilled where something is allowed, fulfilled where it is denied.
 fn is_fulfilled(statement: &Map<String, Value>, context: &[(String, String)]) -> bool {
-    let Some(Value::Object(operators)) = statement.get("Condition") else {
+    let Some(Value::Object(conditions)) = statement.get("Condition") else {
         return !statement.contains_key("Condition");
     };
-    operators.iter().all(|(operator, keys)| {
-        let Value::Object(keys) = keys else {
-            return false;
-        };
-        (keys.iter()).all(|(key, wanted)| compares(operator, key, &strings(Some(wanted)), context))
-    })
-}
-
-/// One key of a condition: any of the wanted values will do.
-fn compares(operator: &str, key: &str, wanted: &[&str], context: &[(String, String)]) -> bool {
-    let key = key.to_lowercase();
-    let actual = context.iter().find(|(name, _)| *name == key);
-    let Some((_, actual)) = actual else {
-        return operator.ends_with("IfExists");
-    };
-    let any = |compare: &dyn Fn(&str) -> bool| wanted.iter().any(|wanted| compare(wanted));
-    match operator.trim_end_matches("IfExists") {
-        "StringEquals" => any(&|wanted| wanted == actual),
-        "StringEqualsIgnoreCase" => any(&|wanted| wanted.eq_ignore_ascii_case(actual)),
-        "StringLike" | "ArnLike" | "ArnEquals" => any(&|wanted| wildcard::matches(wanted, actual)),
-        "StringNotEquals" => !any(&|wanted| wanted == actual),
-        "StringNotLike" | "ArnNotLike" => !any(&|wanted| wildcard::matches(wanted, actual)),
-        _ => false,
+    match condition::verdict(conditions, context) {
+        Verdict::Fulfilled => true,
+        Verdict::NotFulfilled => false,
+        Verdict::Unknown => text(statement, "Effect") == Some("Deny"),
     }
 }
 
@@ -312,6 +319,14 @@ mod tests {
                 "effect",
             ),
             (r#"{"Statement":{"Effect":"Allow"}}"#, "no action"),
+            (
+                r#"{"Statement":{"Effect":"Allow","Action":"*","Condition":{"Foo":{}}}}"#,
+                "operator",
+            ),
+            (
+                r#"{"Statement":{"Effect":"Allow","Action":"*","Condition":[]}}"#,
+                "condition",
+            ),
         ] {
             let fault = Document::parse(text).unwrap_err();
             assert_eq!(fault.code, "MalformedPolicyDocument", "{reason}");
@@ -368,11 +383,41 @@ mod tests {
         assert!(trust.lets_assume(&caller(&[("sts:externalid", "x")])));
         assert!(!trust.lets_assume(&caller(&[("sts:externalid", "y")])));
         assert!(!trust.lets_assume(&caller(&[])));
-        let unknown = assume(
-            &json!("*"),
-            Some(json!({"Bool": {"aws:SecureTransport": "true"}})),
-        );
-        assert!(!unknown.lets_assume(&caller(&[("aws:securetransport", "true")])));
+    }
+
+    #[test]
+    fn denial_of_all_but_one_external_id_denies_callers_without_one() {
+        let trust = document(&json!([
+            {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"},
+            {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole",
+             "Condition": {"StringNotEquals": {"sts:ExternalId": "x"}}},
+        ]));
+        assert!(trust.lets_assume(&caller(&[("sts:externalid", "x")])));
+        assert!(!trust.lets_assume(&caller(&[])));
+    }
+
+    #[test]
+    fn condition_that_is_not_understood_is_in_the_callers_disfavour() {
+        let by_date = json!({"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}});
+        let allowed = assume(&json!("*"), Some(by_date.clone()));
+        assert!(!allowed.lets_assume(&caller(&[])));
+        let denied = document(&json!([
+            {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"},
+            {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": by_date},
+        ]));
+        assert!(!denied.lets_assume(&caller(&[])));
+    }
+
+    #[test]
+    fn all_but_some_actions_can_be_denied() {
+        let all_but = |action: &str| {
+            document(&json!([
+                {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"},
+                {"Effect": "Deny", "Principal": "*", "NotAction": action},
+            ]))
+        };
+        assert!(all_but("sts:AssumeRole").lets_assume(&caller(&[])));
+        assert!(!all_but("sts:TagSession").lets_assume(&caller(&[])));
     }
 
     #[test]

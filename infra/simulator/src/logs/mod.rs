@@ -26,27 +26,30 @@ pub struct Logs {
 /// What every operation is: it reads or changes the log groups and answers with its output.
 type Operation = fn(&mut Context<'_>, &Value) -> Result<Value, Fault>;
 
+/// All operations, by their names.
+const OPERATIONS: &[(&str, Operation)] = &[
+    ("CreateLogGroup", log_group::create),
+    ("DeleteLogGroup", log_group::delete),
+    ("DescribeLogGroups", log_group::describe),
+    ("ListTagsForResource", tags::list),
+];
+
 /// Answers `operation` with its output.
 ///
 /// # Errors
 /// The service's own codes.
 pub fn handle(context: &mut Context<'_>, operation: &str, input: &Value) -> Result<Value, Fault> {
-    let work = find(operation).ok_or_else(|| {
+    let work = OPERATIONS.iter().find(|(name, _)| *name == operation);
+    let (_, work) = work.ok_or_else(|| {
         let message = format!("Operation {operation} is not known.");
         Fault::client("UnknownOperationException", message)
     })?;
     work(context, input)
 }
 
-fn find(operation: &str) -> Option<Operation> {
-    let operation: Operation = match operation {
-        "CreateLogGroup" => log_group::create,
-        "DeleteLogGroup" => log_group::delete,
-        "DescribeLogGroups" => log_group::describe,
-        "ListTagsForResource" => tags::list,
-        _ => return None,
-    };
-    Some(operation)
+/// The names of all operations.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
 }
 
 #[cfg(test)]

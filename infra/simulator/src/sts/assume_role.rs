@@ -15,8 +15,13 @@ use crate::xml::Element;
 const SECONDS: u32 = 3600;
 const SECONDS_MIN: u32 = 900;
 const SECONDS_MAX: u32 = 43_200;
+const ROLE_ARN_MIN: usize = 20;
 const SESSION_NAME_MIN: usize = 2;
 const SESSION_NAME_MAX: usize = 64;
+/// botocore's STS model, externalIdType.
+const EXTERNAL_ID_MIN: usize = 2;
+const EXTERNAL_ID_MAX: usize = 1224;
+const EXTERNAL_ID_SYMBOLS: &str = "_+=,.@:/-";
 /// botocore's STS model, AssumeRole: role chaining limits a session to one hour.
 const CHAINED_SECONDS_MAX: u32 = 3600;
 
@@ -26,12 +31,17 @@ pub(super) fn assume_role(
     params: &Params,
 ) -> Result<Vec<Element>, Fault> {
     let arn = required(params, "RoleArn")?;
+    if arn.len() < ROLE_ARN_MIN {
+        let constraint = "Member must have length greater than or equal to 20";
+        return Err(invalid("roleArn", arn, constraint));
+    }
     let session_name = name(params, "RoleSessionName", SESSION_NAME_MAX)?;
     if session_name.len() < SESSION_NAME_MIN {
         let constraint = "Member must have length greater than or equal to 2";
         return Err(invalid("roleSessionName", session_name, constraint));
     }
     let seconds = number(params, "DurationSeconds", SECONDS_MIN, SECONDS_MAX)?.unwrap_or(SECONDS);
+    check_external_id(params)?;
     if let Some(policy) = params.get("Policy") {
         Document::parse(policy)?.check_identity_policy()?;
     }
@@ -48,6 +58,23 @@ pub(super) fn assume_role(
         account,
     };
     Ok(answer(context, session))
+}
+
+fn check_external_id(params: &Params) -> Result<(), Fault> {
+    let Some(id) = params.get("ExternalId") else {
+        return Ok(());
+    };
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || EXTERNAL_ID_SYMBOLS.contains(c);
+    if !id.chars().all(is_allowed) {
+        let constraint = r"Member must satisfy regular expression pattern: [\w+=,.@:\/-]*";
+        return Err(invalid("externalId", id, constraint));
+    }
+    if !(EXTERNAL_ID_MIN..=EXTERNAL_ID_MAX).contains(&id.len()) {
+        let constraint =
+            format!("Member must have length between {EXTERNAL_ID_MIN} and {EXTERNAL_ID_MAX}");
+        return Err(invalid("externalId", id, &constraint));
+    }
+    Ok(())
 }
 
 fn account_of(arn: &str) -> Result<&str, Fault> {
@@ -234,6 +261,18 @@ mod tests {
             "AccessDenied"
         );
         assume().external_id("secret").send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn external_id_follows_the_rules() {
+        let world = World::new();
+        world.member();
+        for id in ["x", "a b", &"x".repeat(1225)] {
+            let call = world.assume(MANAGEMENT).external_id(id).send().await;
+            assert_eq!(code(call), "ValidationError", "{id}");
+        }
+        let call = world.assume(MANAGEMENT).external_id("a/b:c@d");
+        call.send().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,6 +12,16 @@ use crate::xml::Element;
 
 pub use session::{Identity, Session, Sessions, identity};
 
+type Operation = fn(&mut Context<'_>, &Params) -> Result<Vec<Element>, Fault>;
+
+/// All operations, by their names.
+const OPERATIONS: &[(&str, Operation)] = &[
+    ("AssumeRole", assume_role::assume_role),
+    ("GetCallerIdentity", |context, _| {
+        Ok(get_caller_identity(context))
+    }),
+];
+
 /// Answers `operation` with the children of its result element.
 ///
 /// # Errors
@@ -21,14 +31,17 @@ pub fn handle(
     operation: &str,
     params: &Params,
 ) -> Result<Vec<Element>, Fault> {
-    match operation {
-        "GetCallerIdentity" => Ok(get_caller_identity(context)),
-        "AssumeRole" => assume_role::assume_role(context, params),
-        _ => {
-            let message = format!("Could not find operation {operation} for version 2011-06-15");
-            Err(Fault::client("InvalidAction", message))
-        }
-    }
+    let work = OPERATIONS.iter().find(|(name, _)| *name == operation);
+    let (_, work) = work.ok_or_else(|| {
+        let message = format!("Could not find operation {operation} for version 2011-06-15");
+        Fault::client("InvalidAction", message)
+    })?;
+    work(context, params)
+}
+
+/// The names of all operations.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
 }
 
 /// `GetCallerIdentity`: needs no permission.

@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
-use crate::{Simulator, ec2, eks, iam, logs, sts};
+use crate::{Simulator, ec2, eks, iam, logs, sts, throttle};
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -77,29 +77,36 @@ impl Simulator {
             match scope.service.as_str() {
                 "ec2" => query::answer(&query::EC2, &params(), |op, params| {
                     check_session(context, "RequestExpired")?;
+                    throttle::check(context, "ec2", op, params)?;
                     ec2::handle(context, op, params)
                 }),
                 "iam" => query::answer(&query::IAM, &params(), |op, params| {
                     check_session(context, "ExpiredToken")?;
+                    throttle::check(context, "iam", op, params)?;
                     iam::handle(context, op, params)
                 }),
                 "sts" => query::answer(&query::STS, &params(), |op, params| {
                     check_session(context, "ExpiredToken")?;
+                    throttle::check(context, "sts", op, params)?;
                     sts::handle(context, op, params)
                 }),
-                "eks" => {
-                    rest_json::answer(request, |method, path, query, body| {
-                        match check_session(context, "ExpiredTokenException") {
-                            Ok(()) => eks::handle(context, method, path, query, body),
-                            Err(fault) => rest_json::RestAnswer {
-                                operation: eks::operation(method, path),
-                                result: Err(fault),
-                            },
-                        }
-                    })
-                }
+                "eks" => rest_json::answer(request, |method, path, query, body| {
+                    let operation = eks::operation(method, path);
+                    let checked = check_session(context, "ExpiredTokenException");
+                    let checked = checked.and_then(|()| {
+                        throttle::check(context, "eks", operation, &Params::default())
+                    });
+                    match checked {
+                        Ok(()) => eks::handle(context, method, path, query, body),
+                        Err(fault) => rest_json::RestAnswer {
+                            operation,
+                            result: Err(fault),
+                        },
+                    }
+                }),
                 "logs" => aws_json::answer(request, "Logs_20140328", |op, input| {
                     check_session(context, "ExpiredTokenException")?;
+                    throttle::check(context, "logs", op, &Params::default())?;
                     logs::handle(context, op, input)
                 }),
                 other => Answer {

@@ -70,7 +70,8 @@ fn accept(
         NAT_GATEWAY.prefix,
         &format!("{}/{place}", subnet.id),
     );
-    let failure = failure_on_arrival(ec2, request, &subnet, allocation_id.as_deref());
+    let failure = failure_on_arrival(ec2, request, &subnet, allocation_id.as_deref())
+        .or_else(|| internal_error(request, &id));
     let interface = match failure {
         Some(_) => None,
         None => settle_in(ec2, request, &id, &subnet.id, allocation_id.as_deref()),
@@ -150,6 +151,21 @@ fn failure_on_arrival(
         code: "InvalidAllocationID.NotFound".to_owned(),
         message: format!("Elastic IP address {id} could not be associated with this NAT gateway"),
     })
+}
+
+/// What befalls some. Message: botocore's EC2 model, NatGateway.FailureMessage.
+fn internal_error(request: &Request<'_>, id: &str) -> Option<Failure> {
+    let share = request.weather.nat_gateway_failure_share;
+    let seed = request.seed;
+    seed.hits("nat-gateway-failure", id, share)
+        .then(|| Failure {
+            code: "InternalError".to_owned(),
+            message: format!(
+                "Network interface {}, created and used internally by this NAT gateway is in an \
+                 invalid state. Please try again.",
+                seed.id("eni", id)
+            ),
+        })
 }
 
 /// Makes the gateway's network interface and takes the address.
@@ -263,6 +279,29 @@ mod tests {
         let nat = world.describe_nat_gateway(&id).await;
         let failure = nat.failure_code.as_deref();
         assert_eq!(failure, Some("InsufficientFreeAddressesInSubnet"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bad_weather_makes_it_fail_later_and_the_address_stays_free() {
+        let world = World::new();
+        let network = world.network().await;
+        let address = world.address().await;
+        let share = |share| {
+            (world.simulator).change(|state| state.weather.nat_gateway_failure_share = share);
+        };
+        share(1.0);
+        let id = world.nat_gateway(&network.public, &address).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Pending));
+        wait(125).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Failed));
+        assert_eq!(nat.failure_code.as_deref(), Some("InternalError"));
+        share(0.0);
+        let id = world.nat_gateway(&network.public, &address).await;
+        wait(125).await;
+        let nat = world.describe_nat_gateway(&id).await;
+        assert_eq!(nat.state, Some(NatGatewayState::Available));
     }
 
     #[tokio::test(start_paused = true)]

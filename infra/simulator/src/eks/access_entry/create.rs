@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{AccessEntry, FARGATE_LINUX, STANDARD, cluster_with_entries};
 use crate::eks::refusal::{in_use, invalid_parameter};
 use crate::eks::request::{Request, Tags, check_tags};
+use crate::eks::tokens::{Token, earlier};
 use crate::eks::{Surroundings, parts};
 use crate::fault::Fault;
 use crate::state::Context;
@@ -43,9 +44,14 @@ pub(in crate::eks) fn create(
 ) -> Result<Value, Fault> {
     let now = context.now;
     let asked: CreateAccessEntry = request.read()?;
+    let token = Token::of(request)?;
     let (eks, around) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     cluster.check_active(now)?;
+    let entries = cluster.access_entries.values();
+    if let Some(made) = earlier(entries, |entry| entry.token.as_ref(), token.as_ref())? {
+        return Ok(json!({"accessEntry": made.to_json(&cluster.name)}));
+    }
     let kind = asked.r#type.as_deref().unwrap_or(STANDARD);
     asked.check(kind)?;
     check_principal(&around, &asked.principal_arn, kind, now)?;
@@ -64,6 +70,7 @@ pub(in crate::eks) fn create(
         entry.username = username;
     }
     entry.tags = asked.tags;
+    entry.token = token;
     let output = json!({"accessEntry": entry.to_json(&cluster.name)});
     cluster.access_entries.insert(asked.principal_arn, entry);
     Ok(output)

@@ -12,6 +12,8 @@ use super::access_policy::{Association, CLUSTER_ADMIN, arn_of};
 use super::page::page;
 use super::refusal::{invalid_request, not_found};
 use super::request::{Request, Tags, epoch_seconds};
+use super::sight::Sight;
+use super::tokens::Token;
 use super::{Cluster, Surroundings, parts};
 use crate::fault::Fault;
 use crate::state::{Context, partition};
@@ -42,6 +44,8 @@ pub struct AccessEntry {
     pub modified_at: Timestamp,
     /// Tags.
     pub tags: Tags,
+    /// The token of the request that made it.
+    token: Option<Token>,
 }
 
 /// EKS user guide, access entries.
@@ -88,6 +92,7 @@ impl AccessEntry {
             created_at: now,
             modified_at: now,
             tags: Tags::new(),
+            token: None,
         }
     }
 
@@ -189,30 +194,40 @@ pub(super) fn find<'a>(
     cluster
         .access_entries
         .get_mut(principal_arn)
-        .ok_or_else(|| {
-            not_found(
-                "The specified principalArn could not be found. You can view your available access \
-             entries with 'list-access-entries'.",
-            )
-        })
+        .ok_or_else(missing)
+}
+
+fn missing() -> Fault {
+    not_found(
+        "The specified principalArn could not be found. You can view your available access entries \
+         with 'list-access-entries'.",
+    )
 }
 
 /// `DescribeAccessEntry`.
 pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     let name = cluster.name.clone();
     let entry = find(cluster, request.child())?;
+    if !sight.sees(&entry.arn, entry.created_at) {
+        return Err(missing());
+    }
     Ok(json!({"accessEntry": entry.to_json(&name)}))
 }
 
 /// `ListAccessEntries`: all, or those with a policy.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
     let policy = request.query("associatedPolicyArn");
+    let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     let entries = cluster.access_entries.values();
-    let entries = entries.filter(|entry| policy.is_none_or(|arn| entry.policies.contains_key(arn)));
+    let entries = entries.filter(|entry| {
+        policy.is_none_or(|arn| entry.policies.contains_key(arn))
+            && sight.sees(&entry.arn, entry.created_at)
+    });
     page(
         request,
         "accessEntries",

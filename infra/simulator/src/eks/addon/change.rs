@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::create::{TIMEOUT, check_resolve_conflicts};
+use super::create::{TIMEOUT, check_members, check_resolve_conflicts};
 use super::{COREDNS, Phase, coredns, find};
 use crate::eks::refusal::{in_use, invalid_request};
 use crate::eks::request::Request;
+use crate::eks::tokens::{Token, earlier};
 use crate::eks::update::{Status, Update};
 use crate::eks::{Cluster, after, parts};
 use crate::fault::Fault;
@@ -30,9 +31,14 @@ pub(in crate::eks) fn update(
 ) -> Result<Value, Fault> {
     let now = context.now;
     let asked: UpdateAddon = request.read()?;
+    let token = Token::of(request)?;
+    check_members(request, asked.service_account_role_arn.as_deref())?;
     let (eks, mut around) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     cluster.check_active(now)?;
+    if let Some(made) = earlier(&cluster.updates, |it| it.token.as_ref(), token.as_ref())? {
+        return Ok(json!({"update": made.to_json()}));
+    }
     let addon = find(cluster, request.child())?;
     check_updatable(addon.status(cluster.coredns_is_running(), now))?;
     let wanted = asked.addon_version.as_ref().unwrap_or(&addon.version);
@@ -56,7 +62,7 @@ pub(in crate::eks) fn update(
         &mut around,
         now,
     );
-    let update = asked.update(id.clone(), now);
+    let update = asked.update(id.clone(), token, now);
     let output = json!({"update": update.to_json()});
     cluster.updates.push(update);
     if let Some(addon) = cluster.addons.get_mut(COREDNS) {
@@ -82,7 +88,7 @@ fn check_updatable(status: &str) -> Result<(), Fault> {
 }
 
 impl UpdateAddon {
-    fn update(&self, id: String, now: Timestamp) -> Update {
+    fn update(&self, id: String, token: Option<Token>, now: Timestamp) -> Update {
         let params = [
             ("AddonVersion", &self.addon_version),
             ("ServiceAccountRoleArn", &self.service_account_role_arn),
@@ -101,6 +107,7 @@ impl UpdateAddon {
             status: Status::InProgress,
             error: None,
             change: None,
+            token,
         }
     }
 }

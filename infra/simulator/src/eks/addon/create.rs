@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Addon, COREDNS, Phase, coredns};
 use crate::eks::refusal::{in_use, invalid_parameter};
 use crate::eks::request::{Request, Tags, check_one_of, check_tags};
+use crate::eks::tokens::{Token, earlier};
 use crate::eks::{Cluster, Surroundings, after, parts};
 use crate::fault::Fault;
 use crate::state::{Context, partition};
@@ -22,7 +23,6 @@ struct CreateAddon {
     addon_version: Option<String>,
     service_account_role_arn: Option<String>,
     resolve_conflicts: Option<String>,
-    client_request_token: Option<String>,
     #[serde(default)]
     tags: Tags,
     configuration_values: Option<String>,
@@ -35,17 +35,21 @@ pub(in crate::eks) fn create(
 ) -> Result<Value, Fault> {
     let now = context.now;
     let asked: CreateAddon = request.read()?;
+    let token = Token::of(request)?;
+    check_members(request, asked.service_account_role_arn.as_deref())?;
     let (eks, mut around) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     cluster.check_active(now)?;
-    if let Some(addon) = cluster.addons.get(&asked.addon_name) {
-        let token = asked.client_request_token.as_ref();
-        return match &addon.token {
-            Some((used, first)) if token == Some(used) && first == request.body => {
-                Ok(json!({"addon": addon.to_json(cluster, now)}))
-            }
-            _ => Err(in_use("Addon already exists.")),
-        };
+    let made = earlier(
+        cluster.addons.values(),
+        |addon| addon.token.as_ref(),
+        token.as_ref(),
+    )?;
+    if let Some(addon) = made {
+        return Ok(json!({"addon": addon.to_json(cluster, now)}));
+    }
+    if cluster.addons.contains_key(&asked.addon_name) {
+        return Err(in_use("Addon already exists."));
     }
     if asked.addon_name != COREDNS {
         // aws/containers-roadmap issue 1429.
@@ -66,10 +70,27 @@ pub(in crate::eks) fn create(
         cluster.deploy_coredns(template, replicas, &mut around, now);
         addon.start_seconds = cluster.coredns_start_seconds(around.seed);
     }
-    addon.token = (asked.client_request_token).map(|token| (token, request.body.clone()));
+    addon.token = token;
     let output = json!({"addon": addon.to_json(cluster, now)});
     cluster.addons.insert(asked.addon_name, addon);
     Ok(output)
+}
+
+/// botocore's EKS model, RoleArn.
+const ROLE_ARN_MAX: usize = 255;
+/// What is not simulated.
+const UNMODELLED: &[&str] = &["podIdentityAssociations", "namespaceConfig"];
+
+/// Checks what `CreateAddon` and `UpdateAddon` have in common.
+pub(super) fn check_members(request: &Request<'_>, role_arn: Option<&str>) -> Result<(), Fault> {
+    if let Some(member) = UNMODELLED.iter().find(|member| request.has(member)) {
+        return Err(invalid_parameter(&format!("{member} is not simulated")));
+    }
+    let is_arn = |arn: &str| arn.starts_with("arn:") && arn.contains(":iam::");
+    if role_arn.is_some_and(|arn| arn.len() > ROLE_ARN_MAX || !is_arn(arn)) {
+        return Err(invalid_parameter("Invalid serviceAccountRoleArn"));
+    }
+    Ok(())
 }
 
 /// botocore's EKS model, ResolveConflicts.

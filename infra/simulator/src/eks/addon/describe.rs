@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::coredns::{VERSIONS, schema};
-use super::{COREDNS, find};
+use super::{COREDNS, find, missing};
 use crate::eks::page::page;
 use crate::eks::parts;
 use crate::eks::refusal::{invalid_parameter, not_found};
 use crate::eks::request::Request;
+use crate::eks::sight::Sight;
 use crate::fault::Fault;
 use crate::state::Context;
 
@@ -16,10 +17,13 @@ pub(in crate::eks) fn describe(
     context: &mut Context<'_>,
     request: &Request<'_>,
 ) -> Result<Value, Fault> {
-    let now = context.now;
+    let (now, sight) = (context.now, Sight::of(context));
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let addon = find(cluster, request.child())?;
+    if !sight.sees(&addon.arn, addon.created_at) {
+        return Err(missing(cluster, &addon.name));
+    }
     Ok(json!({"addon": addon.to_json(cluster, now)}))
 }
 
@@ -28,13 +32,12 @@ pub(in crate::eks) fn list(
     context: &mut Context<'_>,
     request: &Request<'_>,
 ) -> Result<Value, Fault> {
+    let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
-    page(
-        request,
-        "addons",
-        cluster.addons.keys().map(|name| json!(name)),
-    )
+    let addons = cluster.addons.values();
+    let seen = addons.filter(|it| sight.sees(&it.arn, it.created_at));
+    page(request, "addons", seen.map(|addon| json!(addon.name)))
 }
 
 /// `DescribeAddonVersions`, of all add-ons or one, for all Kubernetes versions or one.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Cluster;
 use super::refusal::not_found;
 use super::request::{Tags, epoch_seconds};
+use super::tokens::Token;
 use super::update::Status;
 use crate::fault::Fault;
 
@@ -52,7 +53,7 @@ pub struct Addon {
     pub(super) is_preserved: bool,
     /// Tags.
     pub tags: Tags,
-    pub(super) token: Option<(String, Value)>,
+    pub(super) token: Option<Token>,
 }
 
 /// How far an add-on has come.
@@ -193,10 +194,13 @@ impl Cluster {
 }
 
 fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a Addon, Fault> {
-    cluster.addons.get(name).ok_or_else(|| {
-        not_found(&format!(
-            "No addon: {name} found in cluster: {}",
-            cluster.name
-        ))
-    })
+    let addon = cluster.addons.get(name);
+    addon.ok_or_else(|| missing(cluster, name))
+}
+
+fn missing(cluster: &Cluster, name: &str) -> Fault {
+    not_found(&format!(
+        "No addon: {name} found in cluster: {}",
+        cluster.name
+    ))
 }

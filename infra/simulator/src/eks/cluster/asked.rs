@@ -22,7 +22,6 @@ pub(super) struct CreateCluster {
     pub kubernetes_network_config: NetworkConfig,
     #[serde(default)]
     pub logging: Logging,
-    pub client_request_token: Option<String>,
     #[serde(default)]
     pub tags: Tags,
     #[serde(default)]

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::asked::CreateCluster;
 use super::check::check_name;
 use super::{Cluster, VpcConfig};
-use crate::eks::refusal::{in_use, invalid_parameter, limit_exceeded};
+use crate::eks::refusal::{in_use, limit_exceeded};
 use crate::eks::request::Request;
+use crate::eks::tokens::{Token, earlier};
 use crate::eks::{AccessEntry, Eks, Surroundings, after, parts, roles, version};
 use crate::fault::Fault;
 use crate::iam::service_linked_role;
@@ -26,9 +27,10 @@ pub(in crate::eks) fn create(
 ) -> Result<Value, Fault> {
     let now = context.now;
     let asked: CreateCluster = request.read()?;
+    let token = Token::of(request)?;
     check_name(&asked.name)?;
     let (eks, _) = parts(context);
-    if let Some(cluster) = repeated(eks, &asked, request.body)? {
+    if let Some(cluster) = repeated(eks, &asked, token.as_ref())? {
         return Ok(json!({"cluster": cluster.to_json(now)}));
     }
     asked.check(request)?;
@@ -41,17 +43,18 @@ pub(in crate::eks) fn create(
     service_linked_role::ensure(context, service_linked_role::EKS_SERVICE);
     let creator = sts::identity(context).principal_arn;
     check_same_account(context, &asked.role_arn)?;
+    let words = roles::Words::of(context);
 
     let (eks, mut around) = parts(context);
-    roles::check_cluster_role(around.iam, &asked.role_arn, now)?;
-    roles::check_service_linked_role(around.iam, now)?;
+    roles::check_cluster_role(around.iam, &asked.role_arn, words)?;
+    roles::check_service_linked_role(around.iam, words)?;
     let vpc = asked.vpc(&around)?;
     let service_cidr = asked.service_cidr(&around, &vpc.vpc_id)?;
     if eks.clusters.len() >= CLUSTERS_MAX {
         return Err(limit_exceeded("Cluster limit exceeded for account"));
     }
     let mut cluster = asked.cluster(eks, &around, now, version.name, vpc, service_cidr)?;
-    cluster.token = (asked.client_request_token).map(|token| (token, request.body.clone()));
+    cluster.token = token;
     make_network(&mut cluster, &mut around);
     if cluster.is_creator_admin {
         let entry = AccessEntry::of_creator(&cluster, &around, &creator, now);
@@ -67,22 +70,18 @@ pub(in crate::eks) fn create(
 fn repeated<'a>(
     eks: &'a Eks,
     asked: &CreateCluster,
-    body: &Value,
+    token: Option<&Token>,
 ) -> Result<Option<&'a Cluster>, Fault> {
-    let Some(cluster) = eks.clusters.get(&asked.name) else {
-        return Ok(None);
-    };
-    let token = asked.client_request_token.as_ref();
-    match &cluster.token {
-        Some((used, first)) if token == Some(used) && first == body => Ok(Some(cluster)),
-        Some((used, _)) if token == Some(used) => Err(invalid_parameter(
-            "The client request token was used before with other parameters",
-        )),
-        _ => {
-            let message = format!("Cluster already exists with name: {}", asked.name);
-            Err(in_use(&message))
-        }
+    let made = earlier(
+        eks.clusters.values(),
+        |cluster| cluster.token.as_ref(),
+        token,
+    )?;
+    if made.is_none() && eks.clusters.contains_key(&asked.name) {
+        let message = format!("Cluster already exists with name: {}", asked.name);
+        return Err(in_use(&message));
     }
+    Ok(made)
 }
 
 impl CreateCluster {
@@ -236,7 +235,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn repetition_with_the_same_token_is_the_same_cluster() {
         let world = World::new().await;
-        let create = |token: &str| world.create("demo").client_request_token(token).send();
+        let create = |token: &str| {
+            let call = world.create("demo");
+            call.client_request_token(token.repeat(40)).send()
+        };
         let first = create("a").await.unwrap().cluster.unwrap();
         wait(5).await;
         assert_eq!(create("a").await.unwrap().cluster.unwrap(), first);
@@ -285,6 +287,23 @@ mod tests {
         assert!(message(&call).contains(role), "{}", message(&call));
         wait(15).await;
         world.create("demo").send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn roles_take_minutes_to_spread_in_bad_weather() {
+        let world = World::without_roles().await;
+        world
+            .simulator
+            .change(|state| state.weather.iam_lag_seconds = 600.0);
+        world.service_linked_role().await;
+        world.cluster_role().await;
+        wait(15).await;
+        let mut attempts = 0;
+        while world.create("demo").send().await.is_err() {
+            attempts += 1;
+            wait(15).await;
+        }
+        assert!((4..40).contains(&attempts), "{attempts}");
     }
 
     #[tokio::test(start_paused = true)]

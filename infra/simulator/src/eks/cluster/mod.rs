@@ -16,6 +16,8 @@ use serde_json::{Map, Value, json};
 use super::page::page;
 use super::refusal::{in_use, invalid_request};
 use super::request::{Request, Tags, epoch_seconds};
+use super::sight::Sight;
+use super::tokens::Token;
 use super::{AccessEntry, Addon, FargateProfile, Update, parts, version};
 use crate::fault::Fault;
 use crate::kubernetes::Deployment;
@@ -71,8 +73,8 @@ pub struct Cluster {
     pub scaling_tier: String,
     /// Tags.
     pub tags: Tags,
-    /// The token of the request that made it, and that request.
-    pub(super) token: Option<(String, Value)>,
+    /// The token of the request that made it.
+    pub(super) token: Option<Token>,
     /// Hexadecimal digits that its endpoint, its issuer and other ids are made of.
     pub(super) digits: String,
     /// Network interfaces of the control plane.
@@ -288,19 +290,21 @@ impl VpcConfig {
 
 /// `DescribeCluster`.
 pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let now = context.now;
-    let cluster = context.eks().cluster(request.cluster())?;
+    let (now, sight) = (context.now, Sight::of(context));
+    let name = request.cluster();
+    let cluster = context.eks().clusters.get(name);
+    let cluster = cluster.filter(|cluster| sight.sees_cluster(cluster));
+    let cluster = cluster.ok_or_else(|| sight.cluster_missing(name))?;
     Ok(json!({"cluster": cluster.to_json(now)}))
 }
 
 /// `ListClusters`.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let sight = Sight::of(context);
     let (eks, _) = parts(context);
-    page(
-        request,
-        "clusters",
-        eks.clusters.keys().map(|name| json!(name)),
-    )
+    let clusters = eks.clusters.values();
+    let seen = clusters.filter(|cluster| sight.sees_cluster(cluster));
+    page(request, "clusters", seen.map(|cluster| json!(cluster.name)))
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::{FargateProfile, Selector, check_alone};
 use crate::eks::refusal::{in_use, invalid_parameter, limit_exceeded};
 use crate::eks::request::{Request, Tags, check_tags};
+use crate::eks::tokens::{Token, earlier};
 use crate::eks::{AccessEntry, Cluster, Surroundings, after, cluster, parts, roles};
 use crate::fault::Fault;
 use crate::iam::service_linked_role;
 use crate::state::{Context, partition};
 
-/// EKS user guide, service quotas.
+/// EKS user guide, service quotas: all three of them can be raised, so they are limits to EKS.
 const PROFILES_MAX: usize = 10;
 const SELECTORS_MAX: usize = 5;
 const LABELS_MAX: usize = 5;
@@ -27,7 +28,6 @@ struct CreateFargateProfile {
     subnets: Vec<String>,
     #[serde(default)]
     selectors: Vec<Selector>,
-    client_request_token: Option<String>,
     #[serde(default)]
     tags: Tags,
 }
@@ -39,10 +39,11 @@ pub(in crate::eks) fn create(
 ) -> Result<Value, Fault> {
     let now = context.now;
     let asked: CreateFargateProfile = request.read()?;
+    let token = Token::of(request)?;
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     cluster.check_active(now)?;
-    if let Some(profile) = repeated(cluster, &asked, request.body)? {
+    if let Some(profile) = repeated(cluster, &asked, token.as_ref())? {
         return Ok(json!({"fargateProfile": profile.to_json(&cluster.name, now)}));
     }
     asked.check()?;
@@ -62,7 +63,7 @@ pub(in crate::eks) fn create(
     let cluster = eks.cluster(request.cluster())?;
     roles::check_pod_execution_role(around.iam, &asked.pod_execution_role_arn, now)?;
     let mut profile = asked.profile(cluster, &around, now)?;
-    profile.token = (asked.client_request_token).map(|token| (token, request.body.clone()));
+    profile.token = token;
     AccessEntry::ensure_for_pods(cluster, &around, &profile.role_arn, now);
     let output = json!({"fargateProfile": profile.to_json(&cluster.name, now)});
     cluster
@@ -76,23 +77,15 @@ pub(in crate::eks) fn create(
 fn repeated<'a>(
     cluster: &'a Cluster,
     asked: &CreateFargateProfile,
-    body: &Value,
+    token: Option<&Token>,
 ) -> Result<Option<&'a FargateProfile>, Fault> {
-    let Some(profile) = cluster.fargate_profiles.get(&asked.fargate_profile_name) else {
-        return Ok(None);
-    };
-    match &profile.token {
-        Some((token, first)) if asked.client_request_token.as_ref() == Some(token) => {
-            if first == body {
-                return Ok(Some(profile));
-            }
-            let message = "The client request token was used before with other parameters";
-            Err(invalid_parameter(message))
-        }
-        _ => Err(in_use(
-            "A Fargate Profile already exists with this name in this cluster.",
-        )),
+    let profiles = &cluster.fargate_profiles;
+    let made = earlier(profiles.values(), |profile| profile.token.as_ref(), token)?;
+    if made.is_none() && profiles.contains_key(&asked.fargate_profile_name) {
+        let message = "A Fargate Profile already exists with this name in this cluster.";
+        return Err(in_use(message));
     }
+    Ok(made)
 }
 
 /// Unlike deletions, this is not refused while the cluster is not done with another profile.
@@ -119,7 +112,7 @@ impl CreateFargateProfile {
         }
         if self.selectors.len() > SELECTORS_MAX {
             let message = format!("Fargate Profile has more than {SELECTORS_MAX} selectors.");
-            return Err(invalid_parameter(&message));
+            return Err(limit_exceeded(&message));
         }
         for selector in &self.selectors {
             if selector.namespace.is_empty() {
@@ -127,7 +120,7 @@ impl CreateFargateProfile {
             }
             if selector.labels.len() > LABELS_MAX {
                 let message = format!("Selector has more than {LABELS_MAX} labels.");
-                return Err(invalid_parameter(&message));
+                return Err(limit_exceeded(&message));
             }
         }
         Ok(())
@@ -221,7 +214,7 @@ mod tests {
         world.cluster_active().await;
         let create = |token: &str| {
             let call = world.create_profile("kube-system", "kube-system");
-            call.client_request_token(token).send()
+            call.client_request_token(token.repeat(40)).send()
         };
         let first = create("a").await.unwrap();
         assert_eq!(
@@ -282,14 +275,15 @@ mod tests {
             call.set_selectors(Some(selectors)).send()
         };
         let invalid = "InvalidParameterException";
+        let too_many = "ResourceLimitExceededException";
         assert_eq!(code(&with(vec![]).await), invalid);
-        assert_eq!(code(&with(vec![selector("a"); 6]).await), invalid);
+        assert_eq!(code(&with(vec![selector("a"); 6]).await), too_many);
         assert_eq!(code(&with(vec![selector("")]).await), invalid);
         let mut many = FargateProfileSelector::builder().namespace("a");
         for n in 0..6 {
             many = many.labels(n.to_string(), "x");
         }
-        assert_eq!(code(&with(vec![many.build()]).await), invalid);
+        assert_eq!(code(&with(vec![many.build()]).await), too_many);
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::page::page;
 use super::refusal::{in_use, not_found};
 use super::request::{Request, Tags, epoch_seconds};
+use super::sight::Sight;
+use super::tokens::Token;
 use super::{Cluster, parts};
 use crate::fault::Fault;
 use crate::iam::wildcard;
@@ -43,7 +45,7 @@ pub struct FargateProfile {
     pub selectors: Vec<Selector>,
     /// Tags.
     pub tags: Tags,
-    token: Option<(String, Value)>,
+    token: Option<Token>,
 }
 
 /// Which pods a profile takes: a namespace and labels, with `*` and `?` (EKS user guide, Fargate
@@ -117,24 +119,37 @@ impl FargateProfile {
 
 /// `DescribeFargateProfile`.
 pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let now = context.now;
+    let (now, sight) = (context.now, Sight::of(context));
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let profile = find(cluster, request.child())?;
+    if !sight.sees(&profile.arn, profile.created_at) {
+        return Err(missing(&profile.name));
+    }
     Ok(json!({"fargateProfile": profile.to_json(&cluster.name, now)}))
 }
 
 /// `ListFargateProfiles`.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
-    let names = cluster.fargate_profiles.keys().map(|name| json!(name));
-    page(request, "fargateProfileNames", names)
+    let profiles = cluster.fargate_profiles.values();
+    let seen = profiles.filter(|it| sight.sees(&it.arn, it.created_at));
+    page(
+        request,
+        "fargateProfileNames",
+        seen.map(|profile| json!(profile.name)),
+    )
 }
 
 fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a FargateProfile, Fault> {
-    let missing = || not_found(&format!("No Fargate Profile found with name: {name}."));
-    cluster.fargate_profiles.get(name).ok_or_else(missing)
+    let profile = cluster.fargate_profiles.get(name);
+    profile.ok_or_else(|| missing(name))
+}
+
+fn missing(name: &str) -> Fault {
+    not_found(&format!("No Fargate Profile found with name: {name}."))
 }
 
 /// Profiles are made and deleted one at a time (hashicorp/terraform-provider-aws issues 13372 and

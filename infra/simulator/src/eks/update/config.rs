@@ -11,6 +11,7 @@ use super::{Change, Status, Update};
 use crate::eks::cluster::Logging;
 use crate::eks::refusal::{in_use, invalid_parameter, invalid_request};
 use crate::eks::request::{Request, check_one_of};
+use crate::eks::tokens::{Token, earlier};
 use crate::eks::{Cluster, Surroundings, after, parts, version};
 use crate::fault::Fault;
 use crate::state::Context;
@@ -40,9 +41,13 @@ pub(in crate::eks) fn start(
 ) -> Result<Value, Fault> {
     let now = context.now;
     let asked: UpdateClusterConfig = request.read()?;
+    let token = Token::of(request)?;
     refuse_unmodelled(request)?;
     let (eks, around) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
+    if let Some(made) = earlier(&cluster.updates, |it| it.token.as_ref(), token.as_ref())? {
+        return Ok(json!({"update": made.to_json()}));
+    }
     let change = asked.only_change(cluster, &around)?;
     cluster.check_active(now)?;
     check_alone(cluster, &change, now)?;
@@ -66,6 +71,7 @@ pub(in crate::eks) fn start(
         status: Status::InProgress,
         error: None,
         change: Some(change),
+        token,
     };
     let output = json!({"update": update.to_json()});
     cluster.updates.push(update);

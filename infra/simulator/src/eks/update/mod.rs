@@ -12,6 +12,8 @@ use super::page::page;
 use super::parts;
 use super::refusal::not_found;
 use super::request::{Request, epoch_seconds};
+use super::sight::Sight;
+use super::tokens::Token;
 use crate::fault::Fault;
 use crate::state::Context;
 
@@ -43,6 +45,8 @@ pub struct Update {
     pub error: Option<(String, String)>,
     /// What becomes of the cluster when it is finished.
     pub change: Option<Change>,
+    /// The token of the request that started it.
+    pub(super) token: Option<Token>,
 }
 
 /// botocore's EKS model, UpdateStatus. Nothing is ever cancelled.
@@ -81,22 +85,27 @@ impl Update {
 
 /// `DescribeUpdate`: an add-on's update is found only with the add-on's name.
 pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let id = request.child();
     let addon = request.query("addonName");
     let mut updates = cluster.updates.iter();
     let update = updates.find(|it| it.id == id && it.addon.as_deref() == addon);
+    let update = update.filter(|it| sight.sees(&it.id, it.created_at));
     let update = update.ok_or_else(|| not_found(&format!("No update found for ID: {id}")))?;
     Ok(json!({"update": update.to_json()}))
 }
 
 /// `ListUpdates`.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let addon = request.query("addonName");
     let updates = cluster.updates.iter();
-    let updates = updates.filter(|update| update.addon.as_deref() == addon);
+    let updates = updates.filter(|update| {
+        update.addon.as_deref() == addon && sight.sees(&update.id, update.created_at)
+    });
     page(request, "updateIds", updates.map(|update| json!(update.id)))
 }

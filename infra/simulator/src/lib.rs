@@ -23,6 +23,7 @@ pub mod iam;
 pub mod kubernetes;
 pub mod logs;
 pub mod params;
+pub mod refusal;
 pub mod seed;
 pub mod state;
 pub mod sts;
@@ -41,6 +42,7 @@ use serde::{Deserialize, Serialize};
 pub use call::Call;
 pub use clock::Clock;
 pub use fault::Fault;
+pub use refusal::Refusal;
 pub use seed::Seed;
 pub use state::{Context, State};
 pub use throttle::Throttling;
@@ -106,6 +108,7 @@ struct Inner {
 struct World {
     state: State,
     calls: Vec<Call>,
+    refusal: Option<Refusal>,
 }
 
 impl Simulator {
@@ -145,6 +148,11 @@ impl Simulator {
     #[must_use]
     pub fn state(&self) -> State {
         self.change(|state| state.clone())
+    }
+
+    /// The next call gets this answer and has no effect.
+    pub fn refuse_next(&self, refusal: Refusal) {
+        self.world().refusal = Some(refusal);
     }
 
     /// Changes the world by hand, as somebody at the console would.
@@ -197,7 +205,9 @@ impl Simulator {
         let now = self.now();
         let mut world = self.world();
         world.state.settle(self.seed(), now);
+        let refusal = world.refusal.take();
         work(&mut Context {
+            refusal,
             now,
             account: account.to_owned(),
             region: region.to_owned(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::refusal::Refusal;
 use crate::seed::Seed;
 use crate::weather::Weather;
 use crate::{ec2, eks, iam, logs, sts, throttle};
@@ -102,6 +103,8 @@ pub struct Context<'a> {
     pub access_key: String,
     /// What durations and ids are drawn from.
     pub seed: Seed,
+    /// Whether the call is to be refused, whatever it asks for.
+    pub(crate) refusal: Option<Refusal>,
     /// The world.
     pub state: &'a mut State,
 }

@@ -202,7 +202,7 @@ pub(crate) fn check(
 /// EC2 developer guide, request throttling; for IAM and STS re:Post, IAM and STS throttling errors; for
 /// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for EKS awslabs/amazon-eks-ami pull request 218,
 /// where nothing is modelled.
-fn refusal(service: &str, operation: &str) -> Fault {
+pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
     match service {
         "ec2" => Fault::new(503, "RequestLimitExceeded", "Request limit exceeded."),
         "eks" if EKS_MODELLED.contains(&operation) => {

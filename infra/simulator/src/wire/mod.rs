@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
-use crate::{Simulator, ec2, eks, iam, logs, sts, throttle};
+use crate::{Simulator, ec2, eks, iam, logs, refusal, sts, throttle};
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -77,16 +77,19 @@ impl Simulator {
             match scope.service.as_str() {
                 "ec2" => query::answer(&query::EC2, &params(), |op, params| {
                     check_session(context, "RequestExpired")?;
+                    refusal::check(context, "ec2", op)?;
                     throttle::check(context, "ec2", op, params)?;
                     ec2::handle(context, op, params)
                 }),
                 "iam" => query::answer(&query::IAM, &params(), |op, params| {
                     check_session(context, "ExpiredToken")?;
+                    refusal::check(context, "iam", op)?;
                     throttle::check(context, "iam", op, params)?;
                     iam::handle(context, op, params)
                 }),
                 "sts" => query::answer(&query::STS, &params(), |op, params| {
                     check_session(context, "ExpiredToken")?;
+                    refusal::check(context, "sts", op)?;
                     throttle::check(context, "sts", op, params)?;
                     sts::handle(context, op, params)
                 }),
@@ -94,6 +97,7 @@ impl Simulator {
                     let operation = eks::operation(method, path);
                     let checked = check_session(context, "ExpiredTokenException");
                     let checked = checked.and_then(|()| {
+                        refusal::check(context, "eks", operation)?;
                         throttle::check(context, "eks", operation, &Params::default())
                     });
                     match checked {
@@ -106,6 +110,7 @@ impl Simulator {
                 }),
                 "logs" => aws_json::answer(request, "Logs_20140328", |op, input| {
                     check_session(context, "ExpiredTokenException")?;
+                    refusal::check(context, "logs", op)?;
                     throttle::check(context, "logs", op, &Params::default())?;
                     logs::handle(context, op, input)
                 }),

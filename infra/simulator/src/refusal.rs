@@ -1,0 +1,96 @@
+//! Answers that AWS may give to any call, whatever it asks for: tests make them happen.
+
+use crate::fault::Fault;
+use crate::state::Context;
+use crate::throttle;
+
+/// Why the next call is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Too many calls.
+    Throttled,
+    /// AWS made a mistake: status 500.
+    InternalError,
+    /// AWS is overloaded: status 503.
+    Unavailable,
+    /// A service control policy denies it.
+    ExplicitDeny,
+}
+
+/// Refuses the call, if that was asked for.
+pub(crate) fn check(
+    context: &mut Context<'_>,
+    service: &str,
+    operation: &str,
+) -> Result<(), Fault> {
+    match context.refusal.take() {
+        None => Ok(()),
+        Some(refusal) => Err(refusal.fault(service, operation)),
+    }
+}
+
+impl Refusal {
+    /// Codes of 500 and 503: EC2's list of server error codes, botocore's EKS and CloudWatch Logs
+    /// models, IAM's and STS' common errors. The words of an explicit deny: IAM user guide,
+    /// troubleshoot access denied error messages.
+    fn fault(self, service: &str, operation: &str) -> Fault {
+        match self {
+            Self::Throttled => throttle::refusal(service, operation),
+            Self::InternalError => {
+                let code = match service {
+                    "ec2" => "InternalError",
+                    "eks" => "ServerException",
+                    "iam" => "ServiceFailure",
+                    _ => "InternalFailure",
+                };
+                Fault::new(500, code, "An internal error has occurred")
+            }
+            Self::Unavailable => {
+                let code = match service {
+                    "eks" | "logs" => "ServiceUnavailableException",
+                    _ => "ServiceUnavailable",
+                };
+                let message = "The server is overloaded and can't handle the request.";
+                Fault::new(503, code, message)
+            }
+            Self::ExplicitDeny => {
+                let code = match service {
+                    "ec2" => "UnauthorizedOperation",
+                    "eks" | "logs" => "AccessDeniedException",
+                    _ => "AccessDenied",
+                };
+                let message = format!(
+                    "User is not authorized to perform: {service}:{operation} with an explicit deny \
+                     in a service control policy"
+                );
+                Fault::new(403, code, message)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+    use crate::ec2::testing::{ACCOUNT, World};
+    use crate::testing::code_of as code;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_call_is_refused_and_has_no_effect() {
+        let world = World::new();
+        for (refusal, expected) in [
+            (Refusal::Throttled, "RequestLimitExceeded"),
+            (Refusal::InternalError, "InternalError"),
+            (Refusal::Unavailable, "ServiceUnavailable"),
+            (Refusal::ExplicitDeny, "UnauthorizedOperation"),
+        ] {
+            world.simulator.refuse_next(refusal);
+            let call = world.ec2.create_vpc().cidr_block("10.0.0.0/16");
+            assert_eq!(code(call.send().await), expected);
+        }
+        let call = world.ec2.create_internet_gateway().send().await;
+        assert!(call.is_ok());
+        let ec2 = &world.simulator.state().accounts[ACCOUNT].regions["ap-northeast-1"].ec2;
+        assert_eq!((ec2.vpcs.len(), ec2.internet_gateways.len()), (0, 1));
+    }
+}

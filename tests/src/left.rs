@@ -42,7 +42,7 @@ pub fn of_cluster(state: &State, account: &str, cluster: &str) -> BTreeMap<Strin
         .collect()
 }
 
-fn things(state: &State, account: &str) -> BTreeMap<String, Value> {
+pub(crate) fn things(state: &State, account: &str) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     let Some(account) = state.accounts.get(account) else {
         return found;

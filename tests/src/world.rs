@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -10,12 +11,15 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use simulator::{Call, Clock, Config, Simulator, State};
 use step::{Base, Error, Function, invoke};
+use tokio::time::timeout;
 
 use crate::asl::{Execution, Failure, Invoke, Machine};
+use crate::faults::{Mishap, Script};
 use crate::project;
 use crate::wire::Wire;
 
@@ -87,6 +91,16 @@ impl World {
         }
     }
 
+    /// From now on this goes wrong.
+    pub fn follow(&self, script: Script) {
+        *self.script() = script;
+    }
+
+    /// What goes wrong.
+    pub fn script(&self) -> MutexGuard<'_, Script> {
+        self.wire.script()
+    }
+
     /// The moments after each call of a provisioning run, and the one before the first.
     ///
     /// # Panics
@@ -131,6 +145,11 @@ impl World {
     /// Runs the provisioning machine to its end.
     pub async fn provision(&self, input: Value) -> Execution {
         self.run(&provisioning(), input).await
+    }
+
+    /// Runs the provisioning machine to its end, under a name of its own.
+    pub async fn provision_as(&self, name: &str, input: Value) -> Execution {
+        provisioning().run(self, name, input, self.seed).await
     }
 
     /// Runs the teardown machine to its end.
@@ -199,12 +218,15 @@ fn sdk_config(wire: &Wire, access_key: &str) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
         .retry_config(RetryConfig::standard())
+        .timeout_config(Base::timeouts())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(wire.clone())
         .build()
 }
 
+/// A function's time limit in the template.
+pub const FUNCTION_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long an invocation takes beside its calls: what Lambda and Step Functions add.
 const INVOCATION: Duration = Duration::from_millis(200);
 
@@ -236,9 +258,49 @@ impl Invoke for World {
         if resource == START_EXECUTION {
             return self.nested(payload).await;
         }
-        let answer = self.call(resource, payload).await;
+        let mishap = self.script().next_invocation(resource);
+        match mishap {
+            None => self.once(resource, payload).await,
+            Some(Mishap::TooManyRequests) => {
+                let cause = "Rate exceeded";
+                Err(Failure::new("Lambda.TooManyRequestsException", cause))
+            }
+            Some(Mishap::InvokedTwice) => {
+                let both = [payload.clone(), payload].map(|it| self.once(resource, it));
+                let [first, _] = <[_; 2]>::try_from(join_all(both).await).unwrap();
+                first
+            }
+            Some(Mishap::TimedOut) => {
+                let _ = self.once(resource, payload).await;
+                Err(Failure::new("States.Timeout", ""))
+            }
+        }
+    }
+}
+
+impl World {
+    /// One invocation of a function: its answer, its error, or what Lambda says when it does not end by
+    /// itself (Lambda developer guide, invocation errors of Step Functions: `Lambda.Unknown` for a
+    /// function that is gone, `Sandbox.Timedout` for one that took too long).
+    async fn once(&self, resource: &str, payload: Value) -> Result<Value, Failure> {
+        let wire = self.wire.for_invocation();
+        let answer = tokio::select! {
+            answer = timeout(FUNCTION_TIMEOUT, self.call(resource, payload, &wire)) => answer.ok(),
+            () = wire.freeze() => {
+                tokio::time::sleep(FUNCTION_TIMEOUT).await;
+                None
+            }
+            () = wire.death() => {
+                let cause = "The function exited before it answered";
+                return Err(Failure::new("Lambda.Unknown", cause));
+            }
+        };
+        let Some(answer) = answer else {
+            let cause = "Task timed out after 60.00 seconds";
+            return Err(Failure::new("Sandbox.Timedout", cause));
+        };
         answer.map_err(|error| {
-            let cause = serde_json::json!({
+            let cause = json!({
                 "errorType": error.name(),
                 "errorMessage": error.to_string(),
             });
@@ -249,7 +311,7 @@ impl Invoke for World {
 
 impl World {
     /// Invokes the function that a Task's `Resource` names, `${VpcFunctionArn}` for `vpc`.
-    async fn call(&self, resource: &str, payload: Value) -> Result<Value, Error> {
+    async fn call(&self, resource: &str, payload: Value, wire: &Wire) -> Result<Value, Error> {
         macro_rules! dispatch {
             ($($function:ty),* $(,)?) => {
                 match resource {
@@ -257,7 +319,7 @@ impl World {
                         // Each function calls with an access key of its own, so that the record of
                         // calls tells them apart.
                         let key = <$function as Function>::NAME;
-                        let base = Base::new(sdk_config(&self.wire, key));
+                        let base = Base::new(sdk_config(wire, key));
                         invoke::<$function>(&base, payload).await
                     })*
                     other => panic!("no function for {other}"),

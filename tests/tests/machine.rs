@@ -149,6 +149,7 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         "InvalidRequest",
         "QuotaExceeded",
         "ResourceConflict",
+        "ExplicitDeny",
         "ResourceFailed",
         "Unexpected",
     ];
@@ -204,6 +205,7 @@ fn state_crate_and_function_have_one_name() {
             // A function may have a second thing to say; the state says which.
             "Target" => "plan".to_owned(),
             "Inventory" => "receipt".to_owned(),
+            "VPC once more" => "vpc".to_owned(),
             _ => crate_of(&name),
         };
         let id = world::logical_id(&function);

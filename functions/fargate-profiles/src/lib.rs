@@ -53,7 +53,7 @@ pub struct Profile {
 }
 
 /// A profile takes half a minute to five minutes.
-const CREATING_CHECK_SECONDS: u64 = 10;
+const CREATING_CHECK_SECONDS: u64 = 15;
 /// Deleting one takes about two minutes.
 const DELETING_CHECK_SECONDS: u64 = 15;
 /// A hidden update of the cluster can refuse changes for more than ten minutes.
@@ -413,6 +413,7 @@ mod tests {
             Ok(Outcome::Pending {
                 check_after,
                 reason,
+                ..
             }) => (check_after.as_secs(), reason),
             other => panic!("expected Pending, got {other:?}"),
         }
@@ -425,7 +426,7 @@ mod tests {
         let created = creates("kube-system");
         let outcome = FargateProfiles::ensure(&aws(&[], &created), &plan, input()).await;
         let (seconds, reason) = pending(outcome);
-        assert_eq!(seconds, 10);
+        assert_eq!(seconds, 15);
         assert_eq!(reason, "Fargate profile kube-system is being created");
         assert_eq!(created.num_calls(), 1);
     }

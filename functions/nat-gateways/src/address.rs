@@ -24,32 +24,30 @@ pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<Address>, Err
     Ok(answer.addresses.unwrap_or_default())
 }
 
-/// An address with `role` that a new gateway can use; `found` are those that are there.
-pub(crate) async fn ensure(
+/// The address for a new gateway: the one that is `known` from an earlier visit, which its client token
+/// may name already, else a free one of those that were `found`; the known one even if EC2 does not show
+/// it yet. None if one has to be allocated.
+pub(crate) async fn choose(
     aws: &Aws,
-    plan: &Plan,
-    role: &str,
+    target: &Target,
     found: &[&Address],
-) -> Result<Address, Error> {
-    let allocated;
-    let found = if found.is_empty() {
-        allocated = allocate(aws, plan, role).await?;
-        &allocated.iter().collect::<Vec<_>>()
-    } else {
-        found
-    };
-    let is_free = |address: &Address| address.association_id.is_none();
-    let first = found.iter().min_by(|one, other| {
-        let free_first = is_free(other).cmp(&is_free(one));
-        free_first.then_with(|| one.allocation_id.cmp(&other.allocation_id))
+    known: Option<&str>,
+) -> Result<Option<Address>, Error> {
+    let first = found.iter().min_by_key(|address| {
+        let is_known = known.is_some() && address.allocation_id() == known;
+        let is_free = address.association_id.is_none();
+        (!is_known, !is_free, address.allocation_id())
     });
-    let kept = *required(first, "ec2:DescribeAddresses: one")?;
-    release_surplus(aws, found, kept.allocation_id(), []).await?;
-    Ok(kept.clone())
+    let Some(kept) = first else {
+        let known = known.map(|id| Address::builder().allocation_id(id).build());
+        return Ok(known);
+    };
+    release_surplus(aws, target, found, kept.allocation_id(), []).await?;
+    Ok(Some((*kept).clone()))
 }
 
-/// Allocates an address and looks again: the answer is everything with `role` that can be seen now.
-async fn allocate(aws: &Aws, plan: &Plan, role: &str) -> Result<Vec<Address>, Error> {
+/// Allocates an address; its id.
+pub(crate) async fn allocate(aws: &Aws, plan: &Plan, role: &str) -> Result<String, Error> {
     changing(ALLOCATE, role);
     let tags = tags::ec2_specification(plan, ResourceType::ElasticIp, role, &[]);
     let answer = aws
@@ -62,18 +60,14 @@ async fn allocate(aws: &Aws, plan: &Plan, role: &str) -> Result<Vec<Address>, Er
         .during(ALLOCATE)?;
     let id = required(answer.allocation_id, "ec2:AllocateAddress: allocationId")?;
     changed(ALLOCATE, &id);
-    let mut found = find(aws, &plan.target).await?;
-    found.retain(|address| tags::ec2_is(address.tags(), &plan.target, role));
-    if !found.iter().any(|it| it.allocation_id() == Some(&id)) {
-        found.push(Address::builder().allocation_id(id).build());
-    }
-    Ok(found)
+    Ok(id)
 }
 
 /// Releases every address but the one to `keep`, where nothing uses it. Those that a dying gateway
 /// still holds are named in the answer: they can be released later.
 pub(crate) async fn release_surplus<'a>(
     aws: &Aws,
+    target: &Target,
     found: &[&Address],
     keep: Option<&str>,
     dying: impl IntoIterator<Item = &'a NatGateway>,
@@ -88,7 +82,7 @@ pub(crate) async fn release_surplus<'a>(
         match holder(address, dying.iter().copied()) {
             Some(holder) => held.push(waits_for(address, holder)?),
             None if address.association_id().is_some() => {}
-            None => release_one(aws, address, &mut Removal::default()).await?,
+            None => release(aws, target, address, &mut Removal::default()).await?,
         }
     }
     Ok(held)
@@ -97,7 +91,8 @@ pub(crate) async fn release_surplus<'a>(
 /// What holds an address that a new gateway is to use: a dying gateway of ours, in words for a person.
 ///
 /// # Errors
-/// [`Error::ResourceConflict`] if it is something that is not ours.
+/// [`Error::NotYetVisible`] if it is something else: mostly a gateway of ours that an invocation made
+/// which did not live to say so, and that EC2 does not show yet.
 pub(crate) fn held_by<'a>(
     address: &Address,
     dying: impl IntoIterator<Item = &'a NatGateway>,
@@ -107,8 +102,9 @@ pub(crate) fn held_by<'a>(
     }
     match holder(address, dying) {
         Some(holder) => waits_for(address, holder).map(Some),
-        None => Err(Error::ResourceConflict(format!(
-            "the cluster's address {} is associated with {}, which is not one of its NAT gateways",
+        None => Err(Error::NotYetVisible(format!(
+            "the cluster's address {} is associated with {}, of which no NAT gateway of the cluster is \
+             known",
             id(address)?,
             address.network_interface_id().unwrap_or("something")
         ))),

@@ -38,13 +38,13 @@ pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<NatGateway>, 
     gateways.during("ec2:DescribeNatGateways")
 }
 
-/// Creates the gateway that comes after the dead ones.
+/// Creates the gateway that comes after the dead ones; its id.
 pub(crate) async fn create(
     aws: &Aws,
     plan: &Plan,
     place: &Place<'_>,
     dead: &[&NatGateway],
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     for attempt in (dead.len()..).take(TOKENS_MAX) {
         changing(CREATE, place.role);
         let Some(gateway) = try_create(aws, plan, place, attempt).await? else {
@@ -53,7 +53,7 @@ pub(crate) async fn create(
         let id = id(&gateway)?;
         if is_live(&gateway) && !dead.iter().any(|it| it.nat_gateway_id() == Some(id)) {
             changed(CREATE, id);
-            return Ok(());
+            return Ok(id.to_owned());
         }
     }
     Err(Error::ResourceFailed(format!(

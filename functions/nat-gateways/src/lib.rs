@@ -4,8 +4,9 @@
 //! replaced, with the same address.
 //!
 //! Safe to repeat: both are found by their tags. CreateNatGateway has a client token that names the
-//! attempt (see [`gateway`]); AllocateAddress has none, so after it the step looks again and releases
-//! the surplus that a lost answer may have left (see [`address`]).
+//! attempt (see [`gateway`]); AllocateAddress has none, so the id of a new address is remembered until
+//! EC2 shows it, and the surplus that a lost answer may have left is released whenever it is seen (see
+//! [`address`]).
 //!
 //! When a plan that had a gateway in each zone becomes one with a single gateway, the others stay:
 //! routes may still lead to them. Removing the step removes them all.
@@ -16,7 +17,9 @@ use aws_sdk_ec2::types::{Address, NatGateway, NatGatewayState};
 use serde::{Deserialize, Serialize};
 use step::plan::Zone;
 use step::removal::Removal;
-use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets, tags};
+use step::{
+    Aws, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets, tags,
+};
 
 mod address;
 mod gateway;
@@ -32,6 +35,9 @@ pub struct NatGateways;
 pub struct Input {
     /// The subnets of each zone: a gateway lives in the public one.
     pub subnets: Vec<ZoneSubnets>,
+    /// What the last visit said.
+    #[serde(default)]
+    pub memory: Memory,
 }
 
 /// What later steps need of it.
@@ -40,17 +46,26 @@ pub struct Input {
 pub struct Output {
     /// In the order of the plan's zones.
     pub nat_gateways: Vec<ZoneNatGateway>,
+    /// Whether something was created in this execution: then a lost answer may have left a surplus that
+    /// a second look finds.
+    pub is_new: bool,
+    /// Empty: a second look starts anew.
+    pub memory: Memory,
 }
 
 /// What the value of the tag `hardway:role` of gateways and addresses starts with; the zone id follows.
 const ROLE_PREFIX: &str = "nat-gateway-";
 /// A NAT gateway is pending for one to two minutes.
 const CHECK_AFTER_SECONDS: u64 = 15;
+/// How long a look at a new address is after its allocation.
+const LOOK_AFTER_SECONDS: u64 = 2;
 
 /// How far the NAT gateway of one zone is.
 enum Status {
     Available(ZoneNatGateway),
     Pending(String),
+    /// An address was allocated. The visit ends here: whatever failed after it would forget the id.
+    Allocated(String),
 }
 
 impl Step for NatGateways {
@@ -61,20 +76,28 @@ impl Step for NatGateways {
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
         let gateways = gateway::find(aws, &plan.target).await?;
         let addresses = address::find(aws, &plan.target).await?;
-        let mut output = Output {
-            nat_gateways: vec![],
-        };
+        let mut memory = input.memory.clone();
+        let mut nat_gateways = vec![];
         let mut pending = vec![];
         let mut notes = BTreeSet::new();
         for zone in plan.network.nat_zones() {
             let zone = InZone::new(plan, zone, &input, &gateways, &addresses)?;
-            match zone.ensure(aws, plan, &mut notes).await? {
-                Status::Available(gateway) => output.nat_gateways.push(gateway),
+            match zone.ensure(aws, plan, &mut memory, &mut notes).await? {
+                Status::Available(gateway) => nat_gateways.push(gateway),
                 Status::Pending(zone_id) => pending.push(zone_id),
+                Status::Allocated(id) => {
+                    let reason = format!("{id} is allocated");
+                    let pending = Outcome::pending(LOOK_AFTER_SECONDS, reason);
+                    return Ok(pending.remembering(memory));
+                }
             }
         }
         if pending.is_empty() {
-            return Ok(Outcome::Ready(output));
+            return Ok(Outcome::Ready(Output {
+                nat_gateways,
+                is_new: !memory.is_empty(),
+                memory: Memory::default(),
+            }));
         }
         let noun = match pending.as_slice() {
             [_] => "NAT gateway in",
@@ -85,7 +108,7 @@ impl Step for NatGateways {
         for note in notes {
             reason = format!("{reason}; {note}");
         }
-        Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
+        Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason).remembering(memory))
     }
 
     /// Gateways first: an address can be released once its gateway is deleted.
@@ -165,11 +188,12 @@ impl<'a> InZone<'a> {
         &self,
         aws: &Aws,
         plan: &Plan,
+        memory: &mut Memory,
         notes: &mut BTreeSet<String>,
     ) -> Result<Status, Error> {
         notes.extend(gateway::retire_failed(aws, &self.dead).await?);
         let Some((kept, surplus)) = self.live.split_first() else {
-            return self.create(aws, plan, notes).await;
+            return self.create(aws, plan, memory, notes).await;
         };
         gateway::check_subnet(kept, self.subnet_id)?;
         for gateway in surplus {
@@ -178,7 +202,7 @@ impl<'a> InZone<'a> {
         let used = gateway::address(kept);
         let keep = used.and_then(|used| used.allocation_id());
         let held = surplus.iter().chain(&self.dead).copied();
-        let held = address::release_surplus(aws, &self.addresses, keep, held).await?;
+        let held = address::release_surplus(aws, &plan.target, &self.addresses, keep, held).await?;
         notes.extend(held.iter().cloned());
         if !gateway::is_available(kept) || !held.is_empty() {
             return Ok(Status::Pending(self.zone.id.clone()));
@@ -190,20 +214,39 @@ impl<'a> InZone<'a> {
         &self,
         aws: &Aws,
         plan: &Plan,
+        memory: &mut Memory,
         notes: &mut BTreeSet<String>,
     ) -> Result<Status, Error> {
-        let address = address::ensure(aws, plan, &self.role, &self.addresses).await?;
+        let pending = Status::Pending(self.zone.id.clone());
+        let key = format!("{}/gateway", self.role);
+        if let Some(created) = memory.id(&key)
+            && !self
+                .dead
+                .iter()
+                .any(|it| it.nat_gateway_id() == Some(created))
+        {
+            notes.insert(format!("EC2 does not show {created} yet"));
+            return Ok(pending);
+        }
+        let known = memory.id(&self.role);
+        let Some(address) = address::choose(aws, &plan.target, &self.addresses, known).await?
+        else {
+            let id = address::allocate(aws, plan, &self.role).await?;
+            memory.remember(&self.role, &id);
+            return Ok(Status::Allocated(id));
+        };
         if let Some(held) = address::held_by(&address, self.dead.iter().copied())? {
             notes.insert(held);
-            return Ok(Status::Pending(self.zone.id.clone()));
+            return Ok(pending);
         }
         let place = Place {
             role: &self.role,
             subnet_id: self.subnet_id,
             allocation_id: address::id(&address)?,
         };
-        gateway::create(aws, plan, &place, &self.dead).await?;
-        Ok(Status::Pending(self.zone.id.clone()))
+        let created = gateway::create(aws, plan, &place, &self.dead).await?;
+        memory.remember(&key, &created);
+        Ok(pending)
     }
 }
 

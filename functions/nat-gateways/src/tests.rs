@@ -31,7 +31,18 @@ fn input(plan: &Plan) -> Input {
     });
     Input {
         subnets: subnets.collect(),
+        memory: Memory::default(),
     }
+}
+
+/// What is remembered of the address of the first zone and, once there is one, its gateway.
+fn remembered(allocation_id: &str, gateway_id: Option<&str>) -> Memory {
+    let mut memory = Memory::default();
+    memory.remember("nat-gateway-apne1-az1", allocation_id);
+    if let Some(id) = gateway_id {
+        memory.remember("nat-gateway-apne1-az1/gateway", id);
+    }
+    memory
 }
 
 fn ours(zone_id: &str) -> Vec<Tag> {
@@ -141,11 +152,20 @@ impl Account {
     }
 
     async fn ensure(&self) -> Result<Outcome<Output>, Error> {
-        self.ensure_plan(&plan()).await
+        self.ensure_after(Memory::default()).await
     }
 
-    async fn ensure_plan(&self, plan: &Plan) -> Result<Outcome<Output>, Error> {
-        NatGateways::ensure(&self.aws(), plan, input(plan)).await
+    /// A visit after one that said `memory`.
+    async fn ensure_after(&self, memory: Memory) -> Result<Outcome<Output>, Error> {
+        self.ensure_plan(&plan(), memory).await
+    }
+
+    async fn ensure_plan(&self, plan: &Plan, memory: Memory) -> Result<Outcome<Output>, Error> {
+        let input = Input {
+            memory,
+            ..input(plan)
+        };
+        NatGateways::ensure(&self.aws(), plan, input).await
     }
 
     async fn remove(&self) -> Result<Outcome<Removed>, Error> {
@@ -205,6 +225,14 @@ fn token(allocation_id: &str, attempt: &str) -> String {
     names::client_token(&plan().target, parts)
 }
 
+/// What the next visit should know.
+fn memory(outcome: Result<Outcome<Output>, Error>) -> Memory {
+    match outcome.unwrap() {
+        Outcome::Pending { memory, .. } => memory,
+        ready @ Outcome::Ready(_) => panic!("not pending: {ready:?}"),
+    }
+}
+
 fn reason<T: std::fmt::Debug>(outcome: Result<Outcome<T>, Error>) -> String {
     match outcome.unwrap() {
         Outcome::Pending { reason, .. } => reason,
@@ -213,11 +241,87 @@ fn reason<T: std::fmt::Debug>(outcome: Result<Outcome<T>, Error>) -> String {
 }
 
 #[tokio::test]
-async fn creates_an_address_and_a_gateway_in_each_zone() {
+async fn allocates_an_address_and_ends_the_visit_remembering_it() {
     let account = Account::with(vec![], vec![]);
-    let answer = account.ensure_plan(&Plan::example()).await;
-    let expected = "NAT gateways in apne1-az1, apne1-az2, apne1-az4 are pending";
-    assert_eq!(answer, Ok(Outcome::pending(15, expected)));
+    let allocated = Outcome::pending(2, "eipalloc-new is allocated");
+    let allocated = allocated.remembering(remembered("eipalloc-new", None));
+    assert_eq!(account.ensure().await, Ok(allocated));
+    assert_eq!(account.changes(), [1, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn creates_a_gateway_with_a_remembered_address_that_is_not_shown_yet() {
+    let account = Account::with(vec![], vec![]);
+    let answer = account.ensure_after(remembered("eipalloc-9", None)).await;
+    let pending = Outcome::pending(15, "NAT gateway in apne1-az1 is pending");
+    let pending = pending.remembering(remembered("eipalloc-9", Some("nat-new-1")));
+    assert_eq!(answer, Ok(pending));
+    assert_eq!(account.changes(), [0, 0, 1, 0]);
+    assert_eq!(account.tokens(), [token("eipalloc-9", "0")]);
+}
+
+#[tokio::test]
+async fn a_remembered_gateway_that_is_not_shown_yet_is_not_created_again() {
+    let known = remembered("eipalloc-1", Some("nat-1"));
+    for addresses in [vec![], vec![free("eipalloc-1")], vec![used("eipalloc-1")]] {
+        let account = Account::with(vec![], addresses);
+        let expected = "NAT gateway in apne1-az1 is pending; EC2 does not show nat-1 yet";
+        let expected = Outcome::pending(15, expected).remembering(known.clone());
+        assert_eq!(account.ensure_after(known.clone()).await, Ok(expected));
+        assert_eq!(account.changes(), [0, 0, 0, 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_gateway_that_failed_is_replaced() {
+    let found = failed("nat-1", "InternalError");
+    let account = Account::with(vec![found], vec![free("eipalloc-1")]);
+    let known = remembered("eipalloc-1", Some("nat-1"));
+    let now = memory(account.ensure_after(known).await);
+    assert_eq!(now, remembered("eipalloc-1", Some("nat-new-1")));
+    assert_eq!(*account.deleted.lock().unwrap(), ["nat-1"]);
+    assert_eq!(account.tokens(), [token("eipalloc-1", "1")]);
+
+    assert_eq!(memory(account.ensure_after(now.clone()).await), now);
+    assert_eq!(account.create.num_calls(), 1);
+}
+
+#[tokio::test]
+async fn only_what_was_created_in_this_execution_is_new() {
+    let found = gateway("nat-1", NatGatewayState::Available);
+    for (memory, is_new) in [
+        (Memory::default(), false),
+        (remembered("eipalloc-1", None), true),
+        (remembered("eipalloc-1", Some("nat-1")), true),
+    ] {
+        let account = Account::with(vec![found.clone()], vec![used("eipalloc-1")]);
+        let output = account.ensure_after(memory).await.unwrap().ready().unwrap();
+        assert_eq!(output.is_new, is_new);
+        assert!(output.memory.is_empty());
+        assert_eq!(account.changes(), [0, 0, 0, 0]);
+    }
+}
+
+#[tokio::test]
+async fn creates_an_address_and_a_gateway_in_each_zone_with_one_address_at_each_visit() {
+    let (account, plan) = (Account::with(vec![], vec![]), Plan::example());
+    let mut known = Memory::default();
+    for changes in [[1, 0, 0, 0], [2, 0, 1, 0], [3, 0, 2, 0]] {
+        let answer = account.ensure_plan(&plan, known).await.unwrap();
+        assert_eq!(account.changes(), changes);
+        known = memory(Ok(answer));
+    }
+    let answer = account.ensure_plan(&plan, known).await;
+    let shown = "EC2 does not show nat-new-1 yet; EC2 does not show nat-new-2 yet";
+    let pending = "NAT gateways in apne1-az1, apne1-az2, apne1-az4 are pending";
+    known = memory(answer.clone());
+    assert_eq!(reason(answer), format!("{pending}; {shown}"));
+    assert_eq!(known.created.len(), 6);
+    assert_eq!(account.changes(), [3, 0, 3, 0]);
+    assert_eq!(
+        memory(account.ensure_plan(&plan, known.clone()).await),
+        known
+    );
     assert_eq!(account.changes(), [3, 0, 3, 0]);
     let created = account.created.lock().unwrap();
     let subnets: Vec<_> = created.iter().filter_map(|it| it.subnet_id()).collect();
@@ -230,8 +334,9 @@ async fn a_single_gateway_is_in_the_first_zone() {
     let mut plan = Plan::example();
     plan.network.nat_gateways = step::spec::NatGateways::Single;
     let account = Account::with(vec![], vec![]);
+    let known = memory(account.ensure_plan(&plan, Memory::default()).await);
     let expected = "NAT gateway in apne1-az1 is pending";
-    assert_eq!(reason(account.ensure_plan(&plan).await), expected);
+    assert_eq!(reason(account.ensure_plan(&plan, known).await), expected);
     assert_eq!(account.changes(), [1, 0, 1, 0]);
     assert_eq!(account.tokens(), [token("eipalloc-new", "0")]);
 }
@@ -244,7 +349,8 @@ async fn gateways_of_other_zones_stay_when_a_single_one_is_wanted() {
     second.tags = Some(ours("apne1-az2"));
     let first = gateway("nat-1", NatGatewayState::Available);
     let account = Account::with(vec![first, second], vec![used("eipalloc-1")]);
-    let output = account.ensure_plan(&plan).await.unwrap().ready().unwrap();
+    let answer = account.ensure_plan(&plan, Memory::default()).await;
+    let output = answer.unwrap().ready().unwrap();
     assert_eq!(output.nat_gateways.len(), 1);
     assert_eq!(account.changes(), [0, 0, 0, 0]);
 }
@@ -275,12 +381,17 @@ async fn waits_for_a_pending_gateway_without_touching_it() {
 
 #[tokio::test]
 async fn reuses_an_address_and_releases_the_surplus_of_a_lost_answer() {
-    let account = Account::with(vec![], vec![free("eipalloc-2"), free("eipalloc-1")]);
-    reason(account.ensure().await);
-    assert_eq!(account.changes(), [0, 1, 1, 0]);
-    assert_eq!(*account.released.lock().unwrap(), ["eipalloc-2"]);
-    let created = account.created.lock().unwrap();
-    assert_eq!(created[0].allocation_id(), Some("eipalloc-1"));
+    for (known, kept, surplus) in [
+        (Memory::default(), "eipalloc-1", "eipalloc-2"),
+        (remembered("eipalloc-2", None), "eipalloc-2", "eipalloc-1"),
+    ] {
+        let account = Account::with(vec![], vec![free("eipalloc-2"), free("eipalloc-1")]);
+        reason(account.ensure_after(known).await);
+        assert_eq!(account.changes(), [0, 1, 1, 0]);
+        assert_eq!(*account.released.lock().unwrap(), [surplus]);
+        let created = account.created.lock().unwrap();
+        assert_eq!(created[0].allocation_id(), Some(kept));
+    }
 }
 
 #[tokio::test]
@@ -382,10 +493,10 @@ async fn waits_for_a_dying_gateway_to_let_go_of_the_address() {
 }
 
 #[tokio::test]
-async fn refuses_an_address_that_something_else_uses() {
+async fn an_address_that_something_unknown_uses_waits_for_it_to_be_shown() {
     let account = Account::with(vec![], vec![used("eipalloc-1")]);
     let error = account.ensure().await.unwrap_err();
-    assert_eq!(error.name(), "ResourceConflict");
+    assert_eq!(error.name(), "NotYetVisible");
     assert!(error.to_string().contains("eni-1"), "{error}");
     assert_eq!(account.changes(), [0, 0, 0, 0]);
 }
@@ -469,6 +580,35 @@ async fn an_address_that_is_released_already_is_no_missing_permission() {
             .then_http_response(|| ec2_refusal(codes::AUTH_FAILURE, "does not belong to you"));
         let answer = account.remove().await;
         assert_eq!(answer.as_ref().map_or_else(Error::name, |_| "ok"), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_surplus_address_that_is_released_already_is_no_missing_permission() {
+    let kept = used("eipalloc-1");
+    for (is_shown, expected) in [(false, "ok"), (true, "AccessDenied")] {
+        let found = gateway("nat-1", NatGatewayState::Available);
+        let mut account = Account::with(vec![found], vec![]);
+        let answer = |addresses: Vec<Address>| {
+            move || {
+                DescribeAddressesOutput::builder()
+                    .set_addresses(Some(addresses.clone()))
+                    .build()
+            }
+        };
+        let before = vec![kept.clone(), free("eipalloc-2")];
+        let mut later = before.clone();
+        later.truncate(if is_shown { 2 } else { 1 });
+        account.addresses = mock!(Client::describe_addresses)
+            .sequence()
+            .output(answer(before))
+            .output(answer(later))
+            .build();
+        account.release = mock!(Client::release_address)
+            .then_http_response(|| ec2_refusal(codes::AUTH_FAILURE, "does not belong to you"));
+        let answer = account.ensure().await;
+        assert_eq!(answer.as_ref().map_or_else(Error::name, |_| "ok"), expected);
+        assert_eq!(account.addresses.num_calls(), 2);
     }
 }
 

@@ -17,13 +17,30 @@ const ATTACH: &str = "ec2:AttachInternetGateway";
 const DETACH: &str = "ec2:DetachInternetGateway";
 const DELETE: &str = "ec2:DeleteInternetGateway";
 
-/// Makes an internet gateway of ours, attached to the VPC; the answer is its id.
-pub(crate) async fn ensure(aws: &Aws, plan: &Plan, vpc_id: &str) -> Result<String, Error> {
-    let mut found = find(aws, &plan.target).await?;
-    if found.is_empty() {
-        found = create(aws, plan).await?;
-    }
-    let gateway = keep_one(aws, found, vpc_id).await?;
+/// How far the gateway is.
+pub(crate) enum Ensured {
+    /// It is attached to the VPC.
+    Attached(String),
+    /// It was created a moment ago. The visit ends here: whatever failed after it would forget the id.
+    Created(String),
+}
+
+/// Makes an internet gateway of ours, attached to the VPC. `known` is the id of the one that an earlier
+/// visit created; EC2 may not show it yet.
+pub(crate) async fn ensure(
+    aws: &Aws,
+    plan: &Plan,
+    vpc_id: &str,
+    known: Option<&str>,
+) -> Result<Ensured, Error> {
+    let found = find(aws, &plan.target).await?;
+    let gateway = match (found.is_empty(), known) {
+        (false, _) => keep_one(aws, found, vpc_id).await?,
+        (true, Some(known)) => InternetGateway::builder()
+            .internet_gateway_id(known)
+            .build(),
+        (true, None) => return create(aws, plan).await.map(Ensured::Created),
+    };
     match vpc_of(&gateway) {
         Some(attached) if attached == vpc_id => {}
         Some(other) => {
@@ -32,9 +49,13 @@ pub(crate) async fn ensure(aws: &Aws, plan: &Plan, vpc_id: &str) -> Result<Strin
                 id(&gateway)?
             )));
         }
-        None => attach(aws, &gateway, vpc_id).await?,
+        None => {
+            return attach(aws, plan, &gateway, vpc_id)
+                .await
+                .map(Ensured::Attached);
+        }
     }
-    Ok(id(&gateway)?.to_owned())
+    Ok(Ensured::Attached(id(&gateway)?.to_owned()))
 }
 
 /// Detaches and deletes every internet gateway of ours; whether all are gone.
@@ -61,23 +82,15 @@ async fn find_by(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<InternetGateway>
     gateways.during("ec2:DescribeInternetGateways")
 }
 
-/// Creates a gateway and looks again: the answer is everything of ours that can be seen now.
-async fn create(aws: &Aws, plan: &Plan) -> Result<Vec<InternetGateway>, Error> {
+async fn create(aws: &Aws, plan: &Plan) -> Result<String, Error> {
     changing(CREATE, ROLE);
     let tags = tags::ec2_specification(plan, ResourceType::InternetGateway, ROLE, &[]);
     let call = aws.ec2.create_internet_gateway().tag_specifications(tags);
     let answer = call.send().await.during(CREATE)?;
     let created = required(answer.internet_gateway, "ec2:CreateInternetGateway: one")?;
-    let created_id = id(&created)?.to_owned();
-    changed(CREATE, &created_id);
-    let mut found = find(aws, &plan.target).await?;
-    if !found
-        .iter()
-        .any(|it| it.internet_gateway_id() == Some(&created_id))
-    {
-        found.push(created);
-    }
-    Ok(found)
+    let id = id(&created)?.to_owned();
+    changed(CREATE, &id);
+    Ok(id)
 }
 
 /// Of several gateways of ours keeps the one that is attached to the VPC, else the one with the
@@ -97,13 +110,22 @@ async fn keep_one(
     Ok(kept)
 }
 
-/// A VPC has room for one internet gateway, so that of somebody else is a conflict.
-async fn attach(aws: &Aws, gateway: &InternetGateway, vpc_id: &str) -> Result<(), Error> {
+/// A VPC has room for one internet gateway, so that of somebody else is a conflict, and another one of
+/// ours is the one to use. The answer is the id of the one that is attached.
+async fn attach(
+    aws: &Aws,
+    plan: &Plan,
+    gateway: &InternetGateway,
+    vpc_id: &str,
+) -> Result<String, Error> {
     let gateway_id = id(gateway)?;
     let of_vpc = vec![tags::ec2_filter("attachment.vpc-id", vpc_id)];
     if let Some(other) = find_by(aws, of_vpc).await?.first()
         && other.internet_gateway_id() != Some(gateway_id)
     {
+        if tags::ec2_is(other.tags(), &plan.target, ROLE) {
+            return Ok(id(other)?.to_owned());
+        }
         return Err(Error::ResourceConflict(format!(
             "{vpc_id} has the internet gateway {} already, which is not the cluster's",
             id(other)?
@@ -115,11 +137,26 @@ async fn attach(aws: &Aws, gateway: &InternetGateway, vpc_id: &str) -> Result<()
     if let Err(error) = &answer
         && error.code() == Some(codes::ALREADY_ASSOCIATED)
     {
-        return check_attached(aws, gateway_id, vpc_id).await;
+        check_attached(aws, gateway_id, vpc_id).await?;
+        return Ok(gateway_id.to_owned());
+    }
+    if let Err(error) = &answer
+        && has_another(error)
+    {
+        return Err(Error::NotYetVisible(format!(
+            "which internet gateway {vpc_id} has already"
+        )));
     }
     answer.during(ATTACH)?;
     changed(ATTACH, gateway_id);
-    Ok(())
+    Ok(gateway_id.to_owned())
+}
+
+/// Whether the VPC has another gateway, which EC2 did not show a moment ago.
+fn has_another(error: &impl ProvideErrorMetadata) -> bool {
+    let message = error.message().unwrap_or_default();
+    error.code() == Some(codes::INVALID_PARAMETER_VALUE)
+        && message.contains(codes::HAS_INTERNET_GATEWAY_MESSAGE)
 }
 
 /// Attached a moment ago: that is success if it is to our VPC.

@@ -1,15 +1,17 @@
 //! The public subnets' way out: the internet gateway, and one route table to it for all of them.
 //!
 //! Safe to repeat: gateway and table are found by their tags and repaired. CreateInternetGateway has
-//! no client token, so after it the step looks again and removes the surplus that a lost answer may
-//! have left.
+//! no client token, so the id of a new one is remembered until EC2 shows it, and the surplus that a lost
+//! answer may have left is removed whenever it is seen.
 
 use serde::{Deserialize, Serialize};
 use step::removal::Removal;
 use step::route_tables::{self, NextHop, Wanted};
-use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneSubnets};
+use step::{Aws, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets};
 
 mod internet_gateway;
+
+use internet_gateway::Ensured;
 
 /// The step `public-routes`.
 pub struct PublicRoutes;
@@ -22,6 +24,9 @@ pub struct Input {
     pub vpc_id: String,
     /// The subnets of each zone.
     pub subnets: Vec<ZoneSubnets>,
+    /// What the last visit said.
+    #[serde(default)]
+    pub memory: Memory,
 }
 
 /// What later steps need of it.
@@ -32,7 +37,12 @@ pub struct Output {
     pub internet_gateway_id: String,
     /// The route table of all public subnets.
     pub route_table_id: String,
+    /// Empty: a second look starts anew.
+    pub memory: Memory,
 }
+
+/// How long a look at a new gateway is after its creation.
+const LOOK_AFTER_SECONDS: u64 = 2;
 
 /// Value of the tag `hardway:role` of the route table.
 const ROUTE_TABLE: &str = "public-routes";
@@ -43,7 +53,18 @@ impl Step for PublicRoutes {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let internet_gateway_id = internet_gateway::ensure(aws, plan, &input.vpc_id).await?;
+        let known = input.memory.id(internet_gateway::ROLE);
+        let internet_gateway_id =
+            match internet_gateway::ensure(aws, plan, &input.vpc_id, known).await? {
+                Ensured::Attached(id) => id,
+                Ensured::Created(id) => {
+                    let mut memory = Memory::default();
+                    memory.remember(internet_gateway::ROLE, &id);
+                    let reason = format!("{id} is created");
+                    let pending = Outcome::pending(LOOK_AFTER_SECONDS, reason);
+                    return Ok(pending.remembering(memory));
+                }
+            };
         let tables = route_tables::find(aws, &input.vpc_id).await?;
         let subnets = input.subnets.iter();
         let subnet_ids: Vec<_> = subnets.map(|it| it.public_subnet_id.as_str()).collect();
@@ -57,6 +78,7 @@ impl Step for PublicRoutes {
         Ok(Outcome::Ready(Output {
             internet_gateway_id,
             route_table_id,
+            memory: Memory::default(),
         }))
     }
 

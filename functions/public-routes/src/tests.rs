@@ -35,7 +35,15 @@ fn input() -> Input {
     Input {
         vpc_id: VPC.into(),
         subnets: vec![zone(1), zone(2)],
+        memory: Memory::default(),
     }
+}
+
+/// What is remembered of the gateway `igw-1` after the visit that created it.
+fn new_gateway() -> Memory {
+    let mut memory = Memory::default();
+    memory.remember("internet-gateway", "igw-1");
+    memory
 }
 
 fn ours(role: &str) -> Vec<Tag> {
@@ -89,6 +97,7 @@ fn nothing_foreign() -> Rule {
 struct Account {
     gateways: Rule,
     gateways_of_vpc: Rule,
+    gateway_by_id: Rule,
     tables: Rule,
     create: Rule,
     attach: Rule,
@@ -103,31 +112,21 @@ struct Account {
 }
 
 impl Account {
-    /// With the gateways of the first look, then those of every later one.
-    fn new(
-        first: Vec<InternetGateway>,
-        later: Vec<InternetGateway>,
-        table: Vec<RouteTable>,
-    ) -> Self {
-        let output = |gateways: Vec<InternetGateway>| {
-            move || {
-                DescribeInternetGatewaysOutput::builder()
-                    .set_internet_gateways(Some(gateways.clone()))
-                    .build()
-            }
-        };
+    /// With the gateways of ours that EC2 shows; none is shown as that of the VPC.
+    fn with(gateways: Vec<InternetGateway>, table: Vec<RouteTable>) -> Self {
         Self {
             gateways: mock!(Client::describe_internet_gateways)
                 .match_requests(|call| {
                     let ours = tags::ec2_filters_for(&Plan::example().target, "internet-gateway");
                     *call.filters() == ours[..]
                 })
-                .sequence()
-                .output(output(first))
-                .output(output(later))
-                .repeatedly()
-                .build(),
+                .then_output(move || {
+                    DescribeInternetGatewaysOutput::builder()
+                        .set_internet_gateways(Some(gateways.clone()))
+                        .build()
+                }),
             gateways_of_vpc: gateways_by("attachment.vpc-id", VPC, vec![]),
+            gateway_by_id: gateways_by("internet-gateway-id", "igw-1", vec![]),
             tables: mock!(Client::describe_route_tables).then_output(move || {
                 DescribeRouteTablesOutput::builder()
                     .set_route_tables(Some(table.clone()))
@@ -175,16 +174,13 @@ impl Account {
         }
     }
 
-    fn with(gateways: Vec<InternetGateway>, table: Vec<RouteTable>) -> Self {
-        Self::new(gateways.clone(), gateways, table)
-    }
-
     fn aws(&self) -> Aws {
         let ec2 = step::mocked!(
             aws_sdk_ec2,
             [
                 &self.gateways,
                 &self.gateways_of_vpc,
+                &self.gateway_by_id,
                 &self.tables,
                 &self.create,
                 &self.attach,
@@ -206,7 +202,13 @@ impl Account {
     }
 
     async fn ensure(&self) -> Result<Outcome<Output>, Error> {
-        PublicRoutes::ensure(&self.aws(), &Plan::example(), input()).await
+        self.ensure_after(Memory::default()).await
+    }
+
+    /// A visit after one that said `memory`.
+    async fn ensure_after(&self, memory: Memory) -> Result<Outcome<Output>, Error> {
+        let input = Input { memory, ..input() };
+        PublicRoutes::ensure(&self.aws(), &Plan::example(), input).await
     }
 
     async fn remove(&self) -> Result<Outcome<Removed>, Error> {
@@ -240,19 +242,61 @@ fn gateways_by(name: &'static str, value: &'static str, found: Vec<InternetGatew
         })
 }
 
+fn deletes(id: &'static str) -> Rule {
+    mock!(Client::delete_internet_gateway)
+        .match_requests(move |call| call.internet_gateway_id() == Some(id))
+        .then_output(|| DeleteInternetGatewayOutput::builder().build())
+}
+
 fn ready() -> Outcome<Output> {
     Outcome::Ready(Output {
         internet_gateway_id: "igw-1".into(),
         route_table_id: "rtb-1".into(),
+        memory: Memory::default(),
     })
 }
 
 #[tokio::test]
-async fn creates_gateway_table_route_and_associations() {
+async fn creates_a_gateway_and_ends_the_visit_remembering_it() {
     let account = Account::with(vec![], vec![]);
-    assert_eq!(account.ensure().await, Ok(ready()));
-    assert_eq!(account.gateway_changes(), [1, 1, 0, 0]);
+    let created = Outcome::pending(2, "igw-1 is created").remembering(new_gateway());
+    assert_eq!(account.ensure().await, Ok(created));
+    assert_eq!(account.gateway_changes(), [1, 0, 0, 0]);
+    assert_eq!(account.table_changes(), [0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn attaches_a_remembered_gateway_that_is_not_shown_yet_and_creates_the_routes() {
+    let account = Account::with(vec![], vec![]);
+    assert_eq!(account.ensure_after(new_gateway()).await, Ok(ready()));
+    assert_eq!(account.gateway_changes(), [0, 1, 0, 0]);
     assert_eq!(account.table_changes(), [1, 1, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_remembered_gateway_that_is_shown_is_used() {
+    for (found, attachments) in [(detached("igw-1"), 1), (attached("igw-1", VPC), 0)] {
+        let account = Account::with(vec![found], vec![table()]);
+        assert_eq!(account.ensure_after(new_gateway()).await, Ok(ready()));
+        assert_eq!(account.gateway_changes(), [0, attachments, 0, 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_gateway_that_is_attached_already_is_used_once_that_is_shown() {
+    let mut account = Account::with(vec![], vec![table()]);
+    let refuses = || ec2_refusal(codes::ALREADY_ASSOCIATED, "already attached");
+    account.attach = mock!(Client::attach_internet_gateway).then_http_response(refuses);
+    account.gateway_by_id = gateways_by("internet-gateway-id", "igw-1", vec![]);
+    let error = account.ensure_after(new_gateway()).await.unwrap_err();
+    assert_eq!(error.name(), "NotYetVisible");
+
+    let now = attached("igw-1", VPC);
+    account.gateways_of_vpc = gateways_by("attachment.vpc-id", VPC, vec![now.clone()]);
+    account.attach = mock!(Client::attach_internet_gateway).then_http_response(refuses);
+    account.gateway_by_id = gateways_by("internet-gateway-id", "igw-1", vec![now]);
+    assert_eq!(account.ensure_after(new_gateway()).await, Ok(ready()));
+    assert_eq!(account.create.num_calls(), 0);
 }
 
 #[tokio::test]
@@ -280,34 +324,79 @@ async fn replaces_a_black_hole() {
 }
 
 #[tokio::test]
-async fn a_lost_answers_gateway_is_removed() {
-    let found = vec![detached("igw-2"), detached("igw-1")];
-    let account = Account::new(vec![], found, vec![table()]);
-    assert_eq!(account.ensure().await, Ok(ready()));
-    assert_eq!(account.gateway_changes(), [1, 1, 0, 1]);
+async fn a_lost_answers_gateway_is_removed_whenever_it_is_seen() {
+    for memory in [Memory::default(), new_gateway()] {
+        let found = vec![detached("igw-2"), detached("igw-1")];
+        let mut account = Account::with(found, vec![table()]);
+        account.delete = deletes("igw-2");
+        assert_eq!(account.ensure_after(memory).await, Ok(ready()));
+        assert_eq!(account.gateway_changes(), [0, 1, 0, 1]);
+    }
 }
 
 #[tokio::test]
 async fn of_two_gateways_the_attached_one_is_kept() {
     let found = vec![detached("igw-0"), attached("igw-1", VPC)];
     let mut account = Account::with(found, vec![table()]);
-    account.delete = mock!(Client::delete_internet_gateway)
-        .match_requests(|call| call.internet_gateway_id() == Some("igw-0"))
-        .then_output(|| DeleteInternetGatewayOutput::builder().build());
+    account.delete = deletes("igw-0");
     assert_eq!(account.ensure().await, Ok(ready()));
     assert_eq!(account.gateway_changes(), [0, 0, 0, 1]);
 }
 
 #[tokio::test]
+async fn another_gateway_of_ours_that_is_attached_is_used_instead_of_a_new_one() {
+    let of_ours = attached("igw-1", VPC);
+    let mut remembered = Memory::default();
+    remembered.remember("internet-gateway", "igw-2");
+    for (found, memory) in [
+        (vec![], remembered),
+        (vec![detached("igw-2")], Memory::default()),
+    ] {
+        let mut account = Account::with(found, vec![table()]);
+        account.gateways_of_vpc = gateways_by("attachment.vpc-id", VPC, vec![of_ours.clone()]);
+        assert_eq!(account.ensure_after(memory).await, Ok(ready()));
+        assert_eq!(account.gateway_changes(), [0, 0, 0, 0]);
+        assert_eq!(account.table_changes(), [0, 0, 0, 0]);
+    }
+}
+
+#[tokio::test]
 async fn refuses_a_vpc_with_somebody_elses_gateway() {
-    let mut account = Account::with(vec![detached("igw-1")], vec![]);
-    let theirs = attached("igw-theirs", VPC);
-    account.gateways_of_vpc = gateways_by("attachment.vpc-id", VPC, vec![theirs]);
-    let error = account.ensure().await.unwrap_err();
-    assert_eq!(error.name(), "ResourceConflict");
-    assert!(error.to_string().contains("igw-theirs"), "{error}");
-    assert_eq!(account.gateway_changes(), [0, 0, 0, 0]);
-    assert_eq!(account.table_changes(), [0, 0, 0, 0]);
+    let mut untagged = attached("igw-theirs", VPC);
+    untagged.tags = None;
+    let mut other_clusters = attached("igw-theirs", VPC);
+    other_clusters.tags.as_mut().unwrap()[0].value = Some("other".to_owned());
+    for theirs in [untagged, other_clusters] {
+        for (found, memory) in [
+            (vec![detached("igw-1")], Memory::default()),
+            (vec![], new_gateway()),
+        ] {
+            let mut account = Account::with(found, vec![]);
+            account.gateways_of_vpc = gateways_by("attachment.vpc-id", VPC, vec![theirs.clone()]);
+            let error = account.ensure_after(memory).await.unwrap_err();
+            assert_eq!(error.name(), "ResourceConflict");
+            assert!(error.to_string().contains("igw-theirs"), "{error}");
+            assert_eq!(account.gateway_changes(), [0, 0, 0, 0]);
+            assert_eq!(account.table_changes(), [0, 0, 0, 0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_vpc_whose_gateway_is_not_shown_yet_is_looked_at_again() {
+    let message = "Network vpc-1 already has an internet gateway attached";
+    for (message, expected) in [
+        (message, "NotYetVisible"),
+        ("Value is invalid", "Unexpected"),
+    ] {
+        let mut account = Account::with(vec![], vec![]);
+        account.attach = mock!(Client::attach_internet_gateway)
+            .then_http_response(move || ec2_refusal(codes::INVALID_PARAMETER_VALUE, message));
+        let error = account.ensure_after(new_gateway()).await.unwrap_err();
+        assert_eq!(error.name(), expected);
+        assert_eq!(account.gateway_changes(), [0, 1, 0, 0]);
+        assert_eq!(account.table_changes(), [0, 0, 0, 0]);
+    }
 }
 
 #[tokio::test]
@@ -325,25 +414,9 @@ async fn attached_meanwhile_is_success_only_if_it_is_to_our_vpc() {
         let mut account = Account::with(vec![detached("igw-1")], vec![table()]);
         account.attach = mock!(Client::attach_internet_gateway)
             .then_http_response(|| ec2_refusal(codes::ALREADY_ASSOCIATED, "already attached"));
-        let now = gateways_by(
-            "internet-gateway-id",
-            "igw-1",
-            vec![attached("igw-1", vpc_id)],
-        );
-        let of_vpc = &account.gateways_of_vpc;
-        let rules = [
-            &account.gateways,
-            of_vpc,
-            &now,
-            &account.attach,
-            &account.tables,
-        ];
-        let [gateways, of_vpc, now, attach, tables] = rules;
-        let aws = Aws {
-            ec2: step::mocked!(aws_sdk_ec2, [gateways, of_vpc, now, attach, tables]),
-            ..Aws::offline()
-        };
-        let answer = PublicRoutes::ensure(&aws, &Plan::example(), input()).await;
+        let now = vec![attached("igw-1", vpc_id)];
+        account.gateway_by_id = gateways_by("internet-gateway-id", "igw-1", now);
+        let answer = account.ensure().await;
         let actual = answer.as_ref().map_or_else(Error::name, |_| "ok");
         assert_eq!(actual, expected);
     }

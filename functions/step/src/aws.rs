@@ -45,15 +45,19 @@ impl Base {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client)
             .retry_config(RetryConfig::standard())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .operation_timeout(OPERATION_TIMEOUT)
-                    .build(),
-            )
+            .timeout_config(Self::timeouts())
             .load()
             .await;
         Self { config }
+    }
+
+    /// How long calls may take.
+    #[must_use]
+    pub fn timeouts() -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build()
     }
 
     /// Uses a ready configuration, for example one whose HTTP client is a simulator.
@@ -131,10 +135,13 @@ impl Base {
     }
 }
 
+/// Whether it may heal: an explicit deny does not.
 fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let is_explicit = |message: &str| message.contains(codes::EXPLICIT_DENY_MESSAGE);
     error
         .code()
         .is_some_and(|code| codes::ACCESS_DENIED.contains(&code))
+        && !error.message().is_some_and(is_explicit)
 }
 
 /// What STS allows in a session name, and no longer than it allows.

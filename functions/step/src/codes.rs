@@ -47,6 +47,8 @@ pub const ADDRESS_IN_USE: &str = "InvalidIPAddress.InUse";
 pub const INVALID_PARAMETER_VALUE: &str = "InvalidParameterValue";
 /// EC2: what DeleteNetworkInterface says with [`INVALID_PARAMETER_VALUE`] for an attached interface.
 pub const CURRENTLY_IN_USE_MESSAGE: &str = "currently in use";
+/// EC2: what AttachInternetGateway says with [`INVALID_PARAMETER_VALUE`] for a VPC that has one.
+pub const HAS_INTERNET_GATEWAY_MESSAGE: &str = "already has an internet gateway attached";
 /// EC2: the resource is in the hands of an AWS service.
 pub const OPERATION_NOT_PERMITTED: &str = "OperationNotPermitted";
 /// EC2: not authorized; also what ReleaseAddress answers for a released address.
@@ -133,6 +135,9 @@ pub const ACCESS_DENIED: &[&str] = &[
     "ExpiredToken",
     "ExpiredTokenException",
 ];
+
+/// What AWS says, with one of [`ACCESS_DENIED`], when a policy forbids the call for good.
+pub const EXPLICIT_DENY_MESSAGE: &str = "explicit deny";
 
 /// Codes of a service quota that is used up.
 pub const QUOTA_EXCEEDED: &[&str] = &[

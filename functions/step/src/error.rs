@@ -45,6 +45,9 @@ pub enum Error {
     /// An action is not allowed. A few retries (a new policy spreads slowly), then fails.
     #[error("access denied: {0}")]
     AccessDenied(String),
+    /// A policy of the organization denies an action, whatever the function's role allows. Fails at once.
+    #[error("forbidden by a policy: {0}")]
+    ExplicitDeny(String),
     /// AWS says that the resource failed; carries AWS's health issues. Fails.
     #[error("the resource failed: {0}")]
     ResourceFailed(String),
@@ -91,6 +94,10 @@ impl Error {
             Self::AwsUnavailable(text)
         } else if is(codes::ACCOUNT_NOT_READY) {
             Self::AccountNotReady(text)
+        } else if is(codes::ACCESS_DENIED) && message.contains(codes::EXPLICIT_DENY_MESSAGE) {
+            Self::ExplicitDeny(format!(
+                "{text}; ask for an exception in the policy that it names, then start again"
+            ))
         } else if is(codes::ACCESS_DENIED) {
             Self::AccessDenied(text)
         } else if is(codes::QUOTA_EXCEEDED) {
@@ -210,6 +217,17 @@ mod tests {
         assert_eq!(
             name_of(codes::INVALID_PARAMETER, "unsupported Kubernetes version"),
             "Unexpected"
+        );
+    }
+
+    #[test]
+    fn an_explicit_deny_is_not_waited_for() {
+        let message = "User: x is not authorized to perform: ec2:CreateVpc with an explicit deny in a \
+                       service control policy";
+        assert_eq!(name_of("UnauthorizedOperation", message), "ExplicitDeny");
+        assert_eq!(
+            name_of("UnauthorizedOperation", "not authorized"),
+            "AccessDenied"
         );
     }
 

@@ -274,7 +274,11 @@ async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
     let call = call.filters(ec2_filter("vpc-id", vpc_id)).into_paginator();
     let endpoints: Result<Vec<_>, _> = call.items().send().collect().await;
     let endpoints = endpoints.during("ec2:DescribeVpcEndpoints")?;
-    let is_there = |it: &&VpcEndpoint| it.state() != Some(&EndpointState::Deleted);
+    // The model says Deleted, EC2 answers deleted (aws/aws-sdk issue 258).
+    let is_there = |it: &&VpcEndpoint| {
+        let state = it.state().map(EndpointState::as_str);
+        !state.is_some_and(|state| state.eq_ignore_ascii_case("deleted"))
+    };
     found.extend(endpoints.iter().filter(is_there).map(endpoint));
     let call = aws.ec2.describe_vpn_gateways();
     let call = call.filters(ec2_filter("attachment.vpc-id", vpc_id));

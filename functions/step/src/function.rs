@@ -205,6 +205,7 @@ pub async fn run<F: Function>() -> Result<(), lambda_runtime::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
     use serde_json::json;
 
     struct Kettle;
@@ -213,6 +214,8 @@ mod tests {
     #[serde(rename_all = "camelCase")]
     struct Water {
         litres: u32,
+        #[serde(default)]
+        memory: Memory,
     }
 
     #[derive(Serialize)]
@@ -227,7 +230,11 @@ mod tests {
 
         async fn ensure(_: &Aws, _: &Plan, water: Water) -> Result<Outcome<Tea>, Error> {
             match water.litres {
-                0 => Ok(Outcome::pending(5, "no water yet")),
+                0 => {
+                    let mut memory = water.memory.after_a_look();
+                    memory.remember("kettle", "k-1");
+                    Ok(Outcome::pending(5, "no water yet").remembering(memory))
+                }
                 litres => Ok(Outcome::Ready(Tea { cups: litres * 4 })),
             }
         }
@@ -259,6 +266,34 @@ mod tests {
         );
         let request = json!({"action": "ensure", "plan": plan, "litres": 0});
         assert_eq!(ask(request).await.unwrap()["status"], "PENDING");
+    }
+
+    #[tokio::test]
+    async fn what_a_visit_says_is_what_the_next_one_knows() {
+        let mut memory = json!({});
+        for looks in 1..=3 {
+            let request = json!({
+                "action": "ensure",
+                "execution": "one",
+                "state": "Kettle",
+                "plan": Plan::example(),
+                "litres": 0,
+                "memory": memory,
+            });
+            memory = ask(request).await.unwrap()["memory"].take();
+            assert_eq!(
+                memory,
+                json!({"created": {"kettle": "k-1"}, "looks": looks})
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_memory_that_is_none_is_invalid() {
+        let request = json!({
+            "action": "ensure", "plan": Plan::example(), "litres": 2, "memory": {"looks": "many"},
+        });
+        assert_eq!(ask(request).await.unwrap_err().name(), "InvalidRequest");
     }
 
     #[tokio::test]

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory::Memory;
+
 /// The answer of a step: its outputs, or when to ask again and why.
 ///
 /// On the wire it is `{"status": "READY", …outputs…}` or
-/// `{"status": "PENDING", "checkAfterSeconds": n, "reason": "…"}`.
+/// `{"status": "PENDING", "checkAfterSeconds": n, "reason": "…", "memory": {…}}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<T> {
     /// The resource is as the plan wants it; the outputs are what later steps need of it.
@@ -18,6 +20,8 @@ pub enum Outcome<T> {
         check_after: Duration,
         /// What is being waited for, in words that a person at the console understands.
         reason: String,
+        /// What the next visit should know.
+        memory: Memory,
     },
 }
 
@@ -27,7 +31,17 @@ impl<T> Outcome<T> {
         Self::Pending {
             check_after: Duration::from_secs(seconds),
             reason: reason.into(),
+            memory: Memory::default(),
         }
+    }
+
+    /// The same, with what the next visit should know; `Ready` needs no next visit.
+    #[must_use]
+    pub fn remembering(mut self, what: Memory) -> Self {
+        if let Self::Pending { memory, .. } = &mut self {
+            *memory = what;
+        }
+        self
     }
 
     /// Whether AWS is still at work.
@@ -58,6 +72,7 @@ impl<T: Serialize> Serialize for Outcome<T> {
             Pending {
                 check_after_seconds: u64,
                 reason: &'a str,
+                memory: &'a Memory,
             },
         }
         match self {
@@ -65,9 +80,11 @@ impl<T: Serialize> Serialize for Outcome<T> {
             Self::Pending {
                 check_after,
                 reason,
+                memory,
             } => Wire::Pending {
                 check_after_seconds: check_after.as_secs().max(1),
                 reason,
+                memory,
             },
         }
         .serialize(serializer)
@@ -127,8 +144,33 @@ mod tests {
         let outcome: Outcome<Output> = Outcome::pending(15, "the gateway is pending");
         assert_eq!(
             serde_json::to_value(outcome).unwrap(),
-            json!({"status": "PENDING", "checkAfterSeconds": 15, "reason": "the gateway is pending"})
+            json!({
+                "status": "PENDING",
+                "checkAfterSeconds": 15,
+                "reason": "the gateway is pending",
+                "memory": {"created": {}, "looks": 0},
+            })
         );
+    }
+
+    #[test]
+    fn pending_says_what_the_next_visit_should_know() {
+        let mut memory = Memory::default();
+        memory.remember("vpc", "vpc-1");
+        let outcome: Outcome<Output> = Outcome::pending(10, "vpc-1 is created");
+        let outcome = outcome.remembering(memory.after_a_look());
+        assert_eq!(
+            serde_json::to_value(outcome).unwrap()["memory"],
+            json!({"created": {"vpc": "vpc-1"}, "looks": 1})
+        );
+    }
+
+    #[test]
+    fn ready_remembers_nothing() {
+        let mut memory = Memory::default();
+        memory.remember("vpc", "vpc-1");
+        let outcome = Outcome::Ready(()).remembering(memory);
+        assert_eq!(outcome, Outcome::Ready(()));
     }
 
     #[test]

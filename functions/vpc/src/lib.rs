@@ -3,8 +3,9 @@
 //! Without DNS hostnames every Fargate node is called `fargate-null`, so that at most one pod runs:
 //! both attributes are read at every visit and turned on when they are off.
 //!
-//! Safe to repeat: the VPC is found by its tags. CreateVpc has no client token, so after it the step
-//! looks again and removes the surplus that a lost answer may have left.
+//! Safe to repeat: the VPC is found by its tags. CreateVpc has no client token, so the id of a new VPC is
+//! remembered until EC2 shows it, and the surplus that a lost answer may have left is removed when it
+//! is seen.
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{
@@ -15,7 +16,8 @@ use step::error::required;
 use step::removal::Removal;
 use step::telemetry::{changed, changing};
 use step::{
-    Aws, During, Error, NoInput, Outcome, Plan, Removed, Resource, Step, Target, codes, tags,
+    Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Resource, Step, Target, codes,
+    tags,
 };
 
 /// The step `vpc`.
@@ -33,6 +35,13 @@ pub struct Output {
 const ROLE: &str = "vpc";
 /// A VPC is pending for seconds.
 const CHECK_AFTER_SECONDS: u64 = 2;
+/// How long a look at a new VPC is after the last one.
+const LOOK_AFTER_SECONDS: u64 = 10;
+/// How many looks a new VPC waits before it is used: everything hangs on it, and another execution may
+/// have created one at the same time that EC2 does not show yet.
+const LOOKS_MIN: u32 = 2;
+/// After how many looks a VPC that was created must have been deleted by somebody.
+const LOOKS_MAX: u32 = 30;
 
 const CREATE: &str = "ec2:CreateVpc";
 const DELETE: &str = "ec2:DeleteVpc";
@@ -41,20 +50,28 @@ const MODIFY_ATTRIBUTE: &str = "ec2:ModifyVpcAttribute";
 
 impl Step for Vpc {
     const NAME: &'static str = "vpc";
-    type Input = NoInput;
+    type Input = OnlyMemory;
     type Output = Output;
 
-    async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<Output>, Error> {
-        let mut found = find(aws, &plan.target).await?;
-        if found.is_empty() {
-            found = create(aws, plan).await?;
+    async fn ensure(aws: &Aws, plan: &Plan, input: OnlyMemory) -> Result<Outcome<Output>, Error> {
+        let memory = input.memory;
+        let found = find(aws, &plan.target).await?;
+        if found.is_empty() && (memory.is_empty() || memory.looks > LOOKS_MAX) {
+            return create(aws, plan).await;
+        }
+        if found.is_empty() || (!memory.is_empty() && memory.looks < LOOKS_MIN) {
+            let id = memory.id(ROLE).unwrap_or_default();
+            let reason = format!("{id} is new: EC2 may not show it everywhere yet");
+            let pending = Outcome::pending(LOOK_AFTER_SECONDS, reason);
+            return Ok(pending.remembering(memory.after_a_look()));
         }
         let vpc = keep_one(aws, &plan.target, found).await?;
         let vpc_id = id(&vpc)?.to_owned();
         check_cidr(plan, &vpc)?;
         if status(&vpc) == &VpcState::Pending {
             let reason = format!("{vpc_id} is pending");
-            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+            let pending = Outcome::pending(CHECK_AFTER_SECONDS, reason);
+            return Ok(pending.remembering(memory));
         }
         repair(aws, &vpc_id).await?;
         Ok(Outcome::Ready(Output { vpc_id }))
@@ -81,8 +98,8 @@ async fn find(aws: &Aws, target: &Target) -> Result<Vec<Ec2Vpc>, Error> {
     vpcs.during("ec2:DescribeVpcs")
 }
 
-/// Creates the VPC and looks again: the answer is everything of ours that can be seen now.
-async fn create(aws: &Aws, plan: &Plan) -> Result<Vec<Ec2Vpc>, Error> {
+/// Creates the VPC. The visit ends here: whatever failed after it would forget the id.
+async fn create(aws: &Aws, plan: &Plan) -> Result<Outcome<Output>, Error> {
     changing(CREATE, ROLE);
     let answer = aws
         .ec2
@@ -93,12 +110,12 @@ async fn create(aws: &Aws, plan: &Plan) -> Result<Vec<Ec2Vpc>, Error> {
         .await
         .during(CREATE)?;
     let created = required(answer.vpc, "ec2:CreateVpc: vpc")?;
-    changed(CREATE, id(&created)?);
-    let mut found = find(aws, &plan.target).await?;
-    if !found.iter().any(|vpc| vpc.vpc_id() == created.vpc_id()) {
-        found.push(created);
-    }
-    Ok(found)
+    let id = id(&created)?;
+    changed(CREATE, id);
+    let mut memory = Memory::default();
+    memory.remember(ROLE, id);
+    let reason = format!("{id} is created");
+    Ok(Outcome::pending(LOOK_AFTER_SECONDS, reason).remembering(memory))
 }
 
 /// Of several VPCs of ours keeps the one with subnets in it, else the one with the smallest id: whoever

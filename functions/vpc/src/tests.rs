@@ -47,25 +47,18 @@ struct Account {
 }
 
 impl Account {
-    /// With the VPCs of the first look, then those of every later one; both attributes are on.
-    fn new(first: Vec<Ec2Vpc>, later: Vec<Ec2Vpc>) -> Self {
-        let answer = |vpcs: Vec<Ec2Vpc>| {
-            move || {
-                DescribeVpcsOutput::builder()
-                    .set_vpcs(Some(vpcs.clone()))
-                    .build()
-            }
-        };
+    /// With the VPCs that EC2 shows; both attributes are on.
+    fn with(vpcs: Vec<Ec2Vpc>) -> Self {
         Self {
             vpcs: mock!(Client::describe_vpcs)
                 .match_requests(|call| {
                     *call.filters() == tags::ec2_filters_for(&Plan::example().target, "vpc")[..]
                 })
-                .sequence()
-                .output(answer(first))
-                .output(answer(later))
-                .repeatedly()
-                .build(),
+                .then_output(move || {
+                    DescribeVpcsOutput::builder()
+                        .set_vpcs(Some(vpcs.clone()))
+                        .build()
+                }),
             attributes: attributes(true, true),
             subnets: subnets_in(&[]),
             create: mock!(Client::create_vpc)
@@ -84,10 +77,6 @@ impl Account {
                 .match_requests(|call| call.vpc_id() == Some("vpc-2"))
                 .then_output(|| DeleteVpcOutput::builder().build()),
         }
-    }
-
-    fn with(vpcs: Vec<Ec2Vpc>) -> Self {
-        Self::new(vpcs.clone(), vpcs)
     }
 
     fn aws(&self) -> Aws {
@@ -110,7 +99,12 @@ impl Account {
     }
 
     async fn ensure(&self) -> Result<Outcome<Output>, Error> {
-        Vpc::ensure(&self.aws(), &Plan::example(), NoInput {}).await
+        self.ensure_after(Memory::default()).await
+    }
+
+    /// A visit after one that said `memory`.
+    async fn ensure_after(&self, memory: Memory) -> Result<Outcome<Output>, Error> {
+        Vpc::ensure(&self.aws(), &Plan::example(), OnlyMemory { memory }).await
     }
 
     async fn remove(&self) -> Result<Outcome<Removed>, Error> {
@@ -147,31 +141,88 @@ fn subnets_in(vpc_ids: &'static [&str]) -> Rule {
     })
 }
 
+/// What is remembered of the VPC `vpc-2` after so many looks at it.
+fn new_vpc(looks: u32) -> Memory {
+    let mut memory = Memory::default();
+    memory.remember("vpc", "vpc-2");
+    memory.looks = looks;
+    memory
+}
+
+/// Another look at the VPC `vpc-2` in 10 seconds, which will be the one after `looks`.
+fn look_again(looks: u32) -> Outcome<Output> {
+    let reason = "vpc-2 is new: EC2 may not show it everywhere yet";
+    Outcome::pending(10, reason).remembering(new_vpc(looks))
+}
+
+fn created() -> Outcome<Output> {
+    Outcome::pending(10, "vpc-2 is created").remembering(new_vpc(0))
+}
+
 fn ready(id: &str) -> Outcome<Output> {
     Outcome::Ready(Output { vpc_id: id.into() })
 }
 
 #[tokio::test]
-async fn creates_a_vpc_where_there_is_none_and_waits_for_it() {
-    let account = Account::new(vec![], vec![pending("vpc-2")]);
-    assert_eq!(
-        account.ensure().await,
-        Ok(Outcome::pending(2, "vpc-2 is pending"))
-    );
+async fn creates_a_vpc_where_there_is_none_and_ends_the_visit_remembering_it() {
+    let account = Account::with(vec![]);
+    assert_eq!(account.ensure().await, Ok(created()));
+    assert_eq!(account.changes(), [1, 0, 0]);
+    assert_eq!(account.vpcs.num_calls(), 1);
+    assert_eq!(account.attributes.num_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_new_vpc_waits_two_looks_before_it_is_used() {
+    let account = Account::with(vec![vpc("vpc-2")]);
+    for looks in [0, 1] {
+        let answer = account.ensure_after(new_vpc(looks)).await;
+        assert_eq!(answer, Ok(look_again(looks + 1)));
+    }
+    assert_eq!(account.attributes.num_calls(), 0);
+    assert_eq!(account.ensure_after(new_vpc(2)).await, Ok(ready("vpc-2")));
+    assert_eq!(account.attributes.num_calls(), 2);
+    assert_eq!(account.changes(), [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_remembered_vpc_that_is_not_shown_yet_is_not_created_again() {
+    let account = Account::with(vec![]);
+    for looks in [0, 1, 2, 30] {
+        let answer = account.ensure_after(new_vpc(looks)).await;
+        assert_eq!(answer, Ok(look_again(looks + 1)));
+    }
+    assert_eq!(account.changes(), [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_remembered_vpc_that_is_never_shown_is_created_again() {
+    let account = Account::with(vec![]);
+    assert_eq!(account.ensure_after(new_vpc(31)).await, Ok(created()));
     assert_eq!(account.changes(), [1, 0, 0]);
 }
 
 #[tokio::test]
-async fn a_new_vpc_that_cannot_be_seen_yet_is_not_forgotten() {
-    let account = Account::with(vec![]);
-    assert_eq!(
-        account.ensure().await,
-        Ok(Outcome::pending(2, "vpc-2 is pending"))
-    );
+async fn a_vpc_that_shows_late_is_used_however_often_was_looked() {
+    let account = Account::with(vec![vpc("vpc-2")]);
+    assert_eq!(account.ensure_after(new_vpc(31)).await, Ok(ready("vpc-2")));
+    assert_eq!(account.changes(), [0, 0, 0]);
 }
 
 #[tokio::test]
-async fn adopts_vpc_from_an_earlier_attempt() {
+async fn waits_for_a_pending_vpc_and_still_remembers_it() {
+    let account = Account::with(vec![pending("vpc-2")]);
+    let expected = Outcome::pending(2, "vpc-2 is pending");
+    for memory in [Memory::default(), new_vpc(2)] {
+        let answer = account.ensure_after(memory.clone()).await;
+        assert_eq!(answer, Ok(expected.clone().remembering(memory)));
+    }
+    assert_eq!(account.attributes.num_calls(), 0);
+    assert_eq!(account.changes(), [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_vpc_from_an_earlier_attempt_is_adopted_without_further_looks() {
     let account = Account::with(vec![vpc("vpc-1")]);
     assert_eq!(account.ensure().await, Ok(ready("vpc-1")));
     assert_eq!(account.changes(), [0, 0, 0]);
@@ -203,10 +254,21 @@ async fn turns_on_both_attributes_in_two_calls() {
 }
 
 #[tokio::test]
-async fn a_lost_answers_vpc_is_kept_and_the_surplus_removed() {
-    let account = Account::new(vec![], vec![pending("vpc-2"), vpc("vpc-1")]);
+async fn the_surplus_of_a_lost_answer_is_removed_whenever_it_is_seen() {
+    for memory in [Memory::default(), new_vpc(2)] {
+        let account = Account::with(vec![pending("vpc-2"), vpc("vpc-1")]);
+        assert_eq!(account.ensure_after(memory).await, Ok(ready("vpc-1")));
+        assert_eq!(account.changes(), [0, 0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn surplus_that_is_gone_meanwhile_is_success() {
+    let mut account = Account::with(vec![vpc("vpc-1"), vpc("vpc-2")]);
+    account.delete = mock!(Client::delete_vpc)
+        .then_http_response(|| ec2_refusal(codes::VPC_NOT_FOUND, "does not exist"));
     assert_eq!(account.ensure().await, Ok(ready("vpc-1")));
-    assert_eq!(account.changes(), [1, 0, 1]);
+    assert_eq!(account.changes(), [0, 0, 1]);
 }
 
 #[tokio::test]

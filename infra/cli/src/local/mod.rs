@@ -4,6 +4,7 @@ mod deploy;
 mod ministack;
 mod package;
 mod process;
+mod server;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -26,8 +27,9 @@ use crate::execution::{Ended, Executions, name_for, read_input};
 use crate::receipt::Receipt;
 use crate::stack::Stack;
 use crate::summary;
-use ministack::{Ministack, Setup};
+use ministack::Setup;
 pub use package::functions;
+pub use server::Server;
 use tools::{Lock, Tools};
 
 /// The region of the laptop's AWS, unless the input names another.
@@ -62,7 +64,7 @@ pub struct Laptop {
     simulator: Simulator,
     simulator_endpoint: String,
     server: JoinHandle<std::io::Result<()>>,
-    ministack: Ministack,
+    ministack: Server,
     executions: Executions,
     options: Options,
     // The last to go: the others use it.
@@ -75,6 +77,19 @@ impl Laptop {
     /// # Errors
     /// If one of them fails; with what to do.
     pub async fn start(options: Options) -> Result<Self> {
+        Self::start_through(options, async |simulator| Ok(simulator.to_owned())).await
+    }
+
+    /// The same, with something between the functions and the simulator: `between` is told the
+    /// simulator's URL, and answers the one that the functions shall have. Everyone else still talks to
+    /// the simulator itself.
+    ///
+    /// # Errors
+    /// As [`Laptop::start`]; or if `between` fails.
+    pub async fn start_through(
+        options: Options,
+        between: impl AsyncFnOnce(&str) -> Result<String>,
+    ) -> Result<Self> {
         let root = root()?;
         let lock = Lock::acquire(&root).await?;
         let tools = during("installing the tools", Tools::prepare(&root, &lock)).await?;
@@ -100,10 +115,10 @@ impl Laptop {
         let setup = Setup {
             folder: folder.path(),
             region: &options.region,
-            simulator: &simulator_endpoint,
+            simulator: &between(&simulator_endpoint).await?,
             speed: options.speed,
         };
-        let ministack = during("starting AWS", Ministack::start(&tools, &setup)).await?;
+        let ministack = during("starting AWS", ministack::start(&tools, &setup)).await?;
         let endpoint = ministack.endpoint();
         let region = &options.region;
         let deploying = deploy::deploy(&root, &tools, folder.path(), endpoint, region, &lock);

@@ -1,0 +1,200 @@
+//! What cannot converge fails well: with the right error name, a cause that says what to do, and nothing
+//! half made that the next run would double.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::State;
+use simulator::ec2::{Ec2, Quotas};
+use tests::faults::Script;
+use tests::world::{ACCOUNT, REGION};
+use tests::{World, graph, many};
+
+const SEED: u64 = 71;
+
+fn input() -> Value {
+    json!({
+        "clusterName": "demo",
+        "network": {"availabilityZones": 2, "natGateways": "single"},
+        "logging": ["audit"],
+        "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
+    })
+}
+
+fn world() -> World {
+    let world = World::new(SEED);
+    world.prepare_for(&input());
+    world
+}
+
+async fn graph_of(world: &World) -> BTreeMap<String, Value> {
+    tokio::time::sleep(Duration::from_mins(30)).await;
+    graph::of(&world.simulator.state(), ACCOUNT).unwrap()
+}
+
+fn undisturbed() -> BTreeMap<String, Value> {
+    let mut graphs = many::each(&[()], async |_, ()| {
+        let world = world();
+        let execution = world.provision(input()).await;
+        assert!(execution.result.is_ok(), "{}", execution.timeline());
+        graph_of(&world).await
+    });
+    graphs.remove(0)
+}
+
+fn ec2(state: &mut State) -> &mut Ec2 {
+    let account = state.accounts.get_mut(ACCOUNT).unwrap();
+    let region = account.regions.entry(REGION.to_owned()).or_default();
+    &mut region.ec2
+}
+
+/// Every operation that changes something, as an undisturbed run calls it.
+const OPERATIONS: &[&str] = &[
+    "CreateVpc",
+    "ModifyVpcAttribute",
+    "CreateSubnet",
+    "CreateRole",
+    "AttachRolePolicy",
+    "CreateServiceLinkedRole",
+    "Logs_20140328.CreateLogGroup",
+    "CreateInternetGateway",
+    "AttachInternetGateway",
+    "CreateRouteTable",
+    "CreateRoute",
+    "AssociateRouteTable",
+    "AllocateAddress",
+    "CreateNatGateway",
+    "POST /clusters",
+    "POST /clusters/demo/access-entries",
+    "POST /clusters/demo/fargate-profiles",
+    "POST /clusters/demo/addons",
+];
+
+#[test]
+fn an_explicit_deny_ends_the_run_at_once_and_the_next_run_carries_on() {
+    let expected = undisturbed();
+    let problems = many::each(OPERATIONS, async |_, operation| {
+        let world = world();
+        world.follow(Script::with_denied(operation));
+        let execution = world.provision(input()).await;
+        let Err(failure) = &execution.result else {
+            return Some(format!("{operation} is not called"));
+        };
+        let says = failure.cause.contains("service control policy");
+        let retries = execution
+            .events
+            .iter()
+            .filter(|it| it.what.contains("ExplicitDeny"));
+        if failure.error != "ExplicitDeny" || !says || retries.count() > 2 {
+            return Some(format!(
+                "{operation}: {failure:?}\n{}",
+                execution.timeline()
+            ));
+        }
+        world.follow(Script::calm());
+        let again = world.provision(input()).await;
+        let difference = graph::difference(&expected, &graph_of(&world).await);
+        let is_as_planned = again.result.is_ok() && difference.is_empty();
+        (!is_as_planned).then(|| format!("{operation}: {difference:#?}\n{}", again.timeline()))
+    });
+    let problems: Vec<String> = problems.into_iter().flatten().collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Lowers a quota.
+type Lower = fn(&mut Quotas);
+
+#[test]
+fn a_quota_that_is_used_up_is_named_and_the_next_run_carries_on() {
+    let expected = undisturbed();
+    let quotas: &[(&str, Lower)] = &[
+        ("CreateVpc", |it| it.vpcs = 0),
+        ("CreateSubnet", |it| it.subnets_per_vpc = 3),
+        ("CreateInternetGateway", |it| it.internet_gateways = 0),
+        ("CreateRouteTable", |it| it.route_tables_per_vpc = 2),
+        ("AllocateAddress", |it| it.addresses = 0),
+        ("CreateNatGateway", |it| it.nat_gateways_per_zone = 0),
+    ];
+    let problems = many::each(quotas, async |_, (operation, lower)| {
+        let world = world();
+        world
+            .simulator
+            .change(|state| lower(&mut ec2(state).quotas));
+        let execution = world.provision(input()).await;
+        let Err(failure) = &execution.result else {
+            return Some(format!("{operation}: the quota is not reached"));
+        };
+        if failure.error != "QuotaExceeded" || !failure.cause.contains(operation) {
+            return Some(format!("{operation}: {failure:?}"));
+        }
+        world
+            .simulator
+            .change(|state| ec2(state).quotas = Quotas::default());
+        let again = world.provision(input()).await;
+        let difference = graph::difference(&expected, &graph_of(&world).await);
+        let is_as_planned = again.result.is_ok() && difference.is_empty();
+        (!is_as_planned).then(|| format!("{operation}: {difference:#?}\n{}", again.timeline()))
+    });
+    let problems: Vec<String> = problems.into_iter().flatten().collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_of_somebody_else_in_the_way_is_named_and_left_alone() {
+    let world = world();
+    let name = "hardway-demo-ap-northeast-1-cluster";
+    let trust = simulator::State::organization_trust(ACCOUNT);
+    world
+        .simulator
+        .change(|state| state.add_account(ACCOUNT, [(name, trust.as_str())]));
+    let before = world.simulator.state().accounts[ACCOUNT].iam.roles[name].clone();
+    let execution = world.provision(input()).await;
+    let failure = execution.failure();
+    assert_eq!(failure.error, "ResourceConflict");
+    assert!(failure.cause.contains(name), "{}", failure.cause);
+    assert_eq!(
+        world.simulator.state().accounts[ACCOUNT].iam.roles[name],
+        before
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_elses_subnet_in_the_way_is_named_and_left_alone() {
+    let world = world();
+    let machine = world.provision(input());
+    let intruder = async {
+        // Between the VPC and its subnets.
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let vpc = world
+                .simulator
+                .change(|state| ec2(state).vpcs.keys().next().cloned());
+            if let Some(vpc) = vpc {
+                let call = world.aws().ec2.create_subnet().vpc_id(vpc);
+                let call = call.cidr_block("10.100.0.0/20").send().await;
+                break call.unwrap().subnet.unwrap().subnet_id.unwrap();
+            }
+        }
+    };
+    let (execution, subnet) = tokio::join!(machine, intruder);
+    let failure = execution.failure();
+    assert_eq!(
+        failure.error,
+        "ResourceConflict",
+        "{}",
+        execution.timeline()
+    );
+    assert!(failure.cause.contains(&subnet), "{}", failure.cause);
+    assert!(
+        world
+            .simulator
+            .change(|state| ec2(state).subnets.contains_key(&subnet))
+    );
+}

@@ -56,6 +56,26 @@ pub use routes::operations;
 use request::Request;
 use routes::route;
 
+/// What fails after it was accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fails {
+    /// Clusters.
+    pub clusters: bool,
+    /// Fargate profiles.
+    pub fargate_profiles: bool,
+}
+
+/// The health of what failed (botocore's EKS model: both ClusterIssueCode and FargateProfileIssueCode
+/// have InternalFailure).
+fn health(has_failed: bool) -> serde_json::Value {
+    if has_failed {
+        let message = "An internal error has occurred";
+        serde_json::json!({"issues": [{"code": "InternalFailure", "message": message}]})
+    } else {
+        serde_json::json!({"issues": []})
+    }
+}
+
 /// The clusters of one account in one region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Eks {
@@ -67,6 +87,10 @@ pub struct Eks {
     /// 3073). Tests turn it on.
     #[serde(default)]
     pub leaves_interfaces_behind: bool,
+    /// Whether clusters that are made now will be FAILED instead of ACTIVE, and Fargate profiles
+    /// CREATE_FAILED. Tests turn it on.
+    #[serde(default)]
+    pub fails: Fails,
     /// What clusters that are gone have still to say.
     #[serde(default)]
     last_lines: Vec<log_group::LastLines>,

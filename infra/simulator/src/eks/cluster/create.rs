@@ -114,6 +114,7 @@ impl CreateCluster {
             arn,
             created_at: now,
             active_at: after(now, start),
+            fails: eks.fails.clusters,
             gone_at: None,
             version: version.to_owned(),
             role_arn: self.role_arn.clone(),

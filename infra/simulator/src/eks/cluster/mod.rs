@@ -18,7 +18,7 @@ use super::refusal::{in_use, invalid_request};
 use super::request::{Request, Tags, epoch_seconds};
 use super::sight::Sight;
 use super::tokens::Token;
-use super::{AccessEntry, Addon, FargateProfile, Update, parts, version};
+use super::{AccessEntry, Addon, FargateProfile, Update, health, parts, version};
 use crate::fault::Fault;
 use crate::kubernetes::Deployment;
 use crate::state::Context;
@@ -43,6 +43,9 @@ pub struct Cluster {
     pub created_at: Timestamp,
     /// Until then it is CREATING.
     pub active_at: Timestamp,
+    /// Whether it is FAILED then.
+    #[serde(default)]
+    pub fails: bool,
     /// When it will be gone, once its deletion has begun.
     pub gone_at: Option<Timestamp>,
     /// For example `1.36`.
@@ -136,6 +139,9 @@ impl Cluster {
         if now < self.active_at {
             return "CREATING";
         }
+        if self.fails {
+            return "FAILED";
+        }
         let is_seen = |update: &Update| super::after(update.created_at, STATUS_LAG) <= now;
         if self.update_in_progress().is_some_and(is_seen) {
             return "UPDATING";
@@ -152,7 +158,7 @@ impl Cluster {
     /// Refuses work on a cluster that is on its way up or down.
     pub(super) fn check_active(&self, now: Timestamp) -> Result<(), Fault> {
         match self.status(now) {
-            status @ ("CREATING" | "DELETING") => {
+            status @ ("CREATING" | "DELETING" | "FAILED") => {
                 let message = format!("Cluster {} is in status {status}, not ACTIVE.", self.name);
                 Err(invalid_request(&message))
             }
@@ -231,7 +237,7 @@ impl Cluster {
             "status": self.status(now),
             "platformVersion": version::PLATFORM,
             "tags": self.tags,
-            "health": {"issues": []},
+            "health": health(self.status(now) == "FAILED"),
             "accessConfig": {
                 "bootstrapClusterCreatorAdminPermissions": self.is_creator_admin,
                 "authenticationMode": self.authentication_mode,
@@ -247,6 +253,7 @@ impl Cluster {
         }
         if let Value::Object(members) = &mut cluster
             && now >= self.active_at
+            && !self.fails
         {
             members.extend(self.control_plane());
             members["resourcesVpcConfig"]["clusterSecurityGroupId"] =

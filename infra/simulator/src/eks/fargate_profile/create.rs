@@ -60,10 +60,12 @@ pub(in crate::eks) fn create(
     service_linked_role::ensure(context, service_linked_role::FARGATE_SERVICE);
 
     let (eks, around) = parts(context);
+    let fails = eks.fails.fargate_profiles;
     let cluster = eks.cluster(request.cluster())?;
     roles::check_pod_execution_role(around.iam, &asked.pod_execution_role_arn, now)?;
     let mut profile = asked.profile(cluster, &around, now)?;
     profile.token = token;
+    profile.fails = fails;
     AccessEntry::ensure_for_pods(cluster, &around, &profile.role_arn, now);
     let output = json!({"fargateProfile": profile.to_json(&cluster.name, now)});
     cluster
@@ -160,6 +162,7 @@ impl CreateFargateProfile {
             subnets,
             selectors: self.selectors.clone(),
             tags: self.tags.clone(),
+            fails: false,
             token: None,
         })
     }

@@ -14,7 +14,7 @@ use super::refusal::{in_use, not_found};
 use super::request::{Request, Tags, epoch_seconds};
 use super::sight::Sight;
 use super::tokens::Token;
-use super::{Cluster, parts};
+use super::{Cluster, health, parts};
 use crate::fault::Fault;
 use crate::iam::wildcard;
 use crate::state::Context;
@@ -45,6 +45,9 @@ pub struct FargateProfile {
     pub selectors: Vec<Selector>,
     /// Tags.
     pub tags: Tags,
+    /// Whether it ends CREATE_FAILED.
+    #[serde(default)]
+    pub fails: bool,
     token: Option<Token>,
 }
 
@@ -79,6 +82,8 @@ impl FargateProfile {
             "DELETING"
         } else if now < self.active_at {
             "CREATING"
+        } else if self.fails {
+            "CREATE_FAILED"
         } else {
             "ACTIVE"
         }
@@ -112,7 +117,7 @@ impl FargateProfile {
             "selectors": self.selectors,
             "status": self.status(now),
             "tags": self.tags,
-            "health": {"issues": []},
+            "health": health(self.status(now) == "CREATE_FAILED"),
         })
     }
 }
@@ -156,7 +161,8 @@ fn missing(name: &str) -> Fault {
 /// 16272; botocore's EKS model, CreateFargateProfile and DeleteFargateProfile).
 fn check_alone(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), Fault> {
     let mut profiles = cluster.fargate_profiles.values();
-    let Some(busy) = profiles.find(|profile| profile.status(now) != "ACTIVE") else {
+    let changes = ["CREATING", "DELETING"];
+    let Some(busy) = profiles.find(|profile| changes.contains(&profile.status(now))) else {
         return Ok(());
     };
     Err(in_use(&format!(

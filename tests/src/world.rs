@@ -38,6 +38,17 @@ pub struct World {
     base: Base,
 }
 
+/// An input that asks for one thing of each kind, and no more: a run with few calls.
+#[must_use]
+pub fn small_input() -> Value {
+    json!({
+        "clusterName": "demo",
+        "network": {"availabilityZones": 2, "natGateways": "single"},
+        "logging": ["audit"],
+        "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
+    })
+}
+
 /// A world as it stood at some time.
 #[derive(Debug, Clone)]
 pub struct Moment {

@@ -13,24 +13,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simulator::State;
 use simulator::ec2::{Ec2, Quotas};
+use simulator::eks::{Eks, Fails};
 use tests::faults::Script;
-use tests::world::{ACCOUNT, REGION};
-use tests::{World, graph, many};
+use tests::world::{ACCOUNT, REGION, small_input};
+use tests::{World, graph, left, many};
 
 const SEED: u64 = 71;
 
-fn input() -> Value {
-    json!({
-        "clusterName": "demo",
-        "network": {"availabilityZones": 2, "natGateways": "single"},
-        "logging": ["audit"],
-        "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
-    })
-}
-
 fn world() -> World {
     let world = World::new(SEED);
-    world.prepare_for(&input());
+    world.prepare_for(&small_input());
     world
 }
 
@@ -42,7 +34,7 @@ async fn graph_of(world: &World) -> BTreeMap<String, Value> {
 fn undisturbed() -> BTreeMap<String, Value> {
     let mut graphs = many::each(&[()], async |_, ()| {
         let world = world();
-        let execution = world.provision(input()).await;
+        let execution = world.provision(small_input()).await;
         assert!(execution.result.is_ok(), "{}", execution.timeline());
         graph_of(&world).await
     });
@@ -83,7 +75,7 @@ fn an_explicit_deny_ends_the_run_at_once_and_the_next_run_carries_on() {
     let problems = many::each(OPERATIONS, async |_, operation| {
         let world = world();
         world.follow(Script::with_denied(operation));
-        let execution = world.provision(input()).await;
+        let execution = world.provision(small_input()).await;
         let Err(failure) = &execution.result else {
             return Some(format!("{operation} is not called"));
         };
@@ -99,7 +91,7 @@ fn an_explicit_deny_ends_the_run_at_once_and_the_next_run_carries_on() {
             ));
         }
         world.follow(Script::calm());
-        let again = world.provision(input()).await;
+        let again = world.provision(small_input()).await;
         let difference = graph::difference(&expected, &graph_of(&world).await);
         let is_as_planned = again.result.is_ok() && difference.is_empty();
         (!is_as_planned).then(|| format!("{operation}: {difference:#?}\n{}", again.timeline()))
@@ -127,7 +119,7 @@ fn a_quota_that_is_used_up_is_named_and_the_next_run_carries_on() {
         world
             .simulator
             .change(|state| lower(&mut ec2(state).quotas));
-        let execution = world.provision(input()).await;
+        let execution = world.provision(small_input()).await;
         let Err(failure) = &execution.result else {
             return Some(format!("{operation}: the quota is not reached"));
         };
@@ -137,7 +129,7 @@ fn a_quota_that_is_used_up_is_named_and_the_next_run_carries_on() {
         world
             .simulator
             .change(|state| ec2(state).quotas = Quotas::default());
-        let again = world.provision(input()).await;
+        let again = world.provision(small_input()).await;
         let difference = graph::difference(&expected, &graph_of(&world).await);
         let is_as_planned = again.result.is_ok() && difference.is_empty();
         (!is_as_planned).then(|| format!("{operation}: {difference:#?}\n{}", again.timeline()))
@@ -155,7 +147,7 @@ async fn a_role_of_somebody_else_in_the_way_is_named_and_left_alone() {
         .simulator
         .change(|state| state.add_account(ACCOUNT, [(name, trust.as_str())]));
     let before = world.simulator.state().accounts[ACCOUNT].iam.roles[name].clone();
-    let execution = world.provision(input()).await;
+    let execution = world.provision(small_input()).await;
     let failure = execution.failure();
     assert_eq!(failure.error, "ResourceConflict");
     assert!(failure.cause.contains(name), "{}", failure.cause);
@@ -168,7 +160,7 @@ async fn a_role_of_somebody_else_in_the_way_is_named_and_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn somebody_elses_subnet_in_the_way_is_named_and_left_alone() {
     let world = world();
-    let machine = world.provision(input());
+    let machine = world.provision(small_input());
     let intruder = async {
         // Between the VPC and its subnets.
         loop {
@@ -197,4 +189,51 @@ async fn somebody_elses_subnet_in_the_way_is_named_and_left_alone() {
             .simulator
             .change(|state| ec2(state).subnets.contains_key(&subnet))
     );
+}
+
+/// EKS accepts it, and fails.
+async fn check_failure(step: &str, fail: fn(&mut Fails)) {
+    let world = world();
+    world.simulator.change(|state| fail(&mut eks(state).fails));
+    let execution = world.provision(small_input()).await;
+    let failure = execution.failure();
+    assert_eq!(failure.error, "ResourceFailed", "{}", execution.timeline());
+    assert!(failure.cause.starts_with(step), "{}", failure.cause);
+    for said in [
+        "FAILED",
+        "InternalFailure",
+        "An internal error has occurred",
+    ] {
+        assert!(failure.cause.contains(said), "{said}: {}", failure.cause);
+    }
+    // The next run says the same and makes nothing more.
+    let changes = world.changes().len();
+    let again = world.provision(small_input()).await;
+    assert_eq!(again.failure().error, "ResourceFailed");
+    assert_eq!(world.changes().len(), changes);
+    // A teardown takes everything away, and then it can be built.
+    world
+        .simulator
+        .change(|state| eks(state).fails = Fails::default());
+    let teardown = world.tear_down(json!({"clusterName": "demo"})).await;
+    assert!(teardown.result.is_ok(), "{}", teardown.timeline());
+    assert_eq!(left::everything(&world.simulator.state(), ACCOUNT), [""; 0]);
+    let built = world.provision(small_input()).await;
+    assert!(built.result.is_ok(), "{}", built.timeline());
+}
+
+fn eks(state: &mut State) -> &mut Eks {
+    let account = state.accounts.get_mut(ACCOUNT).unwrap();
+    let region = account.regions.entry(REGION.to_owned()).or_default();
+    &mut region.eks
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_control_plane_that_fails_is_reported_with_its_health() {
+    check_failure("Cluster: ", |fails| fails.clusters = true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fargate_profile_that_fails_is_reported_with_its_health() {
+    check_failure("Fargate profiles: ", |fails| fails.fargate_profiles = true).await;
 }

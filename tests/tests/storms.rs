@@ -18,12 +18,12 @@ use jiff::Timestamp;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
+use serde_json::Value;
 use simulator::ec2::Ec2;
 use simulator::iam::Lagging;
 use simulator::{State, Weather};
 use tests::faults::Script;
-use tests::world::{ACCOUNT, REGION};
+use tests::world::{ACCOUNT, REGION, small_input};
 use tests::{Execution, World, graph, many};
 
 /// How many storms `cargo test` tries.
@@ -34,15 +34,6 @@ const REGRESSIONS: &[u64] = &[];
 const SHARE: f64 = 0.04;
 /// How many calls and Tasks a storm lasts.
 const ENDS_AFTER: usize = 150;
-
-fn input() -> Value {
-    json!({
-        "clusterName": "demo",
-        "network": {"availabilityZones": 2, "natGateways": "single"},
-        "logging": ["audit"],
-        "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
-    })
-}
 
 /// Eventual consistency at its worst.
 fn rough(rng: &mut ChaCha8Rng) -> Weather {
@@ -78,7 +69,7 @@ struct Storm {
 impl Storm {
     fn new(seed: u64) -> Self {
         let world = World::new(seed);
-        world.prepare_for(&input());
+        world.prepare_for(&small_input());
         world.follow(Script::storm(seed, SHARE, ENDS_AFTER));
         Self {
             world,
@@ -103,7 +94,7 @@ impl Storm {
     async fn one_execution(&mut self) -> Result<(), String> {
         let weather = rough(&mut self.rng);
         self.weather(weather);
-        let execution = self.world.provision(input()).await;
+        let execution = self.world.provision(small_input()).await;
         self.keep(&execution)
     }
 
@@ -114,9 +105,9 @@ impl Storm {
         let world = &self.world;
         let second = async {
             tokio::time::sleep(late).await;
-            world.provision_as("second", input()).await
+            world.provision_as("second", small_input()).await
         };
-        let (first, second) = tokio::join!(world.provision_as("first", input()), second);
+        let (first, second) = tokio::join!(world.provision_as("first", small_input()), second);
         self.story
             .push(format!("the second one starts after {late:?}"));
         self.keep(&first)?;
@@ -129,16 +120,16 @@ impl Storm {
         for number in 1..=2 {
             let at = Duration::from_millis(self.rng.random_range(0..900_000));
             let name = format!("stopped-{number}");
-            let run = self.world.provision_as(&name, input());
+            let run = self.world.provision_as(&name, small_input());
             let stopped = tokio::time::timeout(at, run).await.is_err();
             self.story.push(format!("stopped after {at:?}: {stopped}"));
         }
-        let execution = self.world.provision_as("last", input()).await;
+        let execution = self.world.provision_as("last", small_input()).await;
         self.keep(&execution)
     }
 
     async fn drift_between_two_runs(&mut self) -> Result<(), String> {
-        let first = self.world.provision_as("first", input()).await;
+        let first = self.world.provision_as("first", small_input()).await;
         self.keep(&first)?;
         for _ in 0..self.rng.random_range(1..=3) {
             let (what, drift) = DRIFTS.choose(&mut self.rng).unwrap();
@@ -147,7 +138,7 @@ impl Storm {
         }
         let weather = changeable(&mut self.rng);
         self.weather(weather);
-        let second = self.world.provision_as("second", input()).await;
+        let second = self.world.provision_as("second", small_input()).await;
         self.keep(&second)
     }
 }
@@ -213,8 +204,8 @@ fn ec2(state: &mut State) -> &mut Ec2 {
 fn expected() -> BTreeMap<String, Value> {
     let graphs = many::each(&[()], async |_, ()| {
         let world = World::new(1);
-        world.prepare_for(&input());
-        let execution = world.provision(input()).await;
+        world.prepare_for(&small_input());
+        let execution = world.provision(small_input()).await;
         assert!(execution.result.is_ok(), "{}", execution.timeline());
         graph::of(&world.simulator.state(), ACCOUNT).unwrap()
     });

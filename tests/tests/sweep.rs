@@ -12,26 +12,16 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use strum::IntoEnumIterator;
 use tests::faults::{Mishap, Script, Trouble};
-use tests::world::ACCOUNT;
+use tests::world::{ACCOUNT, small_input};
 use tests::{Execution, World, graph, many};
 
 const SEED: u64 = 61;
 /// A fault may cost at most this much more than an undisturbed run: a function's time limit, the back-off
 /// after it, and what a poll comes later.
 const DELAY_MAX: Duration = Duration::from_mins(6);
-
-/// One thing of each kind, and no more, so that there are few calls.
-fn input() -> Value {
-    json!({
-        "clusterName": "demo",
-        "network": {"availabilityZones": 2, "natGateways": "single"},
-        "logging": ["audit"],
-        "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
-    })
-}
 
 /// How a run ended.
 struct Ended {
@@ -44,9 +34,9 @@ struct Ended {
 
 async fn run(script: Script) -> Ended {
     let world = World::new(SEED);
-    world.prepare_for(&input());
+    world.prepare_for(&small_input());
     world.follow(script);
-    let execution = world.provision(input()).await;
+    let execution = world.provision(small_input()).await;
     let counts = world.script().counts();
     // What EKS and EC2 do late, they do now.
     tokio::time::sleep(Duration::from_mins(30)).await;

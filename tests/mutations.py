@@ -37,7 +37,8 @@ MUTATIONS = [
         "    let mut token = hash(place.into_iter().chain(parts));",
         "    static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);\n"
         "    let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();\n"
-        "    let mut token = hash(place.into_iter().chain(parts).chain([call.as_str()]));",
+        "    let mut token = hash(place.into_iter().chain(parts));\n"
+        "    token = hash([token.as_str(), call.as_str()]);",
     ),
     (
         "an unpropagated role is an unexpected answer",

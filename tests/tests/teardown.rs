@@ -85,11 +85,25 @@ async fn a_cluster_goes_with_everything_that_was_made_for_it() {
     assert_eq!(execution.output()["clusterName"], "demo");
     assert_eq!(execution.output()["accountId"], ACCOUNT);
     assert_eq!(left_in(&world).await, [""; 0]);
+    print_size("right after it was made", &execution);
+}
+
+fn print_size(when: &str, execution: &Execution) {
+    let minutes = execution.duration.as_secs_f64() / 60.0;
     println!(
-        "{} state transitions in {:.1} minutes",
-        execution.events.len(),
-        execution.duration.as_secs_f64() / 60.0
+        "a teardown {when}: {} state transitions in {minutes:.1} minutes",
+        execution.events.len()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_of_some_age_goes_faster() {
+    let world = provisioned(48, &demo()).await;
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let execution = world.tear_down(demo()).await;
+    assert!(!removed(&execution).is_empty());
+    assert!(execution.duration < Duration::from_mins(15));
+    print_size("later on", &execution);
 }
 
 #[tokio::test(start_paused = true)]

@@ -308,7 +308,7 @@ async fn delete(
 ) -> Result<Outcome<Removed>, Error> {
     let name = &target.cluster_name;
     if cluster.deletion_protection() == Some(true) {
-        return Err(eks::is_protected(target));
+        return Err(eks::deletion_protected(target));
     }
     changing("eks:DeleteCluster", name);
     let answer = aws.eks.delete_cluster().name(name).send().await;

@@ -59,7 +59,7 @@ impl Step for CoreDns {
             let reason = "no ACTIVE Fargate profile selects the CoreDNS pods yet";
             return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
         };
-        let Some(addon) = find(aws, &plan.target).await? else {
+        let Some(addon) = eks::find_addon(aws, &plan.target, COREDNS).await? else {
             return create(aws, plan, &cluster, profile_arn).await;
         };
         if !tags::map_is_ours(addon.tags(), &plan.target) {
@@ -69,7 +69,7 @@ impl Step for CoreDns {
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        let Some(addon) = find(aws, target).await? else {
+        let Some(addon) = eks::find_addon(aws, target, COREDNS).await? else {
             return Ok(Outcome::Ready(Removed::default()));
         };
         if !tags::map_is_ours(addon.tags(), target) {
@@ -110,21 +110,6 @@ fn selecting_profile(profiles: &[FargateProfile]) -> Option<&str> {
     let age = |profile: &&FargateProfile| profile.created_at().map(DateTime::secs);
     let oldest = profiles.iter().filter(selects).min_by_key(age)?;
     oldest.fargate_profile_arn()
-}
-
-async fn find(aws: &Aws, target: &Target) -> Result<Option<Addon>, Error> {
-    let call = aws
-        .eks
-        .describe_addon()
-        .cluster_name(&target.cluster_name)
-        .addon_name(COREDNS);
-    match call.send().await {
-        Err(error) if eks::is_absent(&error) => Ok(None),
-        answer => {
-            let addon = answer.during("eks:DescribeAddon")?.addon;
-            required(addon, "eks:DescribeAddon: addon").map(Some)
-        }
-    }
 }
 
 /// `add-on coredns is DEGRADED; InsufficientNumberOfReplicas: …`

@@ -41,21 +41,17 @@ pub(crate) async fn ensure(
             .build(),
         (true, None) => return create(aws, plan).await.map(Ensured::Created),
     };
-    match vpc_of(&gateway) {
-        Some(attached) if attached == vpc_id => {}
+    let attached = match vpc_of(&gateway) {
+        Some(attached) if attached == vpc_id => id(&gateway)?.to_owned(),
         Some(other) => {
             return Err(Error::ResourceConflict(format!(
                 "the cluster's internet gateway {} is attached to {other}, not to {vpc_id}",
                 id(&gateway)?
             )));
         }
-        None => {
-            return attach(aws, plan, &gateway, vpc_id)
-                .await
-                .map(Ensured::Attached);
-        }
-    }
-    Ok(Ensured::Attached(id(&gateway)?.to_owned()))
+        None => attach(aws, plan, &gateway, vpc_id).await?,
+    };
+    Ok(Ensured::Attached(attached))
 }
 
 /// Detaches and deletes every internet gateway of ours; whether all are gone.

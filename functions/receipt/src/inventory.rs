@@ -1,7 +1,7 @@
 //! Everything of ours, found by tag; what has no tags, by its place or its name.
 
 use aws_sdk_ec2::types::{NatGatewayState, TagDescription};
-use aws_sdk_eks::types::{Addon, Cluster};
+use aws_sdk_eks::types::Cluster;
 use step::eks_network::{find_security_groups, is_of_cluster};
 use step::foreign::{self, Foreign};
 use step::log_group::{self, Owner};
@@ -17,7 +17,7 @@ pub async fn refuse(
     let mut foreign = vec![];
     if let Some(cluster) = cluster.filter(|cluster| is_ours(cluster, target)) {
         if cluster.deletion_protection() == Some(true) && !disable_deletion_protection {
-            return Err(eks::is_protected(target));
+            return Err(eks::deletion_protected(target));
         }
         foreign.extend(profiles_of_others(aws, target).await?);
     }
@@ -65,7 +65,7 @@ async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> 
     }
     let name = &target.cluster_name;
     let mut found = vec![];
-    let addon = coredns(aws, target).await?;
+    let addon = eks::find_addon(aws, target, "coredns").await?;
     if addon.is_some_and(|addon| tags::map_is_ours(addon.tags(), target)) {
         found.push(Resource::new("AWS::EKS::Addon", format!("{name}/coredns")));
     }
@@ -79,14 +79,6 @@ async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> 
     }));
     found.push(Resource::new("AWS::EKS::Cluster", name));
     Ok(found)
-}
-
-async fn coredns(aws: &Aws, target: &Target) -> Result<Option<Addon>, Error> {
-    let call = aws.eks.describe_addon().addon_name("coredns");
-    match call.cluster_name(&target.cluster_name).send().await {
-        Err(error) if eks::is_absent(&error) => Ok(None),
-        answer => Ok(answer.during("eks:DescribeAddon")?.addon),
-    }
 }
 
 /// The groups that EKS made in the cluster's VPC.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use aws_sdk_eks::types::{
-    AddonIssue, AddonIssueCode, Cluster, ClusterIssue, ClusterIssueCode, FargateProfile,
+    Addon, AddonIssue, AddonIssueCode, Cluster, ClusterIssue, ClusterIssueCode, FargateProfile,
     FargateProfileIssue, FargateProfileIssueCode, FargateProfileSelector,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -79,6 +79,25 @@ pub async fn find_fargate_profile(
     }
 }
 
+/// The add-on with that name, ours or not; none if there is none.
+///
+/// # Errors
+/// What EKS answers otherwise.
+pub async fn find_addon(aws: &Aws, target: &Target, name: &str) -> Result<Option<Addon>, Error> {
+    let call = aws
+        .eks
+        .describe_addon()
+        .cluster_name(&target.cluster_name)
+        .addon_name(name);
+    match call.send().await {
+        Err(error) if is_absent(&error) => Ok(None),
+        answer => {
+            let addon = answer.during("eks:DescribeAddon")?.addon;
+            required(addon, "eks:DescribeAddon: addon").map(Some)
+        }
+    }
+}
+
 /// A selector of a Fargate profile in the plan's words.
 #[must_use]
 pub fn selector(selector: &FargateProfileSelector) -> Selector {
@@ -109,7 +128,7 @@ pub fn is_absent(error: &impl ProvideErrorMetadata) -> bool {
 
 /// The refusal to remove a cluster that has deletion protection.
 #[must_use]
-pub fn is_protected(target: &Target) -> Error {
+pub fn deletion_protected(target: &Target) -> Error {
     Error::ResourceConflict(format!(
         "cluster {} has deletion protection; to remove it all the same, start the teardown with \
          \"disableDeletionProtection\": true",

@@ -3,8 +3,8 @@
 use std::io::IsTerminal;
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
+use step::TeardownSpec;
 use step::spec::AccountSpec;
 
 use crate::args::Destroy;
@@ -88,29 +88,18 @@ fn notice(options: &Destroy, stack: &Stack) -> String {
 }
 
 /// The input of the teardown.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Input<'a> {
-    cluster_name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<AccountSpec>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    disable_deletion_protection: bool,
-}
-
 fn input(options: &Destroy) -> Value {
     let account = options.account.as_ref().map(|id| AccountSpec {
         id: id.clone(),
         role_name: options.role_name.clone(),
         external_id: options.external_id.clone(),
     });
-    json!(Input {
-        cluster_name: &options.cluster,
-        region: options.region.as_deref(),
+    json!(TeardownSpec {
+        cluster_name: options.cluster.clone(),
+        region: options.region.clone(),
         account,
-        disable_deletion_protection: options.disable_deletion_protection,
+        disable_deletion_protection: options.disable_deletion_protection.then_some(true),
+        started_by: None,
     })
 }
 

@@ -41,12 +41,29 @@ impl Scope {
     }
 }
 
-/// Refuses a session whose time is over; each service has its own code for it.
-fn check_session(context: &Context<'_>, code: &str) -> Result<(), Fault> {
+/// What every call has to pass, whatever it asks for.
+fn admit(
+    context: &mut Context<'_>,
+    service: &str,
+    operation: &str,
+    params: &Params,
+) -> Result<(), Fault> {
+    check_session(context, service)?;
+    refusal::check(context, service, operation)?;
+    throttle::check(context, service, operation, params)
+}
+
+/// Refuses a session whose time is over; services have codes of their own for it.
+fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
     let session = context.state.sessions.get(&context.access_key);
     if session.is_none_or(|session| context.now < session.expires_at) {
         return Ok(());
     }
+    let code = match service {
+        "ec2" => "RequestExpired",
+        "eks" | "logs" => "ExpiredTokenException",
+        _ => "ExpiredToken",
+    };
     let message = "The security token included in the request is expired";
     Err(Fault::new(403, code, message))
 }
@@ -76,31 +93,21 @@ impl Simulator {
             let params = || Params::parse(request.body());
             match scope.service.as_str() {
                 "ec2" => query::answer(&query::EC2, &params(), |op, params| {
-                    check_session(context, "RequestExpired")?;
-                    refusal::check(context, "ec2", op)?;
-                    throttle::check(context, "ec2", op, params)?;
+                    admit(context, "ec2", op, params)?;
                     ec2::handle(context, op, params)
                 }),
                 "iam" => query::answer(&query::IAM, &params(), |op, params| {
-                    check_session(context, "ExpiredToken")?;
-                    refusal::check(context, "iam", op)?;
-                    throttle::check(context, "iam", op, params)?;
+                    admit(context, "iam", op, params)?;
                     iam::handle(context, op, params)
                 }),
                 "sts" => query::answer(&query::STS, &params(), |op, params| {
-                    check_session(context, "ExpiredToken")?;
-                    refusal::check(context, "sts", op)?;
-                    throttle::check(context, "sts", op, params)?;
+                    admit(context, "sts", op, params)?;
                     sts::handle(context, op, params)
                 }),
                 "eks" => rest_json::answer(request, |method, path, query, body| {
                     let operation = eks::operation(method, path);
-                    let checked = check_session(context, "ExpiredTokenException");
-                    let checked = checked.and_then(|()| {
-                        refusal::check(context, "eks", operation)?;
-                        throttle::check(context, "eks", operation, &Params::default())
-                    });
-                    match checked {
+                    let admitted = admit(context, "eks", operation, &Params::default());
+                    match admitted {
                         Ok(()) => eks::handle(context, method, path, query, body),
                         Err(fault) => rest_json::RestAnswer {
                             operation,
@@ -109,9 +116,7 @@ impl Simulator {
                     }
                 }),
                 "logs" => aws_json::answer(request, "Logs_20140328", |op, input| {
-                    check_session(context, "ExpiredTokenException")?;
-                    refusal::check(context, "logs", op)?;
-                    throttle::check(context, "logs", op, &Params::default())?;
+                    admit(context, "logs", op, &Params::default())?;
                     logs::handle(context, op, input)
                 }),
                 other => Answer {

@@ -57,6 +57,11 @@ impl Server {
         &self.endpoint
     }
 
+    fn is_listening(&self) -> bool {
+        let address = self.endpoint.trim_start_matches("http://");
+        std::net::TcpStream::connect(address).is_ok()
+    }
+
     async fn listens(&mut self, name: &str, port: u16, log: &Path) -> Result<()> {
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
@@ -79,9 +84,12 @@ impl Drop for Server {
         while start.elapsed() < STOP_LIMIT && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        // Its children are in the same group; whoever is left ends now.
+        // Its children are in the same group; whoever is left ends now, and a moment later for good.
         self.group.signal(Signal::SIGKILL);
         let _ = self.child.try_wait();
+        while start.elapsed() < STOP_LIMIT && self.is_listening() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -216,7 +216,7 @@ impl<I: Invoke> Walker<'_, I> {
             "Pass" => {
                 let result = match state.get("Result") {
                     Some(result) => result.clone(),
-                    None => self.parameters(state, &data)?,
+                    None => self.parameters(name, state, &data)?,
                 };
                 Ok((put(state, data, result)?, next(state)))
             }
@@ -236,7 +236,7 @@ impl<I: Invoke> Walker<'_, I> {
         let limit = Duration::from_secs(state["TimeoutSeconds"].as_u64().unwrap_or(60));
         let mut retries = retry::Counts::default();
         loop {
-            let payload = self.payload(name, state, &data)?;
+            let payload = self.parameters(name, state, &data)?;
             let answer = timeout(limit, self.invoker.invoke(resource, payload)).await;
             let failure = match answer {
                 Ok(Ok(result)) => return Ok((self.result(state, data, result)?, next(state))),
@@ -264,7 +264,7 @@ impl<I: Invoke> Walker<'_, I> {
         state: &'a Value,
         data: Value,
     ) -> Result<Step<'a>, Failure> {
-        let input = self.parameters(state, &data)?;
+        let input = self.parameters(name, state, &data)?;
         let branches = state["Branches"].as_array().map_or(&[][..], Vec::as_slice);
         let runs = branches
             .iter()
@@ -299,8 +299,8 @@ impl<I: Invoke> Walker<'_, I> {
         Err(failure)
     }
 
-    /// A Task's payload: its effective input, where `$$.State.Name` is known.
-    fn payload(&self, name: &str, state: &Value, data: &Value) -> Result<Value, Failure> {
+    /// The state's effective input: `Parameters` filled in, or the data as they are.
+    fn parameters(&self, name: &str, state: &Value, data: &Value) -> Result<Value, Failure> {
         let Some(template) = state.get("Parameters") else {
             return Ok(data.clone());
         };
@@ -311,14 +311,6 @@ impl<I: Invoke> Walker<'_, I> {
             context: &context,
         }
         .fill(template)
-    }
-
-    /// The state's effective input: `Parameters` filled in, or the data as they are.
-    fn parameters(&self, state: &Value, data: &Value) -> Result<Value, Failure> {
-        match state.get("Parameters") {
-            Some(template) => self.data(data).fill(template),
-            None => Ok(data.clone()),
-        }
     }
 
     /// `ResultSelector`, then `ResultPath`.

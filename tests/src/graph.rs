@@ -104,8 +104,8 @@ fn is_incidental(key: &str) -> bool {
             .any(|end| key.ends_with(end))
 }
 
-/// EKS ends the ARNs of profiles, add-ons and access entries with a random part; an add-on's configuration names the
-/// profile's.
+/// EKS ends the ARNs of profiles, add-ons and access entries with a random part; an add-on's
+/// configuration names the profile's.
 fn text_without_ids(text: &str, names: &BTreeMap<String, String>) -> String {
     if let Some(name) = names.get(text) {
         return name.clone();

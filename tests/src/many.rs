@@ -40,6 +40,11 @@ pub fn each<T: Sync, R: Send>(items: &[T], run: impl AsyncFn(usize, &T) -> R + S
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Runs `run` once, in such a runtime.
+pub fn one<R: Send>(run: impl AsyncFn() -> R + Sync) -> R {
+    each(&[()], async |_, ()| run().await).remove(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use aws_smithy_types::retry::RetryConfig;
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use simulator::state::Region as AccountRegion;
 use simulator::{Call, Clock, Config, Simulator, State};
 use step::{Base, Error, Function, invoke};
 use tokio::time::timeout;
@@ -47,6 +48,13 @@ pub fn small_input() -> Value {
         "logging": ["audit"],
         "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
     })
+}
+
+/// What the state machine's own account has in its own region.
+#[must_use]
+pub fn region(state: &mut State) -> &mut AccountRegion {
+    let account = state.accounts.entry(ACCOUNT.to_owned()).or_default();
+    account.regions.entry(REGION.to_owned()).or_default()
 }
 
 /// A world as it stood at some time.

@@ -11,11 +11,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::State;
-use simulator::ec2::{Ec2, Quotas};
-use simulator::eks::{Eks, Fails};
+use simulator::ec2::Quotas;
+use simulator::eks::Fails;
 use tests::faults::Script;
-use tests::world::{ACCOUNT, REGION, small_input};
+use tests::world::{ACCOUNT, region, small_input};
 use tests::{World, graph, left, many};
 
 const SEED: u64 = 71;
@@ -32,19 +31,12 @@ async fn graph_of(world: &World) -> BTreeMap<String, Value> {
 }
 
 fn undisturbed() -> BTreeMap<String, Value> {
-    let mut graphs = many::each(&[()], async |_, ()| {
+    many::one(async || {
         let world = world();
         let execution = world.provision(small_input()).await;
         assert!(execution.result.is_ok(), "{}", execution.timeline());
         graph_of(&world).await
-    });
-    graphs.remove(0)
-}
-
-fn ec2(state: &mut State) -> &mut Ec2 {
-    let account = state.accounts.get_mut(ACCOUNT).unwrap();
-    let region = account.regions.entry(REGION.to_owned()).or_default();
-    &mut region.ec2
+    })
 }
 
 /// Every operation that changes something, as an undisturbed run calls it.
@@ -118,7 +110,7 @@ fn a_quota_that_is_used_up_is_named_and_the_next_run_carries_on() {
         let world = world();
         world
             .simulator
-            .change(|state| lower(&mut ec2(state).quotas));
+            .change(|state| lower(&mut region(state).ec2.quotas));
         let execution = world.provision(small_input()).await;
         let Err(failure) = &execution.result else {
             return Some(format!("{operation}: the quota is not reached"));
@@ -128,7 +120,7 @@ fn a_quota_that_is_used_up_is_named_and_the_next_run_carries_on() {
         }
         world
             .simulator
-            .change(|state| ec2(state).quotas = Quotas::default());
+            .change(|state| region(state).ec2.quotas = Quotas::default());
         let again = world.provision(small_input()).await;
         let difference = graph::difference(&expected, &graph_of(&world).await);
         let is_as_planned = again.result.is_ok() && difference.is_empty();
@@ -167,7 +159,7 @@ async fn somebody_elses_subnet_in_the_way_is_named_and_left_alone() {
             tokio::time::sleep(Duration::from_millis(500)).await;
             let vpc = world
                 .simulator
-                .change(|state| ec2(state).vpcs.keys().next().cloned());
+                .change(|state| region(state).ec2.vpcs.keys().next().cloned());
             if let Some(vpc) = vpc {
                 let call = world.aws().ec2.create_subnet().vpc_id(vpc);
                 let call = call.cidr_block("10.100.0.0/20").send().await;
@@ -187,14 +179,16 @@ async fn somebody_elses_subnet_in_the_way_is_named_and_left_alone() {
     assert!(
         world
             .simulator
-            .change(|state| ec2(state).subnets.contains_key(&subnet))
+            .change(|state| region(state).ec2.subnets.contains_key(&subnet))
     );
 }
 
 /// EKS accepts it, and fails.
 async fn check_failure(step: &str, fail: fn(&mut Fails)) {
     let world = world();
-    world.simulator.change(|state| fail(&mut eks(state).fails));
+    world
+        .simulator
+        .change(|state| fail(&mut region(state).eks.fails));
     let execution = world.provision(small_input()).await;
     let failure = execution.failure();
     assert_eq!(failure.error, "ResourceFailed", "{}", execution.timeline());
@@ -214,18 +208,12 @@ async fn check_failure(step: &str, fail: fn(&mut Fails)) {
     // A teardown takes everything away, and then it can be built.
     world
         .simulator
-        .change(|state| eks(state).fails = Fails::default());
+        .change(|state| region(state).eks.fails = Fails::default());
     let teardown = world.tear_down(json!({"clusterName": "demo"})).await;
     assert!(teardown.result.is_ok(), "{}", teardown.timeline());
     assert_eq!(left::everything(&world.simulator.state(), ACCOUNT), [""; 0]);
     let built = world.provision(small_input()).await;
     assert!(built.result.is_ok(), "{}", built.timeline());
-}
-
-fn eks(state: &mut State) -> &mut Eks {
-    let account = state.accounts.get_mut(ACCOUNT).unwrap();
-    let region = account.regions.entry(REGION.to_owned()).or_default();
-    &mut region.eks
 }
 
 #[tokio::test(start_paused = true)]

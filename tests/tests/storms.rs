@@ -19,11 +19,10 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use simulator::ec2::Ec2;
 use simulator::iam::Lagging;
 use simulator::{State, Weather};
 use tests::faults::Script;
-use tests::world::{ACCOUNT, REGION, small_input};
+use tests::world::{ACCOUNT, region, small_input};
 use tests::{Execution, World, graph, many};
 
 /// How many storms `cargo test` tries.
@@ -148,19 +147,20 @@ type Drift = fn(&mut State);
 /// What a person may do to a cluster between two runs.
 const DRIFTS: &[(&str, Drift)] = &[
     ("a route is deleted", |state| {
-        let tables = ec2(state).route_tables.values_mut();
+        let tables = region(state).ec2.route_tables.values_mut();
         tables
             .filter(|table| !table.tags.is_empty())
             .for_each(|table| table.routes.retain(|it| it.destination.prefix_len() > 0));
     }),
     ("DNS hostnames are turned off", |state| {
-        ec2(state)
+        region(state)
+            .ec2
             .vpcs
             .values_mut()
             .for_each(|vpc| vpc.dns_hostnames = false);
     }),
     ("DNS support is turned off", |state| {
-        ec2(state).vpcs.values_mut().for_each(|vpc| {
+        region(state).ec2.vpcs.values_mut().for_each(|vpc| {
             vpc.dns_hostnames = false;
             vpc.dns_support = false;
         });
@@ -182,7 +182,7 @@ const DRIFTS: &[(&str, Drift)] = &[
             .for_each(|role| role.managed = old(BTreeSet::new()));
     }),
     ("a tag for load balancers is removed", |state| {
-        ec2(state).subnets.values_mut().for_each(|subnet| {
+        region(state).ec2.subnets.values_mut().for_each(|subnet| {
             subnet
                 .tags
                 .retain(|key, _| !key.starts_with("kubernetes.io/"));
@@ -195,21 +195,15 @@ fn old<T: Clone>(value: T) -> Lagging<T> {
     Lagging::new(value, Timestamp::UNIX_EPOCH)
 }
 
-fn ec2(state: &mut State) -> &mut Ec2 {
-    let account = state.accounts.get_mut(ACCOUNT).unwrap();
-    &mut account.regions.get_mut(REGION).unwrap().ec2
-}
-
 /// What there is when nothing goes wrong.
 fn expected() -> BTreeMap<String, Value> {
-    let graphs = many::each(&[()], async |_, ()| {
+    many::one(async || {
         let world = World::new(1);
         world.prepare_for(&small_input());
         let execution = world.provision(small_input()).await;
         assert!(execution.result.is_ok(), "{}", execution.timeline());
         graph::of(&world.simulator.state(), ACCOUNT).unwrap()
-    });
-    graphs.into_iter().next().unwrap()
+    })
 }
 
 /// What is wrong after the storm with this seed.

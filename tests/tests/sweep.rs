@@ -26,7 +26,6 @@ const DELAY_MAX: Duration = Duration::from_mins(6);
 /// How a run ended.
 struct Ended {
     result: Result<BTreeMap<String, Value>, String>,
-    duration: Duration,
     counts: (usize, usize),
     /// What happened, for a run that has to be explained.
     execution: Execution,
@@ -47,7 +46,6 @@ async fn run(script: Script) -> Ended {
     };
     Ended {
         result,
-        duration: execution.duration,
         counts,
         execution,
     }
@@ -60,7 +58,8 @@ struct Outcome {
 }
 
 fn judge(undisturbed: &Ended, ended: &Ended) -> Outcome {
-    let delay = ended.duration.saturating_sub(undisturbed.duration);
+    let usual = undisturbed.execution.duration;
+    let delay = ended.execution.duration.saturating_sub(usual);
     let problem = match &ended.result {
         Err(problem) => Some(problem.clone()),
         Ok(graph) => {
@@ -108,8 +107,7 @@ fn sweep<T: Debug + Copy + Sync>(
 }
 
 fn undisturbed() -> Ended {
-    let mut ended = many::each(&[()], async |_, ()| run(Script::calm()).await);
-    let ended = ended.remove(0);
+    let ended = many::one(async || run(Script::calm()).await);
     assert!(
         ended.result.is_ok(),
         "{:?}\n{}",

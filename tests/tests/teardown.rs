@@ -15,7 +15,7 @@ use simulator::ec2::tags::Tags;
 use simulator::ec2::vpc_endpoint::{EndpointKind, NewVpcEndpoint};
 use simulator::ec2::vpc_peering_connection::{NewVpcPeeringConnection, Side};
 use simulator::ec2::{NewInterface, NewSecurityGroup};
-use tests::world::{ACCOUNT, REGION};
+use tests::world::{ACCOUNT, REGION, region};
 use tests::{Execution, World, left, many};
 
 fn demo() -> Value {
@@ -123,14 +123,7 @@ async fn a_second_teardown_succeeds_and_does_nothing() {
 
 /// Provisioning stops after any call; the teardown starts at once.
 fn check_every_moment(seed: u64, input: &Value) {
-    let moments = {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(World::moments_of(seed, input))
-    };
+    let moments = many::one(async || World::moments_of(seed, input).await);
     assert!(moments.len() > 150, "{}", moments.len());
     let teardown = json!({"clusterName": "demo", "disableDeletionProtection": true});
     let problems = many::each(&moments, async |number, moment| {
@@ -208,11 +201,6 @@ async fn deletion_protection_is_respected_before_anything_is_removed() {
     let execution = world.tear_down(asked).await;
     assert!(!removed(&execution).is_empty());
     assert_eq!(left_in(&world).await, [""; 0]);
-}
-
-fn region(state: &mut State) -> &mut simulator::state::Region {
-    let account = state.accounts.get_mut(ACCOUNT).unwrap();
-    account.regions.get_mut(REGION).unwrap()
 }
 
 /// The network interface of somebody's load balancer in the cluster's VPC; its id.
@@ -436,10 +424,7 @@ async fn a_failing_provisioning_removes_what_it_made_if_it_was_asked_to() {
     let world = World::new(41);
     // No room for the third address: the NAT gateways fail while the control plane is being made.
     world.simulator.change(|state| {
-        state.add_account(ACCOUNT, []);
-        let account = state.accounts.get_mut(ACCOUNT).unwrap();
-        let region = account.regions.entry(REGION.to_owned()).or_default();
-        region.ec2.quotas.addresses = 2;
+        region(state).ec2.quotas.addresses = 2;
     });
     let execution = world.provision(input).await;
     let failure = execution.failure();
@@ -461,10 +446,7 @@ async fn a_failing_provisioning_removes_what_it_made_if_it_was_asked_to() {
 async fn a_failing_provisioning_keeps_what_it_made_by_default() {
     let world = World::new(42);
     world.simulator.change(|state| {
-        state.add_account(ACCOUNT, []);
-        let account = state.accounts.get_mut(ACCOUNT).unwrap();
-        let region = account.regions.entry(REGION.to_owned()).or_default();
-        region.ec2.quotas.addresses = 2;
+        region(state).ec2.quotas.addresses = 2;
     });
     let execution = world.provision(demo()).await;
     assert_eq!(execution.failure().error, "QuotaExceeded");

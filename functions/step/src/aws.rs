@@ -72,6 +72,12 @@ impl Base {
         self.config.region().map(AsRef::as_ref)
     }
 
+    /// The function's own configuration, for clients of services that are used only where it runs.
+    #[must_use]
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// Clients of the function's own account, in `region` (its own if none).
     #[must_use]
     pub fn own(&self, region: Option<&str>) -> Aws {
@@ -166,6 +172,8 @@ pub struct Aws {
     pub iam: aws_sdk_iam::Client,
     /// Amazon CloudWatch Logs.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Service Quotas.
+    pub quotas: aws_sdk_servicequotas::Client,
     /// AWS STS, regional.
     pub sts: aws_sdk_sts::Client,
 }
@@ -179,6 +187,7 @@ impl Aws {
             eks: aws_sdk_eks::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            quotas: aws_sdk_servicequotas::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
         }
     }

@@ -10,6 +10,8 @@ use crate::plan::Target;
 const ROLE_NAME_MAX: usize = 64;
 /// The limit of EC2 and EKS for client tokens.
 const CLIENT_TOKEN_LEN: usize = 64;
+/// The limit of Step Functions for names of executions.
+const EXECUTION_NAME_MAX: usize = 80;
 
 /// Name of the cluster's IAM role. IAM is global, so the region is part of it.
 #[must_use]
@@ -32,17 +34,33 @@ pub fn role_arn(target: &Target, name: &str) -> String {
     )
 }
 
+/// Name of the execution that builds a cluster of its own accord: the same for the same account, region
+/// and cluster, so that Step Functions itself refuses to start it twice. `attempt` counts from 1; later
+/// attempts end in a point, which no cluster's name has, and their number.
+#[must_use]
+pub fn execution(account_id: &str, region: &str, cluster: &str, attempt: u32) -> String {
+    let name = format!("{account_id}-{region}-{cluster}");
+    let suffix = match attempt {
+        0 | 1 => String::new(),
+        attempt => format!(".{attempt}"),
+    };
+    cut(&name, &suffix, EXECUTION_NAME_MAX)
+}
+
 fn role(target: &Target, purpose: &str) -> String {
-    let name = format!(
-        "hardway-{}-{}-{purpose}",
-        target.cluster_name, target.region
-    );
-    if name.len() <= ROLE_NAME_MAX {
-        return name;
+    let name = format!("hardway-{}-{}", target.cluster_name, target.region);
+    cut(&name, &format!("-{purpose}"), ROLE_NAME_MAX)
+}
+
+/// `name` and `suffix`, no longer than `max`: a long name is cut, and the hash of the whole keeps two of
+/// them apart.
+fn cut(name: &str, suffix: &str, max: usize) -> String {
+    let whole = format!("{name}{suffix}");
+    if whole.len() <= max {
+        return whole;
     }
-    // A long cluster name is cut; the hash of the whole keeps two of them apart.
-    let tail = format!("-{}-{purpose}", &hash([name.as_str()])[..8]);
-    format!("{}{tail}", &name[..ROLE_NAME_MAX - tail.len()])
+    let tail = format!("-{}{suffix}", &hash([whole.as_str()])[..8]);
+    format!("{}{tail}", &name[..max - tail.len()])
 }
 
 /// A client token (64 characters) that is the same for the same parts.
@@ -97,6 +115,18 @@ mod tests {
         two.cluster_name = format!("{}2", "x".repeat(99));
         assert_eq!(pod_execution_role(&one).len(), ROLE_NAME_MAX);
         assert_ne!(pod_execution_role(&one), pod_execution_role(&two));
+    }
+
+    #[test]
+    fn executions_are_named_after_account_region_and_cluster() {
+        let name =
+            |cluster: &str, attempt| execution("444455556666", "eu-west-1", cluster, attempt);
+        assert_eq!(name("demo", 1), "444455556666-eu-west-1-demo");
+        assert_eq!(name("demo", 2), "444455556666-eu-west-1-demo.2");
+        let long = "x".repeat(100);
+        assert_eq!(name(&long, 1).len(), EXECUTION_NAME_MAX);
+        assert_ne!(name(&long, 1), name(&long, 2));
+        assert_ne!(name(&long, 1), name(&format!("{}y", &long[1..]), 1));
     }
 
     #[test]

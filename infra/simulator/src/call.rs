@@ -20,10 +20,24 @@ pub struct Call {
     pub service: String,
     /// For example `CreateVpc`.
     pub operation: String,
-    /// The parameters: a flat map for Query protocols, path and body members for JSON ones.
+    /// The parameters: a flat map for Query protocols, path and body members for JSON ones. `null` if
+    /// requests are not kept ([`Record`]).
     pub request: Value,
     /// The error's code, if it failed.
     pub error: Option<String>,
+}
+
+/// What is kept of calls. How many there were in each account is always known
+/// ([`crate::Simulator::call_counts`]).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Record {
+    /// The calls with their requests.
+    #[default]
+    Requests,
+    /// The calls, with `null` for the request.
+    Calls,
+    /// No call.
+    Counts,
 }
 
 impl Call {

@@ -27,19 +27,15 @@ impl State {
     /// Lets happen everywhere what happens by itself until `now`.
     pub fn settle(&mut self, seed: Seed, now: Timestamp) {
         for (id, account) in &mut self.accounts {
-            for (name, region) in &mut account.regions {
-                // Before EC2, which forgets what has been.
-                eks::Surroundings {
-                    account: id,
-                    region: name,
-                    seed,
-                    iam: &account.iam,
-                    ec2: &mut region.ec2,
-                    logs: &mut region.logs,
-                }
-                .settle(&mut region.eks, now);
-                region.ec2.settle(now);
-            }
+            account.settle(id, seed, now);
+        }
+    }
+
+    /// Lets happen in one account what happens by itself until `now`. Accounts do not wait for each
+    /// other: nothing that happens by itself in one has to do with another.
+    pub fn settle_account(&mut self, seed: Seed, id: &str, now: Timestamp) {
+        if let Some(account) = self.accounts.get_mut(id) {
+            account.settle(id, seed, now);
         }
     }
 
@@ -76,6 +72,30 @@ pub struct Account {
     pub iam: iam::Iam,
     /// Regions by their name.
     pub regions: BTreeMap<String, Region>,
+}
+
+impl Account {
+    /// All regions: what a role is now is not what it was when something in another region looked at it.
+    fn settle(&mut self, id: &str, seed: Seed, now: Timestamp) {
+        for (name, region) in &mut self.regions {
+            // Before EC2, which forgets what has been.
+            eks::Surroundings {
+                account: id,
+                region: name,
+                seed,
+                iam: &self.iam,
+                ec2: &mut region.ec2,
+                logs: &mut region.logs,
+            }
+            .settle(&mut region.eks, now);
+            region.ec2.settle(now);
+        }
+    }
+
+    /// What the account has in a region; there is something afterwards.
+    pub fn region(&mut self, name: &str) -> &mut Region {
+        self.regions.entry(name.to_owned()).or_default()
+    }
 }
 
 /// What one account has in one region.
@@ -138,6 +158,12 @@ impl Context<'_> {
     /// The caller's IAM.
     pub fn iam(&mut self) -> &mut iam::Iam {
         &mut self.own().iam
+    }
+
+    /// The session that makes the call, if it is one.
+    #[must_use]
+    pub fn session(&self) -> Option<&sts::Session> {
+        self.state.sessions.get(&self.access_key, self.now)
     }
 
     /// The partition of the region, for ARNs.

@@ -106,6 +106,7 @@ impl Laptop {
             seed: options.seed,
             clock: Clock::scaled(options.speed),
             default_account: LAPTOP_ACCOUNT.to_owned(),
+            ..Config::default()
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let simulator_endpoint = format!("http://{}", listener.local_addr()?);

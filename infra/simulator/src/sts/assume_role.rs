@@ -177,7 +177,7 @@ fn answer(context: &mut Context<'_>, session: Session) -> Vec<Element> {
         Element::text("AssumedRoleId", id),
         Element::text("Arn", session.arn(context.partition())),
     ]);
-    context.state.sessions.add(access_key, session);
+    context.state.sessions.add(access_key, session, context.now);
     vec![credentials, user]
 }
 
@@ -224,6 +224,22 @@ mod tests {
             code(session.get_caller_identity().send().await),
             "ExpiredToken"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn expired_session_stays_expired_whoever_comes_after_it() {
+        let world = World::new();
+        world.member();
+        let assume = || world.assume(MANAGEMENT).duration_seconds(900).send();
+        let first = assume().await.unwrap().credentials.unwrap();
+        let session = world.session(&first);
+        tokio::time::sleep(Duration::from_secs(900)).await;
+        let second = assume().await.unwrap().credentials.unwrap();
+        assert_ne!(first.access_key_id, second.access_key_id);
+        let call = session.get_caller_identity().send().await;
+        assert_eq!(code(call), "ExpiredToken");
+        let session = world.session(&second);
+        session.get_caller_identity().send().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

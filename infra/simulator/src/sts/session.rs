@@ -7,9 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::Context;
 
-/// Sessions of assumed roles, by access key.
+/// Sessions of assumed roles.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sessions(BTreeMap<String, Session>);
+pub struct Sessions {
+    /// By access key.
+    live: BTreeMap<String, Session>,
+    /// Access keys of live sessions by the time at which they expire.
+    expiring: BTreeMap<Timestamp, Vec<String>>,
+    /// The accounts of sessions that have expired, by access key: no more is kept of them.
+    expired: BTreeMap<String, String>,
+    /// How many there were so far.
+    made: usize,
+}
 
 /// A session of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,25 +36,48 @@ pub struct Session {
 }
 
 impl Sessions {
-    /// The account of a session's access key.
+    /// The account of a session's access key, expired or not.
     #[must_use]
-    pub fn account_of(&self, access_key: &str) -> Option<String> {
-        self.get(access_key).map(|session| session.account.clone())
+    pub fn account_of(&self, access_key: &str) -> Option<&str> {
+        let live = self.live.get(access_key).map(|session| &session.account);
+        live.or_else(|| self.expired.get(access_key))
+            .map(String::as_str)
     }
 
-    /// The session with the access key, expired or not.
+    /// The session with the access key, if it has not expired by `now`.
     #[must_use]
-    pub fn get(&self, access_key: &str) -> Option<&Session> {
-        self.0.get(access_key)
+    pub fn get(&self, access_key: &str, now: Timestamp) -> Option<&Session> {
+        let session = self.live.get(access_key);
+        session.filter(|session| now < session.expires_at)
+    }
+
+    /// Whether the access key is that of a session that has expired by `now`.
+    #[must_use]
+    pub fn has_expired(&self, access_key: &str, now: Timestamp) -> bool {
+        self.account_of(access_key).is_some() && self.get(access_key, now).is_none()
     }
 
     /// How many sessions there were so far.
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.made
     }
 
-    pub(super) fn add(&mut self, access_key: String, session: Session) {
-        self.0.insert(access_key, session);
+    /// Adds a session, and forgets those that have expired by `now`.
+    pub fn add(&mut self, access_key: String, session: Session, now: Timestamp) {
+        while let Some(first) = self.expiring.first_entry() {
+            if now < *first.key() {
+                break;
+            }
+            for key in first.remove() {
+                if let Some(session) = self.live.remove(&key) {
+                    self.expired.insert(key, session.account);
+                }
+            }
+        }
+        self.made += 1;
+        let expiring = self.expiring.entry(session.expires_at).or_default();
+        expiring.push(access_key.clone());
+        self.live.insert(access_key, session);
     }
 }
 
@@ -66,7 +98,7 @@ pub struct Identity {
 #[must_use]
 pub fn identity(context: &Context<'_>) -> Identity {
     let partition = context.partition();
-    if let Some(session) = context.state.sessions.get(&context.access_key) {
+    if let Some(session) = context.session() {
         return Identity {
             arn: session.arn(partition),
             principal_arn: session.role_arn.clone(),

@@ -55,8 +55,8 @@ fn admit(
 
 /// Refuses a session whose time is over; services have codes of their own for it.
 fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
-    let session = context.state.sessions.get(&context.access_key);
-    if session.is_none_or(|session| context.now < session.expires_at) {
+    let sessions = &context.state.sessions;
+    if !sessions.has_expired(&context.access_key, context.now) {
         return Ok(());
     }
     let code = match service {
@@ -131,7 +131,7 @@ impl Simulator {
                 },
             }
         });
-        self.world().calls.push(Call {
+        let call = Call {
             at,
             account,
             access_key: scope.access_key,
@@ -140,7 +140,8 @@ impl Simulator {
             operation: answer.operation,
             request: answer.request,
             error: answer.error,
-        });
+        };
+        self.world().record(call, self.inner.config.record);
         answer.response
     }
 
@@ -151,6 +152,8 @@ impl Simulator {
         }
         let world = self.world();
         let session = world.state.sessions.account_of(access_key);
-        session.unwrap_or_else(|| self.inner.config.default_account.clone())
+        session
+            .unwrap_or(&self.inner.config.default_account)
+            .to_owned()
     }
 }

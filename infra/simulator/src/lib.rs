@@ -23,6 +23,7 @@ pub mod iam;
 pub mod kubernetes;
 pub mod logs;
 pub mod params;
+mod permissions;
 pub mod refusal;
 pub mod seed;
 pub mod state;

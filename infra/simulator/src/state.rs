@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
+use crate::iam::trust::Document;
 use crate::refusal::Refusal;
 use crate::seed::Seed;
 use crate::weather::Weather;
@@ -39,20 +41,77 @@ impl State {
         }
     }
 
-    /// Adds an account, or roles to one that is there: their names and trust policies. They are as if
-    /// they had been there for long.
+    /// Adds an account, or roles to one that is there: their names and trust policies. They are
+    /// administrators, as the role that AWS Organizations makes is, and as if they had been there for
+    /// long.
     pub fn add_account<'a>(
         &mut self,
         id: &str,
         roles: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) {
-        let account = self.accounts.entry(id.to_owned()).or_default();
+        self.accounts.entry(id.to_owned()).or_default();
         for (name, trust) in roles {
-            let arn = format!("arn:aws:iam::{id}:role/{name}");
-            let id = format!("AROA{}", Seed(0).hex("role", &arn, 17).to_uppercase());
-            let role = iam::Role::of_old(&arn, id, trust, Timestamp::UNIX_EPOCH);
-            account.iam.roles.insert(name.to_lowercase(), role);
+            let role = self.role_of_old(id, name, trust);
+            let administrator = "arn:aws:iam::aws:policy/AdministratorAccess";
+            role.managed = iam::Lagging::new([administrator.to_owned()].into(), role.created_at);
         }
+    }
+
+    /// Adds a role that may do what `permissions` allow, a policy's document, and no more; the account,
+    /// too, if it is missing. It is as if it had been there for long.
+    pub fn add_role(&mut self, account: &str, name: &str, trust: &str, permissions: &str) {
+        let role = self.role_of_old(account, name, trust);
+        let inline = [("permissions".to_owned(), permissions.to_owned())].into();
+        role.inline = iam::Lagging::new(inline, role.created_at);
+    }
+
+    fn role_of_old(&mut self, account: &str, name: &str, trust: &str) -> &mut iam::Role {
+        let arn = format!("arn:aws:iam::{account}:role/{name}");
+        let id = format!("AROA{}", Seed(0).hex("role", &arn, 17).to_uppercase());
+        let role = iam::Role::of_old(&arn, id, trust, Timestamp::UNIX_EPOCH);
+        let roles = &mut self
+            .accounts
+            .entry(account.to_owned())
+            .or_default()
+            .iam
+            .roles;
+        roles
+            .entry(name.to_lowercase())
+            .insert_entry(role)
+            .into_mut()
+    }
+
+    /// Lets calls with the access key act as a session of a role that is there, without end, with the
+    /// session policy if there is one: as if somebody had assumed the role.
+    ///
+    /// # Errors
+    /// `NoSuchEntity` if there is no such role, `MalformedPolicyDocument`.
+    pub fn add_session(
+        &mut self,
+        access_key: &str,
+        account: &str,
+        role: &str,
+        policy: Option<&str>,
+    ) -> Result<(), Fault> {
+        if let Some(policy) = policy {
+            Document::parse(policy)?.check_identity_policy()?;
+        }
+        let roles = self.accounts.get(account).map(|account| &account.iam);
+        let role = roles.and_then(|iam| iam.role(role)).ok_or_else(|| {
+            let message = format!("The role with name {role} cannot be found.");
+            Fault::new(404, "NoSuchEntity", message)
+        })?;
+        let session = sts::Session {
+            account: account.to_owned(),
+            role_arn: role.arn.clone(),
+            role_id: role.id.clone(),
+            name: access_key.to_owned(),
+            policy: policy.map(str::to_owned),
+            expires_at: Timestamp::MAX,
+        };
+        let long_ago = Timestamp::UNIX_EPOCH;
+        self.sessions.add(access_key.to_owned(), session, long_ago);
+        Ok(())
     }
 
     /// The trust policy of the role that AWS Organizations makes in a new account: it trusts the

@@ -135,6 +135,29 @@ pub const EGRESS_ONLY_INTERNET_GATEWAY: Kind = Kind {
     noun: "egressOnlyInternetGateway",
 };
 
+/// All kinds that have tags.
+const TAGGED: &[&Kind] = &[
+    &VPC,
+    &SUBNET,
+    &INTERNET_GATEWAY,
+    &ADDRESS,
+    &NAT_GATEWAY,
+    &ROUTE_TABLE,
+    &SECURITY_GROUP,
+    &NETWORK_INTERFACE,
+    &INSTANCE,
+    &VPC_PEERING_CONNECTION,
+    &VPC_ENDPOINT,
+    &VPN_GATEWAY,
+    &EGRESS_ONLY_INTERNET_GATEWAY,
+];
+
+/// The kind of what has the id, if it can have tags.
+pub(crate) fn of_id(id: &str) -> Option<&'static Kind> {
+    let prefix = id.split('-').next()?;
+    TAGGED.iter().copied().find(|kind| kind.prefix == prefix)
+}
+
 impl Kind {
     /// Refuses what is not the prefix, a hyphen, and 8 or 17 hexadecimal digits (EC2 user guide,
     /// resource IDs).

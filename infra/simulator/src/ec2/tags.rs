@@ -85,6 +85,13 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     Ok(yes())
 }
 
+impl Ec2 {
+    /// The tags of what has the id.
+    pub(crate) fn tags(&mut self, id: &str) -> Option<&Tags> {
+        tags_of(self, id).ok().map(|tags| &*tags)
+    }
+}
+
 /// The element of a resource's tags.
 pub(super) fn element(tags: &Tags) -> Element {
     named_element("tagSet", tags)

@@ -166,7 +166,7 @@ fn equal_ignoring_case(wanted: &str, actual: &str) -> bool {
 }
 
 /// Each of the six parts of an ARN is compared by itself: a `*` does not reach beyond its colons.
-fn is_arn_like(wanted: &str, actual: &str) -> bool {
+pub(super) fn is_arn_like(wanted: &str, actual: &str) -> bool {
     if wanted == "*" {
         return true;
     }

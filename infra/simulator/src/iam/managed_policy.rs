@@ -29,6 +29,17 @@ const OF_AWS: &[&str] = &[
     "aws-service-role/AmazonEKSServiceRolePolicy",
     "service-role/AWSLambdaBasicExecutionRole",
 ];
+/// Those of them whose documents are known here, by their name (AWS managed policy reference).
+const DOCUMENTS: &[(&str, &str)] = &[
+    (
+        "AdministratorAccess",
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
+    ),
+    (
+        "PowerUserAccess",
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotAction":["iam:*","organizations:*","account:*"],"Resource":"*"},{"Effect":"Allow","Action":["iam:CreateServiceLinkedRole","iam:DeleteServiceLinkedRole","iam:ListRoles","organizations:DescribeOrganization","account:ListRegions","account:GetAccountInformation"],"Resource":"*"}]}"#,
+    ),
+];
 /// IAM user guide, IAM quotas: managed policies attached to a role.
 const ATTACHED_MAX: usize = 10;
 
@@ -101,6 +112,13 @@ pub(super) fn exists(context: &mut Context<'_>, arn: &str) -> bool {
         Some(name) => OF_AWS.contains(&name),
         None => context.iam().policies.contains(arn),
     }
+}
+
+/// The document of one of AWS' own policies, if it is known here.
+pub(super) fn document_of_aws(arn: &str) -> Option<&'static str> {
+    let (_, name) = arn.split_once(":iam::aws:policy/")?;
+    let found = DOCUMENTS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, document)| *document)
 }
 
 fn is_service_policy(arn: &str) -> bool {

@@ -1,7 +1,7 @@
 //! IAM: roles, their trust and policies, service-linked roles.
 //!
 //! IAM answers for what it was told at once; other services see it a few seconds later
-//! ([`Lagging`]). Which actions a policy allows is not worked out: callers may do everything.
+//! ([`Lagging`]). What a policy allows: `policy`; who is asked: [`crate::permissions`].
 
 mod boundary;
 mod condition;
@@ -9,6 +9,7 @@ mod inline_policy;
 mod lagging;
 mod managed_policy;
 mod page;
+pub(crate) mod policy;
 pub(crate) mod request;
 pub mod role;
 pub mod service_linked_role;
@@ -39,6 +40,9 @@ pub struct Iam {
     pub roles: BTreeMap<String, Role>,
     /// ARNs of the account's own managed policies. Those of AWS are known to everybody.
     pub policies: BTreeSet<String>,
+    /// Documents of the account's own managed policies by their ARN, as far as somebody has said them.
+    #[serde(default)]
+    pub documents: BTreeMap<String, String>,
     /// A new account: until then nobody can assume its roles.
     pub assumable_from: Option<Timestamp>,
     /// A new account: until then STS does not serve it.
@@ -110,6 +114,13 @@ impl Iam {
     pub fn role_by_arn(&self, arn: &str) -> Option<&Role> {
         let name = arn.rsplit('/').next()?;
         self.role(name).filter(|role| role.arn == arn)
+    }
+
+    /// The document of a managed policy, the account's or AWS' own, if it is known.
+    #[must_use]
+    pub fn policy_document(&self, arn: &str) -> Option<&str> {
+        let own = self.documents.get(arn).map(String::as_str);
+        own.or_else(|| managed_policy::document_of_aws(arn))
     }
 
     /// The role with the name.

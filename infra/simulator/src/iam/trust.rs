@@ -11,7 +11,7 @@ use crate::fault::Fault;
 /// A policy that has been read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    statements: Vec<Map<String, Value>>,
+    pub(super) statements: Vec<Map<String, Value>>,
 }
 
 /// Who wants to assume a role, and what is known of the request.
@@ -28,6 +28,18 @@ pub struct Caller {
 }
 
 const ASSUME_ROLE: &str = "sts:assumerole";
+/// IAM user guide, JSON policy elements reference: the elements of a statement.
+const ELEMENTS: &[&str] = &[
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
 const VERSIONS: &[&str] = &["2012-10-17", "2008-10-17"];
 
 impl Document {
@@ -65,6 +77,10 @@ impl Document {
             _ => Err(malformed("Syntax errors in policy.")),
         });
         let statements = statements.collect::<Result<Vec<_>, _>>()?;
+        let mut elements = statements.iter().flat_map(Map::keys);
+        if !elements.all(|name| ELEMENTS.contains(&name.as_str())) {
+            return Err(malformed("Syntax errors in policy."));
+        }
         let document = Self { statements };
         document.check_effects()?;
         Ok(document)
@@ -97,6 +113,7 @@ impl Document {
             if !statement.contains_key("Resource") && !statement.contains_key("NotResource") {
                 return Err(malformed("Policy statement must contain resources."));
             }
+            check_names(statement)?;
         }
         Ok(())
     }
@@ -177,6 +194,24 @@ impl Document {
     }
 }
 
+/// Actions begin with a service, and resources are ARNs.
+fn check_names(statement: &Map<String, Value>) -> Result<(), Fault> {
+    let all = |one, other| [strings(statement.get(one)), strings(statement.get(other))].concat();
+    let is_action = |name: &&str| *name == "*" || name.contains(':');
+    if !all("Action", "NotAction").iter().all(is_action) {
+        let message = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.";
+        return Err(malformed(message));
+    }
+    let is_arn =
+        |name: &&&str| **name == "*" || name.starts_with("arn:") && name.matches(':').count() >= 5;
+    let resources = all("Resource", "NotResource");
+    if let Some(wrong) = resources.iter().find(|name| !is_arn(name)) {
+        let message = format!("Resource {wrong} must be in ARN format or \"*\".");
+        return Err(malformed(&message));
+    }
+    Ok(())
+}
+
 /// A condition has known operators, and keys with values.
 fn check_condition(value: Option<&Value>) -> Result<(), Fault> {
     let operators = match value {
@@ -200,12 +235,12 @@ fn malformed(message: &str) -> Fault {
     Fault::client("MalformedPolicyDocument", message)
 }
 
-fn text<'a>(statement: &'a Map<String, Value>, member: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(statement: &'a Map<String, Value>, member: &str) -> Option<&'a str> {
     statement.get(member)?.as_str()
 }
 
 /// A string, or a list of strings.
-fn strings(value: Option<&Value>) -> Vec<&str> {
+pub(super) fn strings(value: Option<&Value>) -> Vec<&str> {
     match value {
         Some(Value::String(one)) => vec![one],
         Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
@@ -256,7 +291,7 @@ fn names(statement: &Map<String, Value>, caller: &Caller) -> bool {
 
 /// Whether the request fulfils the statement's conditions. A condition that is not understood here is
 /// in the caller's disfavour: not fulfilled where something is allowed, fulfilled where it is denied.
-fn is_fulfilled(statement: &Map<String, Value>, context: &[(String, String)]) -> bool {
+pub(super) fn is_fulfilled(statement: &Map<String, Value>, context: &[(String, String)]) -> bool {
     let Some(Value::Object(conditions)) = statement.get("Condition") else {
         return !statement.contains_key("Condition");
     };
@@ -320,6 +355,10 @@ mod tests {
             ),
             (r#"{"Statement":{"Effect":"Allow"}}"#, "no action"),
             (
+                r#"{"Statement":{"Effect":"Allow","Actions":"*","Action":"*"}}"#,
+                "unknown element",
+            ),
+            (
                 r#"{"Statement":{"Effect":"Allow","Action":"*","Condition":{"Foo":{}}}}"#,
                 "operator",
             ),
@@ -349,6 +388,30 @@ mod tests {
         other_action.check_trust_policy(all).unwrap_err();
         let nobody = assume(&json!({"AWS": "arn:aws:iam::111122223333:role/a"}), None);
         nobody.check_trust_policy(|_| false).unwrap_err();
+    }
+
+    #[test]
+    fn identity_policies_name_actions_of_services_and_resources_by_arn() {
+        let policy = |action: &str, resource: &str| {
+            document(&json!({"Effect": "Allow", "Action": action, "Resource": resource}))
+        };
+        for (action, resource) in [
+            ("*", "*"),
+            ("ec2:*", "arn:aws:ec2:*:*:vpc/*"),
+            ("logs:CreateLogGroup", "arn:aws:logs:*:*:log-group:a:*"),
+        ] {
+            policy(action, resource).check_identity_policy().unwrap();
+        }
+        for (action, resource) in [
+            ("CreateVpc", "*"),
+            ("ec2:*", "vpc/*"),
+            ("ec2:*", "arn:aws:*"),
+        ] {
+            let fault = policy(action, resource)
+                .check_identity_policy()
+                .unwrap_err();
+            assert_eq!(fault.code, "MalformedPolicyDocument", "{action} {resource}");
+        }
     }
 
     #[test]

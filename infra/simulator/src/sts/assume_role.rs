@@ -22,6 +22,17 @@ const SESSION_NAME_MAX: usize = 64;
 const EXTERNAL_ID_MIN: usize = 2;
 const EXTERNAL_ID_MAX: usize = 1224;
 const EXTERNAL_ID_SYMBOLS: &str = "_+=,.@:/-";
+/// botocore's STS model, AssumeRole: characters of a session policy in plain text.
+const POLICY_MAX: usize = 2048;
+const UNMODELLED: &[&str] = &[
+    "PolicyArns",
+    "ProvidedContexts",
+    "SerialNumber",
+    "SourceIdentity",
+    "Tags",
+    "TokenCode",
+    "TransitiveTagKeys",
+];
 /// botocore's STS model, AssumeRole: role chaining limits a session to one hour.
 const CHAINED_SECONDS_MAX: u32 = 3600;
 
@@ -42,9 +53,8 @@ pub(super) fn assume_role(
     }
     let seconds = number(params, "DurationSeconds", SECONDS_MIN, SECONDS_MAX)?.unwrap_or(SECONDS);
     check_external_id(params)?;
-    if let Some(policy) = params.get("Policy") {
-        Document::parse(policy)?.check_identity_policy()?;
-    }
+    refuse_unmodelled(params)?;
+    let policy = session_policy(params)?;
     let account = account_of(arn)?.to_owned();
     check_region(context, &account)?;
     let role = trusting_role(context, params, arn, &account)?;
@@ -54,10 +64,42 @@ pub(super) fn assume_role(
         role_arn: role.arn.clone(),
         role_id: role.id.clone(),
         name: session_name.to_owned(),
+        policy: policy.map(str::to_owned),
         expires_at: after(context.now, seconds),
         account,
     };
     Ok(answer(context, session))
+}
+
+/// What STS has and the simulator does not model.
+fn refuse_unmodelled(params: &Params) -> Result<(), Fault> {
+    let is_given = |name: &&&str| params.get(name).is_some() || !params.under(name).is_empty();
+    match UNMODELLED.iter().find(is_given) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("The simulator does not model {name}.");
+            Err(Fault::client("ValidationError", message))
+        }
+    }
+}
+
+/// The policy that limits the session.
+fn session_policy(params: &Params) -> Result<Option<&str>, Fault> {
+    let Some(policy) = params.get("Policy") else {
+        return Ok(None);
+    };
+    let constraint = match policy.chars().count() {
+        0 => Some("Member must have length greater than or equal to 1".to_owned()),
+        length if length > POLICY_MAX => Some(format!(
+            "Member must have length less than or equal to {POLICY_MAX}"
+        )),
+        _ => None,
+    };
+    if let Some(constraint) = constraint {
+        return Err(invalid("policy", policy, &constraint));
+    }
+    Document::parse(policy)?.check_identity_policy()?;
+    Ok(Some(policy))
 }
 
 fn check_external_id(params: &Params) -> Result<(), Fault> {
@@ -177,8 +219,18 @@ fn answer(context: &mut Context<'_>, session: Session) -> Vec<Element> {
         Element::text("AssumedRoleId", id),
         Element::text("Arn", session.arn(context.partition())),
     ]);
+    let mut answer = vec![credentials, user];
+    // botocore's STS model, packedPolicySize: how much of its room the packed policy takes, in per cent.
+    // How AWS packs is not known; here the plain text counts.
+    let length = session
+        .policy
+        .as_deref()
+        .map(|policy| policy.chars().count());
+    answer.extend(
+        length.map(|length| Element::text("PackedPolicySize", (length * 100).div_ceil(POLICY_MAX))),
+    );
     context.state.sessions.add(access_key, session, context.now);
-    vec![credentials, user]
+    answer
 }
 
 fn after(now: Timestamp, seconds: u32) -> Timestamp {
@@ -289,6 +341,53 @@ mod tests {
         }
         let call = world.assume(MANAGEMENT).external_id("a/b:c@d");
         call.send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_policy_limits_the_session() {
+        let world = World::new();
+        world.member();
+        let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:ListRoles","Resource":"*"}}"#;
+        let assumed = world
+            .assume(MANAGEMENT)
+            .policy(policy)
+            .send()
+            .await
+            .unwrap();
+        let size = i32::try_from(policy.len() * 100 / 2048 + 1).unwrap();
+        assert_eq!(assumed.packed_policy_size(), Some(size));
+        let session = world.session(assumed.credentials().unwrap());
+        let call = session.assume_role().role_arn(ROLE_ARN);
+        let refused = call.role_session_name("test").send().await;
+        let words = "because no session policy allows the sts:AssumeRole action";
+        let message = crate::testing::message(&refused);
+        assert!(message.ends_with(words), "{message}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn session_policies_are_checked() {
+        let world = World::new();
+        world.member();
+        let assume = |policy: &str| world.assume(MANAGEMENT).policy(policy).send();
+        let padding = " ".repeat(2048);
+        let long = format!(r#"{{"Statement":[]}}{padding}"#);
+        assert_eq!(code(assume(&long).await), "ValidationError");
+        for policy in [
+            "{",
+            r#"{"Statement":[]}"#,
+            r#"{"Statement":{"Effect":"Allow","Action":"*"}}"#,
+            r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Principal":"*"}}"#,
+        ] {
+            assert_eq!(
+                code(assume(policy).await),
+                "MalformedPolicyDocument",
+                "{policy}"
+            );
+        }
+        let arn = aws_sdk_sts::types::PolicyDescriptorType::builder();
+        let arn = arn.arn("arn:aws:iam::aws:policy/ReadOnlyAccess").build();
+        let call = world.assume(MANAGEMENT).policy_arns(arn).send().await;
+        assert_eq!(code(call), "ValidationError");
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,6 +31,9 @@ pub struct Session {
     pub role_id: String,
     /// What the caller named the session.
     pub name: String,
+    /// The policy that was passed when the role was assumed: the session may do no more.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// When its credentials stop working.
     pub expires_at: Timestamp,
 }

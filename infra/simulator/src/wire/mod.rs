@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::params::Params;
+use crate::permissions::{self, Asked};
 use crate::state::Context;
 use crate::{Simulator, ec2, eks, iam, logs, refusal, sts, throttle};
 
@@ -46,11 +47,17 @@ fn admit(
     context: &mut Context<'_>,
     service: &str,
     operation: &str,
-    params: &Params,
+    asked: &Asked<'_>,
 ) -> Result<(), Fault> {
     check_session(context, service)?;
     refusal::check(context, service, operation)?;
-    throttle::check(context, service, operation, params)
+    let none = Params::default();
+    let params = match asked {
+        Asked::Params(params) => params,
+        Asked::Rest(..) | Asked::Input(_) => &none,
+    };
+    throttle::check(context, service, operation, params)?;
+    permissions::check(context, service, operation, asked)
 }
 
 /// Refuses a session whose time is over; services have codes of their own for it.
@@ -93,21 +100,21 @@ impl Simulator {
             let params = || Params::parse(request.body());
             match scope.service.as_str() {
                 "ec2" => query::answer(&query::EC2, &params(), |op, params| {
-                    admit(context, "ec2", op, params)?;
+                    admit(context, "ec2", op, &Asked::Params(params))?;
                     ec2::handle(context, op, params)
                 }),
                 "iam" => query::answer(&query::IAM, &params(), |op, params| {
-                    admit(context, "iam", op, params)?;
+                    admit(context, "iam", op, &Asked::Params(params))?;
                     iam::handle(context, op, params)
                 }),
                 "sts" => query::answer(&query::STS, &params(), |op, params| {
-                    admit(context, "sts", op, params)?;
+                    admit(context, "sts", op, &Asked::Params(params))?;
                     sts::handle(context, op, params)
                 }),
                 "eks" => rest_json::answer(request, |method, path, query, body| {
                     let operation = eks::operation(method, path);
-                    let admitted = admit(context, "eks", operation, &Params::default());
-                    match admitted {
+                    let asked = Asked::Rest(path, query, body);
+                    match admit(context, "eks", operation, &asked) {
                         Ok(()) => eks::handle(context, method, path, query, body),
                         Err(fault) => rest_json::RestAnswer {
                             operation,
@@ -116,7 +123,7 @@ impl Simulator {
                     }
                 }),
                 "logs" => aws_json::answer(request, "Logs_20140328", |op, input| {
-                    admit(context, "logs", op, &Params::default())?;
+                    admit(context, "logs", op, &Asked::Input(input))?;
                     logs::handle(context, op, input)
                 }),
                 other => Answer {

@@ -1,0 +1,60 @@
+//! What CloudWatch Logs' operations need.
+
+use serde_json::Value;
+
+use super::{Needed, Resource, json_tags};
+use crate::fault::Fault;
+use crate::state::Context;
+
+pub(super) fn needed(context: &Context<'_>, operation: &str, input: &Value) -> Option<Vec<Needed>> {
+    let action = format!("logs:{operation}");
+    let name = input["logGroupName"].as_str().unwrap_or_default();
+    let needed = match operation {
+        "CreateLogGroup" => {
+            let tags = json_tags(input);
+            let mut needed = vec![Needed::new(action, group(context, name)).keys(tags.clone())];
+            if !tags.is_empty() {
+                needed.push(
+                    Needed::new("logs:TagResource", Resource::new(arn(context, name)))
+                        .keys(tags)
+                        .or_else(untagged(context)),
+                );
+            }
+            needed
+        }
+        "DeleteLogGroup" => vec![Needed::new(action, group(context, name))],
+        "DescribeLogGroups" => vec![Needed::new(action, group(context, ""))],
+        // botocore's CloudWatch Logs model, resourceArn: without `:*`.
+        "ListTagsForResource" => {
+            let arn = input["resourceArn"].as_str().unwrap_or_default();
+            let groups = context.state.accounts.get(&context.account);
+            let groups = groups.and_then(|it| it.regions.get(&context.region));
+            let group = groups.and_then(|it| it.logs.groups.values().find(|it| it.arn == arn));
+            let tags = group.into_iter().flat_map(|group| &group.tags);
+            vec![Needed::new(action, Resource::new(arn).tagged(tags))]
+        }
+        _ => return None,
+    };
+    Some(needed)
+}
+
+fn arn(context: &Context<'_>, name: &str) -> String {
+    let (partition, region, account) = (context.partition(), &context.region, &context.account);
+    format!("arn:{partition}:logs:{region}:{account}:log-group:{name}")
+}
+
+/// A log group as public logs show it where it is refused: usually with an empty stream, at times
+/// without. Policies name it either way.
+fn group(context: &Context<'_>, name: &str) -> Resource {
+    let arn = arn(context, name);
+    Resource::new(format!("{arn}:log-stream:")).also(arn)
+}
+
+/// awslabs/aws-well-architected-labs issue 745.
+fn untagged(context: &Context<'_>) -> Fault {
+    let message = format!(
+        "User with accountId: {} is not authorized to perform CreateLogGroup with Tags",
+        context.account
+    );
+    Fault::client("AccessDeniedException", message)
+}

@@ -365,6 +365,9 @@ class Network:
         zones = self.ec2.call("DescribeAvailabilityZones")["AvailabilityZones"]
         self.zone_ids = [zone["ZoneId"] for zone in zones][:2]
         self.ec2.refuses("DescribeAvailabilityZones", "InvalidParameterValue", ZoneIds=["x"])
+        self.ec2.call("DescribeRegions", AllRegions=True)
+        self.ec2.call("DescribeRegions", Filters=filtered("region-name", "eu-*"))
+        self.ec2.refuses("DescribeRegions", "InvalidParameterValue", RegionNames=["x"])
 
     def vpc(self):
         ec2 = self.ec2
@@ -622,7 +625,33 @@ class Roles:
         Service(self.session, "sts", self.endpoint, key, token).call("GetCallerIdentity")
         sts.refuses("AssumeRole", "AccessDenied",
                     RoleArn=self.cluster, RoleSessionName="conformance")
+        self.limited_session(assume)
         sts.refuses("AssumeRole", "ValidationError", RoleArn=self.person, RoleSessionName="x")
+
+    def limited_session(self, assume):
+        """A session that may do one thing, and is refused all others in each service's words."""
+        sts = self.sts
+        statement = {"Effect": "Allow", "Action": "iam:ListRoles", "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
+        sts.refuses("AssumeRole", "MalformedPolicyDocument", Policy="{", **assume)
+        sts.refuses("AssumeRole", "ValidationError", Policy=policy + " " * 2048, **assume)
+        inline = {"PolicyName": "inline", "PolicyDocument": policy.replace("iam:ListRoles", "*")}
+        self.iam.call("PutRolePolicy", RoleName="person", **inline)
+        # Until services see it.
+        time.sleep(0.1)
+        assumed = sts.call("AssumeRole", Policy=policy, **assume)
+        if not 0 < assumed["PackedPolicySize"] <= 100:
+            complaints.append("AssumeRole: the packed policy has no size")
+        credentials = assumed["Credentials"]
+        key, token = credentials["AccessKeyId"], credentials["SessionToken"]
+        session = lambda name: Service(self.session, name, self.endpoint, key, token)
+        session("iam").call("ListRoles", MaxItems=1, PathPrefix="/")
+        session("iam").refuses("GetRole", "AccessDenied", RoleName="person")
+        session("sts").refuses("AssumeRole", "AccessDenied", **assume)
+        session("ec2").refuses("DescribeVpcs", "UnauthorizedOperation", DryRun=True)
+        session("eks").refuses("ListClusters", "AccessDeniedException", maxResults=1)
+        session("logs").refuses("DescribeLogGroups", "AccessDeniedException")
+        self.iam.call("DeleteRolePolicy", RoleName="person", PolicyName="inline")
 
     def remove(self):
         iam = self.iam

@@ -1,12 +1,13 @@
 //! The simulated world: accounts, their IAM, their regions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::iam::trust::Document;
+use crate::opening::Opening;
 use crate::refusal::Refusal;
 use crate::seed::Seed;
 use crate::weather::Weather;
@@ -129,6 +130,12 @@ impl State {
 pub struct Account {
     /// IAM is the same in all regions.
     pub iam: iam::Iam,
+    /// What works already. An account works from its beginning unless tests say otherwise.
+    #[serde(default)]
+    pub opening: Opening,
+    /// The regions that it has enabled of those that need it ([`crate::regions`]).
+    #[serde(default)]
+    pub opted_in: BTreeSet<String>,
     /// Regions by their name.
     pub regions: BTreeMap<String, Region>,
 }

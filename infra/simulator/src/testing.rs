@@ -9,6 +9,20 @@ pub(crate) async fn wait(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
+/// A client of a service that is the caller with the access key. Its calls are not retried.
+macro_rules! client {
+    ($service:ident, $simulator:expr, $key:expr, $region:expr) => {{
+        use $service::config::{Credentials, Region, retry::RetryConfig};
+        let config = $service::Config::builder()
+            .http_client($simulator.http_client())
+            .credentials_provider(Credentials::new($key, "secret", None, None, "test"))
+            .region(Region::from_static($region))
+            .retry_config(RetryConfig::disabled());
+        $service::Client::from_conf(config.build())
+    }};
+}
+pub(crate) use client;
+
 /// The code of a call that must have failed.
 pub(crate) fn code<T, E: ProvideErrorMetadata>(result: &Result<T, SdkError<E>>) -> &str {
     match result {

@@ -138,8 +138,7 @@ impl Throttling {
         if is_unfiltered {
             return (format!("{name}/unfiltered"), self.ec2_unfiltered_reads);
         }
-        let is_read = ["Describe", "Get", "List", "Search"];
-        if is_read.iter().any(|verb| operation.starts_with(verb)) {
+        if crate::ec2::only_reads(operation) {
             return (name, self.ec2_reads);
         }
         (name, self.ec2_changes)

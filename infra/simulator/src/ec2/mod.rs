@@ -26,6 +26,7 @@ pub mod load_balancer;
 pub mod nat_gateway;
 pub mod network_interface;
 mod queries;
+mod region;
 mod request;
 pub mod route;
 pub mod route_table;
@@ -186,6 +187,9 @@ pub fn handle(
     })?;
     let (account, region) = (context.account.clone(), context.region.clone());
     let weather = context.state.weather.clone();
+    let opted_in = (context.state.accounts.get(&account))
+        .map(|account| account.opted_in.clone())
+        .unwrap_or_default();
     let request = Request {
         now: context.now,
         account: &account,
@@ -193,6 +197,7 @@ pub fn handle(
         partition: context.partition(),
         seed: context.seed,
         weather: &weather,
+        opted_in: &opted_in,
         params,
     };
     tokens::check(operation, &request)?;
@@ -257,12 +262,19 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("DeleteTags", tags::delete),
     ("DescribeTags", tag_description::describe),
     ("DescribeAvailabilityZones", zones::describe),
+    ("DescribeRegions", region::describe),
     ("DescribeAccountAttributes", account::describe_attributes),
 ];
 
 /// The names of all operations.
 pub fn operations() -> impl Iterator<Item = &'static str> {
     OPERATIONS.iter().map(|(name, _)| *name)
+}
+
+/// Whether an operation changes nothing.
+pub(crate) fn only_reads(operation: &str) -> bool {
+    let verbs = ["Describe", "Get", "List", "Search"];
+    verbs.iter().any(|verb| operation.starts_with(verb))
 }
 
 fn find(operation: &str) -> Option<Operation> {

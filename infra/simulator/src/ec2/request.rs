@@ -1,5 +1,7 @@
 //! One call: who, where, when, and its parameters.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::kind::Kind;
@@ -16,6 +18,8 @@ pub(super) struct Request<'a> {
     pub partition: &'static str,
     pub seed: Seed,
     pub weather: &'a Weather,
+    /// The regions that the account has opted in to.
+    pub opted_in: &'a BTreeSet<String>,
     pub params: &'a Params,
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::opening::is_early;
 use crate::seed::Seed;
 use crate::state::Context;
 
@@ -59,18 +60,30 @@ impl<T> Lagging<T> {
 pub(super) struct Spreading {
     seed: Seed,
     now: Timestamp,
+    at_least: f64,
     seconds: f64,
 }
 
 /// Users never report less.
 const SECONDS_MIN: f64 = 5.0;
+/// In new accounts it can be minutes (aws/aws-cdk issue 16037).
+const SLOW_SECONDS: f64 = 180.0;
 
 impl Spreading {
     pub(super) fn of(context: &Context<'_>) -> Self {
+        let account = context.state.accounts.get(&context.account);
+        let slow_until = account.and_then(|account| account.opening.slow_iam_until);
+        let seconds = context.state.weather.iam_lag_seconds;
+        let is_slow = is_early(slow_until, context.now);
         Self {
             seed: context.seed,
             now: context.now,
-            seconds: context.state.weather.iam_lag_seconds,
+            at_least: if is_slow { seconds } else { SECONDS_MIN },
+            seconds: if is_slow {
+                seconds.max(SLOW_SECONDS)
+            } else {
+                seconds
+            },
         }
     }
 
@@ -82,9 +95,9 @@ impl Spreading {
     /// When others see the change `what`.
     ///
     /// IAM user guide, troubleshooting IAM: changes are not always immediately visible. How long is
-    /// what users report of EKS: usually seconds, in new accounts minutes (aws/aws-cdk issue 16037).
+    /// what users report of EKS: usually seconds, in new accounts minutes.
     pub(super) fn visible_at(&self, what: &str) -> Timestamp {
-        let range = SECONDS_MIN.min(self.seconds)..self.seconds;
+        let range = self.at_least.min(self.seconds)..self.seconds;
         let lag = self.seed.duration("iam-propagation", what, range);
         self.now.saturating_add(lag).unwrap_or(Timestamp::MAX)
     }

@@ -21,7 +21,6 @@ pub mod wildcard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -43,10 +42,6 @@ pub struct Iam {
     /// Documents of the account's own managed policies by their ARN, as far as somebody has said them.
     #[serde(default)]
     pub documents: BTreeMap<String, String>,
-    /// A new account: until then nobody can assume its roles.
-    pub assumable_from: Option<Timestamp>,
-    /// A new account: until then STS does not serve it.
-    pub sts_active_from: Option<Timestamp>,
     /// How many roles were made of each name: a role that is made again has another id.
     made: BTreeMap<String, u32>,
 }

@@ -5,7 +5,7 @@ use aws_sdk_eks::types::VpcConfigRequest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{code, message, wait};
+use crate::testing::{client, code, message, wait};
 use crate::{Clock, Config, Seed, Simulator, State, iam as iam_service};
 
 const ACCOUNT: &str = "111122223333";
@@ -20,19 +20,6 @@ struct World {
     iam: aws_sdk_iam::Client,
     logs: aws_sdk_cloudwatchlogs::Client,
     sts: aws_sdk_sts::Client,
-}
-
-/// A client of a service that is the caller with the access key.
-macro_rules! client {
-    ($service:ident, $simulator:expr, $key:expr) => {{
-        use $service::config::{Credentials, Region, retry::RetryConfig};
-        let config = $service::Config::builder()
-            .http_client($simulator.http_client())
-            .credentials_provider(Credentials::new($key, "secret", None, None, "test"))
-            .region(Region::from_static(REGION))
-            .retry_config(RetryConfig::disabled());
-        $service::Client::from_conf(config.build())
-    }};
 }
 
 fn policy(statements: &Value) -> String {
@@ -71,11 +58,11 @@ impl World {
             added.unwrap();
         });
         Self {
-            ec2: client!(aws_sdk_ec2, simulator, KEY),
-            eks: client!(aws_sdk_eks, simulator, KEY),
-            iam: client!(aws_sdk_iam, simulator, KEY),
-            logs: client!(aws_sdk_cloudwatchlogs, simulator, KEY),
-            sts: client!(aws_sdk_sts, simulator, KEY),
+            ec2: client!(aws_sdk_ec2, simulator, KEY, REGION),
+            eks: client!(aws_sdk_eks, simulator, KEY, REGION),
+            iam: client!(aws_sdk_iam, simulator, KEY, REGION),
+            logs: client!(aws_sdk_cloudwatchlogs, simulator, KEY, REGION),
+            sts: client!(aws_sdk_sts, simulator, KEY, REGION),
             simulator,
         }
     }
@@ -220,7 +207,7 @@ async fn a_boundary_limits_if_its_document_is_known() {
 #[tokio::test(start_paused = true)]
 async fn managed_policies_count_when_their_documents_are_known_and_services_see_them() {
     let world = World::new(&json!([allow(&json!("ec2:DescribeVpcs"), &json!("*"))]));
-    let administrator = client!(aws_sdk_iam, world.simulator, ACCOUNT);
+    let administrator = client!(aws_sdk_iam, world.simulator, ACCOUNT, REGION);
     let attach = |policy: &str| {
         let call = administrator.attach_role_policy().role_name("narrow");
         call.policy_arn(format!("arn:aws:iam::aws:policy/{policy}"))
@@ -249,7 +236,7 @@ async fn sessions_of_a_role_that_is_gone_may_nothing() {
 async fn who_is_no_session_may_everything() {
     let world = World::new(&json!([allow(&json!("ec2:DescribeVpcs"), &json!("*"))]));
     for key in [ACCOUNT, "somebody"] {
-        let ec2 = client!(aws_sdk_ec2, world.simulator, key);
+        let ec2 = client!(aws_sdk_ec2, world.simulator, key, REGION);
         ec2.create_internet_gateway().send().await.unwrap();
     }
 }

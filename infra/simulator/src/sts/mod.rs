@@ -3,7 +3,7 @@
 mod assume_role;
 mod session;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use crate::fault::Fault;
 use crate::params::Params;

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::params::Params;
 use crate::permissions::{self, Asked};
 use crate::state::Context;
-use crate::{Simulator, ec2, eks, iam, logs, refusal, sts, throttle};
+use crate::{Simulator, ec2, eks, iam, logs, opening, refusal, regions, sts, throttle};
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -51,12 +51,18 @@ fn admit(
 ) -> Result<(), Fault> {
     check_session(context, service)?;
     refusal::check(context, service, operation)?;
-    let none = Params::default();
+    regions::check(context, service)?;
     let params = match asked {
-        Asked::Params(params) => params,
-        Asked::Rest(..) | Asked::Input(_) => &none,
+        Asked::Params(params) => Some(*params),
+        Asked::Rest(..) | Asked::Input(_) => None,
     };
-    throttle::check(context, service, operation, params)?;
+    opening::check(context, service, operation, params)?;
+    throttle::check(
+        context,
+        service,
+        operation,
+        params.unwrap_or(&Params::default()),
+    )?;
     permissions::check(context, service, operation, asked)
 }
 

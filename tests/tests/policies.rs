@@ -1,17 +1,18 @@
 //! Least privilege, proven: each function's policy in the template against the calls that the function
-//! really makes, both ways.
+//! really makes, both ways, and against the policy of its sessions in other accounts.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use step::session::{POLICY_MAX, Session};
 use tests::{World, project, template};
 
 /// Actions that are allowed without being calls: AWS checks them when it is asked for something else.
 /// Source of each: the service authorization reference and AWS.md's sources named in the template.
 const IMPLIED: &[(&str, &[&str])] = &[
-    ("plan", &["sts:AssumeRole"]),
+    ("plan", &["ec2:CreateTags"]),
     ("vpc", &["ec2:CreateTags"]),
     ("subnets", &[]),
     ("nat-gateways", &["ec2:CreateTags"]),
@@ -151,4 +152,59 @@ fn implied_actions_are_named_for_each_function() {
     let functions: Vec<String> = template::policies().into_keys().collect();
     assert_eq!(functions, named.into_iter().collect::<Vec<_>>());
     let _: Value = template::template();
+}
+
+/// The policies of sessions in other accounts, by function.
+fn session_policies() -> BTreeMap<String, Value> {
+    let functions = template::functions().into_iter();
+    functions
+        .filter(|(_, function)| template::statements(function).1)
+        .map(|(name, _)| {
+            let policy = project::read_json(&format!("functions/{name}/policy.json"));
+            (name, policy)
+        })
+        .collect()
+}
+
+/// `UPDATE_POLICIES=1` writes the files anew.
+#[test]
+fn a_session_may_do_what_the_functions_own_role_allows_and_no_more() {
+    for (name, function) in template::functions() {
+        let (statements, assumes) = template::statements(&function);
+        let path = project::root().join(format!("functions/{name}/policy.json"));
+        assert_eq!(path.exists(), assumes, "{name}: a policy, or a session");
+        if !assumes {
+            continue;
+        }
+        let expected = json!({"Version": "2012-10-17", "Statement": statements});
+        let expected = serde_json::to_string_pretty(&expected).unwrap() + "\n";
+        if std::env::var("UPDATE_POLICIES").is_ok_and(|value| value == "1") {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            committed == expected,
+            "run `UPDATE_POLICIES=1 cargo test --test policies` and commit {}",
+            path.display()
+        );
+    }
+}
+
+/// AWS also packs the policy, for a limit that nobody can work out beforehand (STS API reference,
+/// AssumeRole): a quarter of the first limit is kept free for that.
+#[test]
+fn the_policy_of_every_session_is_short_enough_for_sts() {
+    let mut target = step::Plan::example().target;
+    // The longest name of a partition.
+    target.partition = "aws-us-gov".to_owned();
+    target.account.id = "444455556666".to_owned();
+    for (name, policy) in session_policies() {
+        let session = Session {
+            step: "any",
+            policy: policy.to_string().leak(),
+        };
+        let length = session.policy(&target).unwrap().chars().count();
+        println!("{length:>5} {name}");
+        assert!(length <= POLICY_MAX * 3 / 4, "{name}: {length}");
+    }
 }

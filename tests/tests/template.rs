@@ -87,6 +87,7 @@ fn no_account_id_and_no_partition_is_written_out() {
         .map(|name| format!("functions/{name}/policy.json"));
     let files = [
         "infra/template.yaml",
+        "infra/member-role.yaml",
         "statemachine/provision.asl.json",
         "statemachine/teardown.asl.json",
     ];

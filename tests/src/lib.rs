@@ -14,6 +14,7 @@ pub mod faults;
 pub mod graph;
 pub mod left;
 pub mod many;
+pub mod member_role;
 pub mod project;
 pub mod proxy;
 pub mod template;

@@ -12,8 +12,16 @@ use crate::{project, world};
 /// If it is no YAML.
 #[must_use]
 pub fn template() -> Value {
-    let yaml: serde_yaml_ng::Value =
-        serde_yaml_ng::from_str(&project::read("infra/template.yaml")).unwrap();
+    read("infra/template.yaml")
+}
+
+/// Any template of the project, in the same form.
+///
+/// # Panics
+/// If it is no YAML.
+#[must_use]
+pub fn read(path: &str) -> Value {
+    let yaml: serde_yaml_ng::Value = serde_yaml_ng::from_str(&project::read(path)).unwrap();
     plain(&yaml)
 }
 
@@ -65,6 +73,41 @@ pub fn policies() -> BTreeMap<String, BTreeSet<String>> {
     functions
         .map(|(name, function)| (name, actions(&function)))
         .collect()
+}
+
+/// The statements of a function's own policy, as its `policy.json` has them, and whether the function may
+/// assume a role in another account, which is not among them.
+///
+/// # Panics
+/// If a statement has a function of CloudFormation that policies need not have.
+#[must_use]
+pub fn statements(function: &Value) -> (Vec<Value>, bool) {
+    let policies = function["Policies"].as_array().into_iter().flatten();
+    let all = policies.flat_map(|policy| policy["Statement"].as_array().unwrap());
+    let (assuming, others): (Vec<_>, Vec<_>) = all
+        .map(with_placeholders)
+        .partition(|statement| statement["Action"] == "sts:AssumeRole");
+    (others, !assuming.is_empty())
+}
+
+/// A part of the template in which `${Partition}` and `${AccountId}` stand for CloudFormation's.
+fn with_placeholders(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            if let Some(text) = members.get("!Sub").and_then(Value::as_str) {
+                let text = text.replace("${AWS::Partition}", "${Partition}");
+                return text.replace("${AWS::AccountId}", "${AccountId}").into();
+            }
+            let is_plain = members.keys().all(|key| !key.starts_with('!'));
+            assert!(is_plain, "{value}");
+            members
+                .iter()
+                .map(|(key, value)| (key.clone(), with_placeholders(value)))
+                .collect()
+        }
+        Value::Array(items) => items.iter().map(with_placeholders).collect(),
+        other => other.clone(),
+    }
 }
 
 /// Every action that a function's own policy allows.

@@ -37,6 +37,8 @@ pub struct World {
     seed: u64,
     wire: Wire,
     base: Base,
+    /// Whether each function acts with a role of its own.
+    has_roles: bool,
 }
 
 /// An input that asks for one thing of each kind, and no more: a run with few calls.
@@ -107,7 +109,43 @@ impl World {
             seed,
             base: Base::new(sdk_config(&wire, ACCOUNT)),
             wire,
+            has_roles: false,
         }
+    }
+
+    /// The same world, in which each function acts with a role of its own, named as CloudFormation names
+    /// it for the stack `hardway`. The record of calls no longer tells functions apart by access keys.
+    #[must_use]
+    pub fn with_roles(mut self) -> Self {
+        let trust = State::organization_trust(ACCOUNT);
+        let names: Vec<String> = project::functions().iter().map(|it| role_of(it)).collect();
+        let roles = names.iter().map(|name| (name.as_str(), trust.as_str()));
+        self.simulator
+            .change(|state| state.add_account(ACCOUNT, roles));
+        self.has_roles = true;
+        self
+    }
+
+    /// A function's own identity.
+    async fn base_of(&self, function: &str, wire: &Wire) -> Base {
+        if !self.has_roles {
+            // An access key of its own, so that the record of calls tells functions apart.
+            return Base::new(sdk_config(wire, function));
+        }
+        let role = format!("arn:aws:iam::{ACCOUNT}:role/{}", role_of(function));
+        let call = self.aws().sts.assume_role().role_arn(role);
+        let session = call.role_session_name(function).send().await.unwrap();
+        let session = session.credentials.unwrap();
+        let credentials = Credentials::new(
+            session.access_key_id,
+            session.secret_access_key,
+            Some(session.session_token),
+            None,
+            "test",
+        );
+        let config = sdk_config(wire, function).to_builder();
+        let credentials = SharedCredentialsProvider::new(credentials);
+        Base::new(config.credentials_provider(credentials).build())
     }
 
     /// From now on this goes wrong.
@@ -335,10 +373,7 @@ impl World {
             ($($function:ty),* $(,)?) => {
                 match resource {
                     $(name if name == placeholder(<$function as Function>::NAME) => {
-                        // Each function calls with an access key of its own, so that the record of
-                        // calls tells them apart.
-                        let key = <$function as Function>::NAME;
-                        let base = Base::new(sdk_config(wire, key));
+                        let base = self.base_of(<$function as Function>::NAME, wire).await;
                         invoke::<$function>(&base, payload).await
                     })*
                     other => panic!("no function for {other}"),
@@ -372,6 +407,11 @@ pub fn logical_id(function: &str) -> String {
         first.to_uppercase() + rest
     });
     camel.collect::<String>() + "Function"
+}
+
+/// The name of a function's role, as CloudFormation makes it up.
+fn role_of(function: &str) -> String {
+    format!("hardway-{}Role-1ABCDEFGHIJK", logical_id(function))
 }
 
 /// What stands for a function's ARN in a machine's definition.

@@ -147,6 +147,7 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
     let of_receipt = "ResourcesLeft";
     let terminal = [
         "InvalidRequest",
+        "AccountBlocked",
         "QuotaExceeded",
         "ResourceConflict",
         "ExplicitDeny",
@@ -172,6 +173,48 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         }
         assert!(names.contains(&"Lambda.TooManyRequestsException"), "{name}");
         assert_eq!(names.contains(&of_receipt), name == "Receipt", "{name}");
+    }
+}
+
+/// The waits of a Task's retrier for an error, in seconds.
+fn waits(task: &Map<String, Value>, error: &str) -> Vec<f64> {
+    let retriers = task["Retry"].as_array().unwrap().iter();
+    let is_for = |retrier: &&Value| {
+        let mut errors = retrier["ErrorEquals"].as_array().unwrap().iter();
+        errors.any(|it| it == error)
+    };
+    let retrier = retriers.clone().find(is_for).unwrap();
+    assert!(retrier["JitterStrategy"].is_null(), "{retrier}");
+    let number = |name: &str| retrier[name].as_f64().unwrap();
+    let rate = number("BackoffRate");
+    assert!(rate > 1.0, "{retrier}");
+    let attempts = i32::try_from(retrier["MaxAttempts"].as_i64().unwrap()).unwrap();
+    (0..attempts)
+        .map(|used| number("IntervalSeconds") * rate.powi(used))
+        .map(|wait| wait.min(number("MaxDelaySeconds")))
+        .collect()
+}
+
+/// AWS says of PendingVerification that it may take four hours, and so does the error of `plan`.
+#[test]
+fn an_account_that_is_not_ready_is_asked_again_for_four_hours_and_in_a_teardown_for_less_than_one()
+{
+    let [provision, teardown] = definitions();
+    let hours = |task: &Map<String, Value>| {
+        let waits = waits(task, "AccountNotReady");
+        assert!(waits[0] <= 60.0, "the first wait is short");
+        waits.iter().sum::<f64>() / 3600.0
+    };
+    for (name, task) in invocations(&provision) {
+        let hours = hours(&task);
+        assert!((3.83..=4.17).contains(&hours), "{name}: {hours} h");
+        let limit = provision["TimeoutSeconds"].as_f64().unwrap() / 3600.0;
+        assert!(hours < limit - 2.0, "no time is left to build something");
+    }
+    // Its account was ready once, or there is nothing to remove.
+    for (name, task) in invocations(&teardown) {
+        let hours = hours(&task);
+        assert!((0.5..1.0).contains(&hours), "{name}: {hours} h");
     }
 }
 

@@ -1,17 +1,20 @@
 //! Least privilege, proven: each function's policy in the template against the calls that the function
-//! really makes, both ways.
+//! really makes, both ways; against the policy of its sessions in other accounts; and all of them
+//! against the role that a member account has for hardway.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use step::session::{POLICY_MAX, Session};
+use tests::member_role::of_partition;
 use tests::{World, project, template};
 
 /// Actions that are allowed without being calls: AWS checks them when it is asked for something else.
 /// Source of each: the service authorization reference and AWS.md's sources named in the template.
 const IMPLIED: &[(&str, &[&str])] = &[
-    ("plan", &["sts:AssumeRole"]),
+    ("plan", &["ec2:CreateTags"]),
     ("vpc", &["ec2:CreateTags"]),
     ("subnets", &[]),
     ("nat-gateways", &["ec2:CreateTags"]),
@@ -151,4 +154,141 @@ fn implied_actions_are_named_for_each_function() {
     let functions: Vec<String> = template::policies().into_keys().collect();
     assert_eq!(functions, named.into_iter().collect::<Vec<_>>());
     let _: Value = template::template();
+}
+
+/// The policies of sessions in other accounts, by function.
+fn session_policies() -> BTreeMap<String, Value> {
+    let functions = template::functions().into_iter();
+    functions
+        .filter(|(_, function)| template::statements(function).1)
+        .map(|(name, _)| {
+            let policy = project::read_json(&format!("functions/{name}/policy.json"));
+            (name, policy)
+        })
+        .collect()
+}
+
+/// `UPDATE_POLICIES=1` writes the files anew.
+#[test]
+fn a_session_may_do_what_the_functions_own_role_allows_and_no_more() {
+    for (name, function) in template::functions() {
+        let (statements, assumes) = template::statements(&function);
+        let path = project::root().join(format!("functions/{name}/policy.json"));
+        assert_eq!(path.exists(), assumes, "{name}: a policy, or a session");
+        if !assumes {
+            continue;
+        }
+        let expected = json!({"Version": "2012-10-17", "Statement": statements});
+        let expected = serde_json::to_string_pretty(&expected).unwrap() + "\n";
+        if std::env::var("UPDATE_POLICIES").is_ok_and(|value| value == "1") {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            committed == expected,
+            "run `UPDATE_POLICIES=1 cargo test --test policies` and commit {}",
+            path.display()
+        );
+    }
+}
+
+/// AWS also packs the policy, for a limit that nobody can work out beforehand (STS API reference,
+/// AssumeRole): a quarter of the first limit is kept free for that.
+#[test]
+fn the_policy_of_every_session_is_short_enough_for_sts() {
+    let mut target = step::Plan::example().target;
+    // The longest name of a partition.
+    target.partition = "aws-us-gov".to_owned();
+    target.account.id = "444455556666".to_owned();
+    for (name, policy) in session_policies() {
+        let session = Session {
+            step: "any",
+            policy: policy.to_string().leak(),
+        };
+        let length = session.policy(&target).unwrap().chars().count();
+        println!("{length:>5} {name}");
+        assert!(length <= POLICY_MAX * 3 / 4, "{name}: {length}");
+    }
+}
+
+/// What statements allow, one action on one resource under one condition at a time.
+fn grants(policy: &Value) -> BTreeSet<[String; 4]> {
+    fn each(value: &Value) -> Vec<String> {
+        let items = value.as_array().cloned();
+        let items = items.unwrap_or_else(|| vec![value.clone()]);
+        items
+            .iter()
+            .map(|it| it.as_str().unwrap().to_owned())
+            .collect()
+    }
+    let mut grants = BTreeSet::new();
+    for statement in policy["Statement"].as_array().unwrap() {
+        let effect = statement["Effect"].as_str().unwrap();
+        let condition = statement["Condition"].to_string();
+        for action in each(&statement["Action"]) {
+            for resource in each(&statement["Resource"]) {
+                let grant = [effect, &action, &resource, &condition];
+                grants.insert(grant.map(ToOwned::to_owned));
+            }
+        }
+    }
+    grants
+}
+
+#[test]
+fn the_member_role_allows_what_the_sessions_of_all_functions_may_do_and_no_more() {
+    let policies = session_policies();
+    let wanted: BTreeSet<_> = policies.values().flat_map(grants).collect();
+    let trusted = [("TrustedAccountId", "111122223333")];
+    let role = of_partition("${Partition}", "${AccountId}", &trusted);
+    let allowed = grants(&role.permissions);
+    let missing: Vec<_> = wanted.difference(&allowed).collect();
+    assert!(missing.is_empty(), "missing: {missing:#?}");
+    let surplus: Vec<_> = allowed.difference(&wanted).collect();
+    assert!(surplus.is_empty(), "surplus: {surplus:#?}");
+    // IAM's quota for the inline policies of a role, white space apart.
+    let role = of_partition("aws-us-gov", "444455556666", &trusted);
+    let length = role.permissions.to_string().chars().count();
+    assert!(length <= 10_240, "{length}");
+}
+
+/// The functions may change every role of that name: not the one that they are let in by.
+#[test]
+fn the_member_role_is_none_of_those_that_it_may_change() {
+    let trusted = [("TrustedAccountId", "111122223333")];
+    let role = of_partition("aws", "444455556666", &trusted);
+    let own = format!("arn:aws:iam::444455556666:role/{}", role.name);
+    for [_, action, resource, _] in grants(&role.permissions) {
+        if action.starts_with("iam:") && resource != "*" {
+            let prefix = resource.strip_suffix('*').unwrap();
+            assert!(!own.starts_with(prefix), "{action} on {resource}");
+        }
+    }
+    let template = template::read("infra/member-role.yaml");
+    let pattern = template["Parameters"]["RoleName"]["AllowedPattern"].as_str();
+    assert!(pattern.unwrap().starts_with("(?!hardway-)"));
+}
+
+#[test]
+fn the_member_role_trusts_the_functions_of_one_stack_and_asks_for_the_external_id() {
+    let given = [
+        ("TrustedAccountId", "111122223333"),
+        ("TrustedStackName", "clusters"),
+    ];
+    let plain = of_partition("aws-cn", "444455556666", &given).trust;
+    let statement = |condition: Value| {
+        json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws-cn:iam::111122223333:root"},
+            "Action": "sts:AssumeRole",
+            "Condition": condition,
+        }]})
+    };
+    let caller = json!({"aws:PrincipalArn": "arn:aws-cn:iam::111122223333:role/clusters-*"});
+    assert_eq!(plain, statement(json!({"ArnLike": caller})));
+    let agreed = [given[0], given[1], ("ExternalId", "agreed")];
+    assert_eq!(
+        of_partition("aws-cn", "444455556666", &agreed).trust,
+        statement(json!({"ArnLike": caller, "StringEquals": {"sts:ExternalId": "agreed"}}))
+    );
 }

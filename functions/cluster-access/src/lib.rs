@@ -40,6 +40,7 @@ fn admin_policy(target: &Target) -> String {
 
 impl Step for ClusterAccess {
     const NAME: &'static str = "cluster-access";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = NoInput;
     type Output = Output;
 

@@ -22,6 +22,7 @@ const SERVICE_LINKED: ServiceLinkedRole = ServiceLinkedRole {
 
 impl Step for ClusterRole {
     const NAME: &'static str = "cluster-role";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = NoInput;
     type Output = RoleOutput;
 

@@ -63,6 +63,7 @@ const CHECK_AFTER_SECONDS: u64 = 30;
 
 impl Step for Cluster {
     const NAME: &'static str = "cluster";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = Input;
     type Output = Output;
 

@@ -28,6 +28,7 @@ const DELETE: &str = "logs:DeleteLogGroup";
 
 impl Step for ControlPlaneLogs {
     const NAME: &'static str = "control-plane-logs";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = NoInput;
     type Output = Output;
 

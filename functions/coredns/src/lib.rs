@@ -49,6 +49,7 @@ const CHECK_AFTER_SECONDS: u64 = 15;
 
 impl Step for CoreDns {
     const NAME: &'static str = "coredns";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = NoInput;
     type Output = Output;
 

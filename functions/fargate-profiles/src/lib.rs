@@ -61,6 +61,7 @@ const UPDATE_CHECK_SECONDS: u64 = 30;
 
 impl Step for FargateProfiles {
     const NAME: &'static str = "fargate-profiles";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = Input;
     type Output = Output;
 

@@ -70,6 +70,7 @@ enum Status {
 
 impl Step for NatGateways {
     const NAME: &'static str = "nat-gateways";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = Input;
     type Output = Output;
 

@@ -1,12 +1,14 @@
 //! From what a person types to a complete plan: every default filled in, every choice made, once.
 //!
 //! Bad input is refused here, before anything exists in AWS, with the field, the value and what would
-//! be right. What needs no AWS is checked first ([`validate`]).
+//! be right. What needs no AWS is checked first ([`validate`]); then whether the account can be used yet
+//! ([`readiness`]).
 //!
 //! Safe to repeat: nothing is made. Zones and CIDR blocks follow from region and input alone, and a
 //! cluster that exists keeps its Kubernetes version when none is asked for, so that a second execution
 //! with the same input gets the same plan.
 
+use aws_sdk_ec2::types::AvailabilityZone;
 use aws_sdk_eks::types::Cluster;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,11 +16,14 @@ use step::error::required;
 use step::function::{parse, respond};
 use step::plan::{Account, Endpoint, Network};
 use step::spec::{AccountSpec, FargateProfile, NetworkSpec, OnFailure, Selector};
-use step::{Aws, Base, During, Error, Function, Outcome, Plan, Spec, Target, TeardownSpec, eks};
+use step::{
+    Aws, Base, During, Error, Function, Outcome, Plan, Session, Spec, Target, TeardownSpec, eks,
+};
 
 mod arns;
 mod cidr;
 mod fargate;
+mod readiness;
 mod user_tags;
 pub mod validate;
 mod versions;
@@ -57,6 +62,12 @@ pub struct TeardownOutput {
 /// The role that AWS Organizations makes in the accounts that it creates.
 const DEFAULT_ROLE_NAME: &str = "OrganizationAccountAccessRole";
 
+/// What it is in another account.
+const SESSION: Session = Session {
+    step: Planner::NAME,
+    policy: include_str!("../policy.json"),
+};
+
 impl Function for Planner {
     const NAME: &'static str = "plan";
 
@@ -75,9 +86,8 @@ async fn provisioning(base: &Base, spec: &Value) -> Result<Outcome<Output>, Erro
     let target = target(base, &spec.cluster_name, account, region).await?;
     validate::check_for(&spec, &target)?;
 
-    let session = format!("hardway-{}-{}", Planner::NAME, target.cluster_name);
-    let aws = base.target(&target, &session).await?;
-    let plan = decide(&aws, &spec, target).await?;
+    let (aws, zones) = readiness::enter(base, &target, &spec).await?;
+    let plan = decide(&aws, &spec, target, &zones).await?;
     Ok(Outcome::Ready(Output { plan }))
 }
 
@@ -134,9 +144,15 @@ fn account_of(asked: Option<&AccountSpec>, own_id: &str) -> Account {
     }
 }
 
-/// Fills in what only AWS can tell, and every default.
-async fn decide(aws: &Aws, spec: &Spec, target: Target) -> Result<Plan, Error> {
-    let network = network(aws, spec, &target).await?;
+/// Fills in what only AWS can tell, and every default. `zones` are those that the account has in the
+/// region.
+async fn decide(
+    aws: &Aws,
+    spec: &Spec,
+    target: Target,
+    zones: &[AvailabilityZone],
+) -> Result<Plan, Error> {
+    let network = network(spec, &target, zones)?;
     let existing = existing_cluster(aws, spec, &target).await?;
     let kubernetes_version = kubernetes_version(aws, spec, existing.as_ref()).await?;
     Ok(Plan {
@@ -156,12 +172,11 @@ async fn decide(aws: &Aws, spec: &Spec, target: Target) -> Result<Plan, Error> {
     })
 }
 
-async fn network(aws: &Aws, spec: &Spec, target: &Target) -> Result<Network, Error> {
+fn network(spec: &Spec, target: &Target, zones: &[AvailabilityZone]) -> Result<Network, Error> {
     let default = NetworkSpec::default();
     let asked = spec.network.as_ref().unwrap_or(&default);
     let cidr = cidr::of_vpc(asked.cidr.as_deref())?;
-    let found = zones::find(aws).await?;
-    let chosen = zones::choose(&found, &target.region, asked.availability_zones)?;
+    let chosen = zones::choose(zones, &target.region, asked.availability_zones)?;
     Ok(Network {
         cidr,
         service_cidr: cidr::of_services(cidr)?,

@@ -1,7 +1,6 @@
 //! Unit tests of the planner.
 
 use super::*;
-use aws_sdk_ec2::operation::describe_availability_zones::DescribeAvailabilityZonesOutput;
 use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState};
 use aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput;
 use aws_sdk_eks::operation::describe_cluster_versions::DescribeClusterVersionsOutput;
@@ -21,7 +20,7 @@ fn spec(members: Value) -> Spec {
     Spec::parse(&input).unwrap()
 }
 
-fn availability_zones() -> Rule {
+fn availability_zones() -> [AvailabilityZone; 3] {
     let zone = |number: u8, letter: char| {
         AvailabilityZone::builder()
             .zone_id(format!("apne1-az{number}"))
@@ -31,13 +30,7 @@ fn availability_zones() -> Rule {
             .opt_in_status(AvailabilityZoneOptInStatus::OptInNotRequired)
             .build()
     };
-    mock!(aws_sdk_ec2::Client::describe_availability_zones).then_output(move || {
-        DescribeAvailabilityZonesOutput::builder()
-            .availability_zones(zone(4, 'a'))
-            .availability_zones(zone(1, 'c'))
-            .availability_zones(zone(2, 'd'))
-            .build()
-    })
+    [zone(4, 'a'), zone(1, 'c'), zone(2, 'd')]
 }
 
 fn versions() -> Rule {
@@ -72,11 +65,11 @@ fn cluster(version: &'static str) -> Rule {
 
 async fn decide_with(spec: &Spec, cluster: &Rule, versions: &Rule) -> Result<Plan, Error> {
     let aws = Aws {
-        ec2: step::mocked!(aws_sdk_ec2, [&availability_zones()]),
         eks: step::mocked!(aws_sdk_eks, [cluster, versions]),
         ..Aws::offline()
     };
-    decide(&aws, spec, Plan::example().target).await
+    let zones = availability_zones();
+    decide(&aws, spec, Plan::example().target, &zones).await
 }
 
 #[tokio::test]

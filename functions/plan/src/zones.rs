@@ -4,7 +4,7 @@
 //! follows from region and number alone, so a later execution finds the same subnets.
 
 use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState};
-use step::{Aws, During, Error};
+use step::Error;
 
 /// Zones in which EKS makes no control plane (EKS user guide, VPC and subnet requirements).
 const REFUSED_BY_EKS: [&str; 3] = ["use1-az3", "usw1-az2", "cac1-az3"];
@@ -14,13 +14,6 @@ const ZONE_TYPE: &str = "availability-zone";
 const DEFAULT: usize = 3;
 /// EKS needs subnets in two zones at the least.
 pub(crate) const MIN: usize = 2;
-
-/// All zones of the region that the account can see. DescribeAvailabilityZones has no pages.
-pub(crate) async fn find(aws: &Aws) -> Result<Vec<AvailabilityZone>, Error> {
-    let answer = aws.ec2.describe_availability_zones().send().await;
-    let answer = answer.during("ec2:DescribeAvailabilityZones")?;
-    Ok(answer.availability_zones.unwrap_or_default())
-}
 
 /// Ids and names of the chosen zones.
 pub(crate) fn choose(

@@ -22,6 +22,7 @@ const SERVICE_LINKED: ServiceLinkedRole = ServiceLinkedRole {
 
 impl Step for PodExecutionRole {
     const NAME: &'static str = "pod-execution-role";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = NoInput;
     type Output = RoleOutput;
 

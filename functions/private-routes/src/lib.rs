@@ -53,6 +53,7 @@ const ROLE_PREFIX: &str = "private-routes-";
 
 impl Step for PrivateRoutes {
     const NAME: &'static str = "private-routes";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = Input;
     type Output = Output;
 

@@ -49,6 +49,7 @@ const ROUTE_TABLE: &str = "public-routes";
 
 impl Step for PublicRoutes {
     const NAME: &'static str = "public-routes";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = Input;
     type Output = Output;
 

@@ -12,7 +12,7 @@ mod inventory;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use step::function::{parse, respond};
-use step::{Base, Error, Function, Outcome, Resource, Target};
+use step::{Base, Error, Function, Outcome, Resource, Session, Target};
 
 /// The function `receipt`.
 pub struct ReceiptOfTeardown;
@@ -60,14 +60,19 @@ struct Output {
     receipt: Receipt,
 }
 
+/// What it is in another account.
+const SESSION: Session = Session {
+    step: ReceiptOfTeardown::NAME,
+    policy: include_str!("../policy.json"),
+};
+
 impl Function for ReceiptOfTeardown {
     const NAME: &'static str = "receipt";
 
     async fn handle(base: &Base, request: Value) -> Result<Value, Error> {
         let request: Request = parse(request)?;
         let (Request::Inventory { plan, .. } | Request::Receipt { plan, .. }) = &request;
-        let session = format!("hardway-{}-{}", Self::NAME, plan.cluster_name);
-        let aws = base.target(plan, &session).await?;
+        let aws = base.target(plan, &SESSION).await?;
         match &request {
             Request::Inventory {
                 plan,

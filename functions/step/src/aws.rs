@@ -13,9 +13,10 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::codes;
-use crate::error::{During, Error};
+use crate::error::{During, Error, required};
 use crate::names;
 use crate::plan::Target;
+use crate::session::Session;
 
 /// How long a single try of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,8 +24,6 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Role chaining caps a session at an hour; a step needs seconds.
 const SESSION_SECONDS: i32 = 900;
-/// The limit of STS for session names.
-const SESSION_NAME_MAX: usize = 64;
 
 /// The function's own identity: where it runs, before it goes anywhere.
 #[derive(Debug, Clone)]
@@ -91,12 +90,14 @@ impl Base {
     /// Clients of the account that the cluster is built in.
     ///
     /// In another account the role is assumed anew by each invocation: role chaining caps sessions
-    /// at an hour, and credentials never enter the state machine.
+    /// at an hour, and credentials never enter the state machine. STS is asked at the endpoint of the
+    /// target's region, so that no other region has to work, and the session may do no more than the
+    /// function's own role (see [`Session`]).
     ///
     /// # Errors
     /// [`Error::AccountNotReady`] while the role cannot be assumed (a new account's role spreads
     /// slowly); what STS says otherwise.
-    pub async fn target(&self, target: &Target, session: &str) -> Result<Aws, Error> {
+    pub async fn target(&self, target: &Target, session: &Session) -> Result<Aws, Error> {
         let own = self.own(Some(&target.region));
         let account = &target.account;
         let Some(role_name) = &account.role_name else {
@@ -107,27 +108,24 @@ impl Base {
             .sts
             .assume_role()
             .role_arn(&role_arn)
-            .role_session_name(session_name(session))
+            .role_session_name(session.name(target))
+            .policy(session.policy(target)?)
             .duration_seconds(SESSION_SECONDS)
             .set_external_id(account.external_id.clone())
             .send()
             .await;
         let answer = match answer {
             Err(error) if is_denied(&error) => {
-                let message = error.message().unwrap_or("no message");
-                return Err(Error::AccountNotReady(format!(
-                    "{role_arn} cannot be assumed: {message}"
-                )));
+                return Err(not_assumable(&role_arn, &error, target));
             }
-            answer => answer.during("sts:AssumeRole")?,
+            answer => answer.during_first("sts:AssumeRole", target)?,
         };
-        let session = answer.credentials().ok_or_else(|| {
-            Error::Unexpected("sts:AssumeRole answered without credentials".to_owned())
-        })?;
+        let credentials = answer.credentials();
+        let credentials = required(credentials, "sts:AssumeRole: credentials")?;
         let credentials = Credentials::new(
-            session.access_key_id(),
-            session.secret_access_key(),
-            Some(session.session_token().to_owned()),
+            credentials.access_key_id(),
+            credentials.secret_access_key(),
+            Some(credentials.session_token().to_owned()),
             None,
             "hardway",
         );
@@ -144,21 +142,18 @@ impl Base {
 /// Whether it may heal: an explicit deny does not.
 fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let is_explicit = |message: &str| message.contains(codes::EXPLICIT_DENY_MESSAGE);
-    error
-        .code()
-        .is_some_and(|code| codes::ACCESS_DENIED.contains(&code))
-        && !error.message().is_some_and(is_explicit)
+    error.code() == Some(codes::STS_ACCESS_DENIED) && !error.message().is_some_and(is_explicit)
 }
 
-/// What STS allows in a session name, and no longer than it allows.
-fn session_name(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            c if c.is_ascii_alphanumeric() || "+=,.@_-".contains(c) => c,
-            _ => '-',
-        })
-        .take(SESSION_NAME_MAX)
-        .collect()
+/// STS says the same of a role that has not spread yet, that does not trust the caller, and that the
+/// caller may not assume; so does the error.
+fn not_assumable(role_arn: &str, error: &impl ProvideErrorMetadata, target: &Target) -> Error {
+    let message = error.message().unwrap_or("no message");
+    Error::AccountNotReady(format!(
+        "{role_arn} cannot be assumed: {message}; the role of a new account spreads slowly, and any \
+         role must trust the account that hardway runs in and be the MemberRoleName of its stack"
+    ))
+    .of_first_call(None, target)
 }
 
 /// Clients of one account and region.
@@ -234,11 +229,177 @@ impl Aws {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::{Arc, Mutex};
 
-    #[test]
-    fn session_names_have_only_what_sts_allows() {
-        assert_eq!(session_name("hardway demo/vpc"), "hardway-demo-vpc");
-        assert_eq!(session_name(&"x".repeat(100)).len(), SESSION_NAME_MAX);
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_types::body::SdkBody;
+    use percent_encoding::percent_decode_str;
+
+    use super::*;
+    use crate::mocks::iam_refusal;
+    use crate::plan::Plan;
+
+    const SESSION: Session = Session {
+        step: "vpc",
+        policy: r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Action": "ec2:CreateTags", "Resource": "arn:${Partition}:ec2:*:${AccountId}:vpc/*"}]}"#,
+    };
+
+    /// A request as it goes over the wire.
+    #[derive(Debug, Clone)]
+    struct Sent {
+        uri: String,
+        body: String,
+        token: Option<String>,
+    }
+
+    /// AWS as far as it can be asked for one thing: it answers everything alike, and keeps what it got.
+    #[derive(Debug, Clone)]
+    struct Recorder {
+        status: u16,
+        answer: String,
+        sent: Arc<Mutex<Vec<Sent>>>,
+    }
+
+    impl Recorder {
+        fn answering(response: &HttpResponse) -> Self {
+            let answer = response.body().bytes().unwrap_or_default();
+            Self {
+                status: response.status().as_u16(),
+                answer: String::from_utf8_lossy(answer).into_owned(),
+                sent: Arc::default(),
+            }
+        }
+
+        fn base(&self) -> Base {
+            let connector = SharedHttpConnector::new(self.clone());
+            let config = Aws::offline_config().to_builder();
+            let client = http_client_fn(move |_, _| connector.clone());
+            Base::new(config.http_client(client).build())
+        }
+
+        fn sent(&self) -> Vec<Sent> {
+            self.sent.lock().unwrap().clone()
+        }
+    }
+
+    impl HttpConnector for Recorder {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let body = request.body().bytes().unwrap_or_default();
+            let body = String::from_utf8_lossy(body).replace('+', " ");
+            let token = request.headers().get("x-amz-security-token");
+            self.sent.lock().unwrap().push(Sent {
+                uri: request.uri().to_owned(),
+                body: percent_decode_str(&body).decode_utf8_lossy().into_owned(),
+                token: token.map(ToOwned::to_owned),
+            });
+            let status = self.status.try_into().unwrap();
+            let body = SdkBody::from(self.answer.as_str());
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body)))
+        }
+    }
+
+    /// How STS answers AssumeRole.
+    fn assumed() -> HttpResponse {
+        let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+             <AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>\
+             <SecretAccessKey>secret</SecretAccessKey><SessionToken>the-session</SessionToken>\
+             <Expiration>2026-11-01T00:15:00Z</Expiration></Credentials></AssumeRoleResult>\
+             </AssumeRoleResponse>";
+        HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body))
+    }
+
+    fn target_in(partition: &str, region: &str) -> Target {
+        let mut target = Plan::example().target;
+        target.partition = partition.to_owned();
+        target.region = region.to_owned();
+        target.account.id = "444455556666".to_owned();
+        target.account.role_name = Some("path/Builder".to_owned());
+        target.account.external_id = Some("agreed".to_owned());
+        target
+    }
+
+    #[tokio::test]
+    async fn a_role_is_assumed_at_the_endpoint_of_the_targets_region() {
+        for (partition, region, host) in [
+            ("aws", "us-east-1", "sts.us-east-1.amazonaws.com"),
+            ("aws", "eu-south-2", "sts.eu-south-2.amazonaws.com"),
+            ("aws-cn", "cn-north-1", "sts.cn-north-1.amazonaws.com.cn"),
+            (
+                "aws-us-gov",
+                "us-gov-west-1",
+                "sts.us-gov-west-1.amazonaws.com",
+            ),
+        ] {
+            let recorder = Recorder::answering(&assumed());
+            let target = target_in(partition, region);
+            recorder.base().target(&target, &SESSION).await.unwrap();
+            let sent = recorder.sent();
+            assert_eq!(sent.len(), 1);
+            assert_eq!(sent[0].uri, format!("https://{host}/"));
+            let role = format!("RoleArn=arn:{partition}:iam::444455556666:role/path/Builder");
+            assert!(sent[0].body.contains(&role), "{}", sent[0].body);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_has_a_name_a_policy_and_the_agreed_external_id() {
+        let recorder = Recorder::answering(&assumed());
+        let target = target_in("aws", "ap-northeast-1");
+        let aws = recorder.base().target(&target, &SESSION).await.unwrap();
+        let sent = recorder.sent().remove(0);
+        let policy = SESSION.policy(&target).unwrap();
+        for part in [
+            "Action=AssumeRole",
+            "RoleSessionName=hardway-vpc-demo",
+            "ExternalId=agreed",
+            "DurationSeconds=900",
+            &format!("Policy={policy}"),
+        ] {
+            assert!(sent.body.contains(part), "{part}: {}", sent.body);
+        }
+        assert_eq!(sent.token, None);
+        // Whatever is asked for next, the session asks for it, in the target's region.
+        let _ = aws.ec2.describe_vpcs().send().await;
+        let sent = recorder.sent().remove(1);
+        assert_eq!(sent.uri, "https://ec2.ap-northeast-1.amazonaws.com/");
+        assert_eq!(sent.token.as_deref(), Some("the-session"));
+    }
+
+    #[tokio::test]
+    async fn no_role_is_assumed_in_the_own_account() {
+        let recorder = Recorder::answering(&assumed());
+        let target = Plan::example().target;
+        recorder.base().target(&target, &SESSION).await.unwrap();
+        assert!(recorder.sent().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_role_that_cannot_be_assumed_yet_is_of_an_account_that_is_not_ready() {
+        for (code, message, name) in [
+            ("AccessDenied", "not authorized", "AccountNotReady"),
+            (
+                "AccessDenied",
+                "with an explicit deny in a service control policy",
+                "ExplicitDeny",
+            ),
+            ("RegionDisabledException", "", "AccountNotReady"),
+            ("InvalidClientTokenId", "", "AccountNotReady"),
+            ("OptInRequired", "", "AccountNotReady"),
+            ("ExpiredToken", "", "AccessDenied"),
+            ("ValidationError", "", "Unexpected"),
+        ] {
+            let recorder = Recorder::answering(&iam_refusal(403, code, message));
+            let target = target_in("aws", "eu-south-2");
+            let error = recorder.base().target(&target, &SESSION).await.unwrap_err();
+            assert_eq!(error.name(), name, "{code}: {error}");
+            let says_where = error
+                .to_string()
+                .contains("(account 444455556666, region eu-south-2)");
+            assert_eq!(says_where, name == "AccountNotReady", "{error}");
+        }
     }
 }

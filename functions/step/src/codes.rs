@@ -51,8 +51,11 @@ pub const CURRENTLY_IN_USE_MESSAGE: &str = "currently in use";
 pub const HAS_INTERNET_GATEWAY_MESSAGE: &str = "already has an internet gateway attached";
 /// EC2: the resource is in the hands of an AWS service.
 pub const OPERATION_NOT_PERMITTED: &str = "OperationNotPermitted";
-/// EC2: not authorized; also what ReleaseAddress answers for a released address.
+/// EC2: not authorized; also what ReleaseAddress answers for a released address, and what any call
+/// answers to credentials that are unknown in the region.
 pub const AUTH_FAILURE: &str = "AuthFailure";
+/// EC2: the answer to a dry run that would have succeeded.
+pub const DRY_RUN_OPERATION: &str = "DryRunOperation";
 
 /// EC2: the client token was used before, with other parameters.
 pub const IDEMPOTENT_PARAMETER_MISMATCH: &str = "IdempotentParameterMismatch";
@@ -114,24 +117,39 @@ pub const UNAVAILABLE: &[&str] = &[
     "RequestTimeoutException",
 ];
 
+/// STS: it is not activated in the region for the account; also of a region that is not enabled there.
+pub const REGION_DISABLED: &str = "RegionDisabledException";
+/// STS and IAM: the access key is unknown; also everybody's in a region that is not enabled.
+pub const INVALID_CLIENT_TOKEN_ID: &str = "InvalidClientTokenId";
+/// EKS and other JSON services: the same as [`INVALID_CLIENT_TOKEN_ID`].
+pub const UNRECOGNIZED_CLIENT: &str = "UnrecognizedClientException";
+/// STS: not authorized; of AssumeRole also while the role has not spread (boto/boto3 issue 1216).
+pub const STS_ACCESS_DENIED: &str = "AccessDenied";
+/// EC2: AWS has blocked the account.
+pub const BLOCKED: &str = "Blocked";
+
 /// Codes of an account that AWS has not made usable yet.
 pub const ACCOUNT_NOT_READY: &[&str] = &[
     "OptInRequired",
     "PendingVerification",
     "SubscriptionRequiredException",
-    "RegionDisabledException",
+    REGION_DISABLED,
 ];
+
+/// Codes for credentials that AWS does not know: of a new account's session or region it does not know
+/// them yet, afterwards they are wrong.
+pub const UNKNOWN_CREDENTIALS: &[&str] =
+    &[AUTH_FAILURE, INVALID_CLIENT_TOKEN_ID, UNRECOGNIZED_CLIENT];
 
 /// Codes that mean: not allowed.
 pub const ACCESS_DENIED: &[&str] = &[
-    "AccessDenied",
+    STS_ACCESS_DENIED,
     "AccessDeniedException",
     "UnauthorizedOperation",
     "UnauthorizedException",
     AUTH_FAILURE,
-    "Blocked",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
+    INVALID_CLIENT_TOKEN_ID,
+    UNRECOGNIZED_CLIENT,
     "ExpiredToken",
     "ExpiredTokenException",
 ];
@@ -194,6 +212,10 @@ pub const IAM_PROPAGATION_MESSAGES: &[&str] = &[
     "doesn't have the Amazon EKS Managed Policies associated with it",
     "IAM role's policy must include",
 ];
+
+/// What is in the ARN of every service-linked role. EKS makes its own with the first cluster of an account
+/// and then says, as [`INVALID_PARAMETER`], that it cannot be assumed (aws/aws-k8s-tester issue 232).
+pub const SERVICE_LINKED_ROLE_PATH: &str = "role/aws-service-role/";
 
 /// IAM's words, as [`INVALID_INPUT`], for a service-linked role that exists.
 pub const SERVICE_LINKED_ROLE_EXISTS_MESSAGE: &str = "has been taken";

@@ -10,6 +10,7 @@ use lambda_runtime::Diagnostic;
 use strum::{EnumIter, IntoStaticStr};
 
 use crate::codes;
+use crate::plan::Target;
 
 /// An error of a step; the variant's name is the error's name in the state machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, IntoStaticStr, EnumIter)]
@@ -27,6 +28,9 @@ pub enum Error {
     /// A new account is not usable yet. Retried for hours, slowly.
     #[error("the account is not ready: {0}")]
     AccountNotReady(String),
+    /// AWS has blocked the account, which no waiting changes. Fails at once with what to do.
+    #[error("the account is blocked: {0}")]
+    AccountBlocked(String),
     /// Eventual consistency or IAM propagation. Retried for minutes.
     #[error("not visible yet: {0}")]
     NotYetVisible(String),
@@ -92,8 +96,12 @@ impl Error {
             Self::Throttled(text)
         } else if is(codes::UNAVAILABLE) {
             Self::AwsUnavailable(text)
-        } else if is(codes::ACCOUNT_NOT_READY) {
+        } else if is(codes::ACCOUNT_NOT_READY) || is_of_new_account(code, message) {
             Self::AccountNotReady(text)
+        } else if code == codes::BLOCKED {
+            Self::AccountBlocked(format!(
+                "{text}; only AWS Support can lift that: open a case from the account, then start again"
+            ))
         } else if is(codes::ACCESS_DENIED) && message.contains(codes::EXPLICIT_DENY_MESSAGE) {
             Self::ExplicitDeny(format!(
                 "{text}; ask for an exception in the policy that it names, then start again"
@@ -112,6 +120,36 @@ impl Error {
     }
 }
 
+impl Error {
+    /// What the error of a call with `code` means while nobody knows whether the account can be used: an
+    /// account that is not ready also knows no credentials. Says which account and region are meant, and
+    /// what a person can do if it is the region.
+    #[must_use]
+    pub fn of_first_call(self, code: Option<&str>, target: &Target) -> Self {
+        let is_unknown = code.is_some_and(|code| codes::UNKNOWN_CREDENTIALS.contains(&code));
+        let text = match self {
+            Self::AccountNotReady(text) => text,
+            Self::AccessDenied(text) if is_unknown => text,
+            other => return other,
+        };
+        let (account, region) = (&target.account.id, &target.region);
+        let hint = if is_unknown || code == Some(codes::REGION_DISABLED) {
+            format!(
+                "; if {region} is an opt-in region, enable it there and in the account that hardway \
+                 runs in"
+            )
+        } else {
+            String::new()
+        };
+        Self::AccountNotReady(format!("{text} (account {account}, region {region}){hint}"))
+    }
+}
+
+/// Whether EKS complains about its service-linked role, which spreads slowly in a new account.
+fn is_of_new_account(code: &str, message: &str) -> bool {
+    is_iam_propagation(code, message) && message.contains(codes::SERVICE_LINKED_ROLE_PATH)
+}
+
 /// Whether EKS complains about a role that IAM has not propagated yet.
 #[must_use]
 pub fn is_iam_propagation(code: &str, message: &str) -> bool {
@@ -128,6 +166,12 @@ pub trait During<T> {
     /// # Errors
     /// The variant of [`Error`] that says what the state machine does about it.
     fn during(self, action: &str) -> Result<T, Error>;
+
+    /// The same for one of the first calls in an account, which may be new ([`Error::of_first_call`]).
+    ///
+    /// # Errors
+    /// The variant of [`Error`] that says what the state machine does about it.
+    fn during_first(self, action: &str, target: &Target) -> Result<T, Error>;
 }
 
 impl<T, E> During<T> for Result<T, SdkError<E, HttpResponse>>
@@ -150,6 +194,13 @@ where
             }
             _ => Error::AwsUnavailable(format!("{action} got no answer: {}", chain(&error))),
         })
+    }
+
+    fn during_first(self, action: &str, target: &Target) -> Result<T, Error> {
+        let code = self.as_ref().err().and_then(ProvideErrorMetadata::code);
+        let code = code.map(ToOwned::to_owned);
+        let answer = self.during(action);
+        answer.map_err(|error| error.of_first_call(code.as_deref(), target))
     }
 }
 
@@ -199,6 +250,11 @@ mod tests {
             ("RequestLimitExceeded", "Throttled"),
             ("ServiceUnavailableException", "AwsUnavailable"),
             ("OptInRequired", "AccountNotReady"),
+            ("RegionDisabledException", "AccountNotReady"),
+            ("PendingVerification", "AccountNotReady"),
+            ("SubscriptionRequiredException", "AccountNotReady"),
+            ("Blocked", "AccountBlocked"),
+            ("InvalidClientTokenId", "AccessDenied"),
             ("UnauthorizedOperation", "AccessDenied"),
             ("AddressLimitExceeded", "QuotaExceeded"),
             ("InvalidSubnetId.NotFound", "NotYetVisible"),
@@ -218,6 +274,56 @@ mod tests {
             name_of(codes::INVALID_PARAMETER, "unsupported Kubernetes version"),
             "Unexpected"
         );
+    }
+
+    #[test]
+    fn a_service_linked_role_that_has_not_spread_is_of_a_new_account() {
+        let role = "Role with arn: arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/\
+                    AWSServiceRoleForAmazonEKS, could not be assumed because it does not exist or the \
+                    trusted entity is not correct";
+        assert_eq!(name_of(codes::INVALID_PARAMETER, role), "AccountNotReady");
+        assert_eq!(name_of("Other", role), "Unexpected");
+    }
+
+    #[test]
+    fn a_blocked_account_is_for_a_person() {
+        let error = Error::classify("ec2:CreateVpc", codes::BLOCKED, "blocked", 400);
+        assert!(error.to_string().contains("AWS Support"), "{error}");
+    }
+
+    #[test]
+    fn what_a_new_account_says_to_a_first_call_names_account_and_region() {
+        let target = crate::Plan::example().target;
+        let first = |code: &str, message: &str| {
+            Error::classify("x:Y", code, message, 400).of_first_call(Some(code), &target)
+        };
+        for (code, has_hint) in [
+            ("OptInRequired", false),
+            ("PendingVerification", false),
+            ("SubscriptionRequiredException", false),
+            ("RegionDisabledException", true),
+            ("AuthFailure", true),
+            ("InvalidClientTokenId", true),
+            ("UnrecognizedClientException", true),
+        ] {
+            let error = first(code, "");
+            assert_eq!(error.name(), "AccountNotReady", "{code}");
+            let text = error.to_string();
+            let place = "(account 111122223333, region ap-northeast-1)";
+            assert!(text.contains(place) && text.contains(code), "{text}");
+            assert_eq!(text.contains("opt-in region"), has_hint, "{text}");
+        }
+        for (code, name) in [
+            ("UnauthorizedOperation", "AccessDenied"),
+            ("AccessDenied", "AccessDenied"),
+            ("Blocked", "AccountBlocked"),
+            ("RequestLimitExceeded", "Throttled"),
+            ("Odd", "Unexpected"),
+        ] {
+            assert_eq!(first(code, "").name(), name);
+        }
+        let denied = "not authorized with an explicit deny in a service control policy";
+        assert_eq!(first("AuthFailure", denied).name(), "ExplicitDeny");
     }
 
     #[test]

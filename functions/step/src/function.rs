@@ -13,6 +13,7 @@ use crate::aws::{Aws, Base};
 use crate::error::Error;
 use crate::outcome::{Outcome, Removed};
 use crate::plan::{Plan, Target};
+use crate::session::Session;
 use crate::telemetry;
 
 /// One kind of AWS resource: how to make it so, and how to make it gone.
@@ -21,6 +22,9 @@ use crate::telemetry;
 pub trait Step {
     /// Name of crate, binary and function.
     const NAME: &'static str;
+    /// What its calls need, as an IAM policy: `policy.json` of the crate, which is also what its role in
+    /// the template allows. In another account its session may do no more (see [`Session`]).
+    const POLICY: &'static str;
     /// What it needs of earlier steps, beside the plan.
     type Input: DeserializeOwned + Send;
     /// What later steps need of it.
@@ -110,7 +114,10 @@ impl<S: Step> Function for S {
 }
 
 async fn target_clients<S: Step>(base: &Base, target: &Target) -> Result<Aws, Error> {
-    let session = format!("hardway-{}-{}", S::NAME, target.cluster_name);
+    let session = Session {
+        step: S::NAME,
+        policy: S::POLICY,
+    };
     base.target(target, &session).await
 }
 
@@ -225,6 +232,7 @@ mod tests {
 
     impl Step for Kettle {
         const NAME: &'static str = "kettle";
+        const POLICY: &'static str = r#"{"Version": "2012-10-17", "Statement": []}"#;
         type Input = Water;
         type Output = Tea;
 

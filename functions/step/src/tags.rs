@@ -2,7 +2,7 @@
 //!
 //! Everything that can be tagged is tagged in the call that creates it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 
@@ -22,13 +22,23 @@ pub const RESERVED_PREFIX: &str = "hardway:";
 /// The tags of the resource with `role`: the user's, then hardway's own.
 #[must_use]
 pub fn of(plan: &Plan, role: &str) -> Vec<(String, String)> {
-    let cluster = &plan.target.cluster_name;
+    of_target(&plan.target, &plan.tags, role)
+}
+
+/// The same before there is a plan: for a target and the user's tags.
+#[must_use]
+pub fn of_target(
+    target: &Target,
+    user_tags: &BTreeMap<String, String>,
+    role: &str,
+) -> Vec<(String, String)> {
+    let cluster = &target.cluster_name;
     let own = [
         (NAME, format!("{cluster}/{role}")),
         (CLUSTER, cluster.clone()),
         (ROLE, role.to_owned()),
     ];
-    plan.tags
+    user_tags
         .clone()
         .into_iter()
         .chain(own.map(|(key, value)| (key.to_owned(), value)))

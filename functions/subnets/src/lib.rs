@@ -48,6 +48,7 @@ const TAG: &str = "ec2:CreateTags";
 
 impl Step for Subnets {
     const NAME: &'static str = "subnets";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = Input;
     type Output = Output;
 

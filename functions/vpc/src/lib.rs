@@ -50,6 +50,7 @@ const MODIFY_ATTRIBUTE: &str = "ec2:ModifyVpcAttribute";
 
 impl Step for Vpc {
     const NAME: &'static str = "vpc";
+    const POLICY: &'static str = include_str!("../policy.json");
     type Input = OnlyMemory;
     type Output = Output;
 

@@ -47,11 +47,13 @@ impl Call {
         format!("{}:{}", self.service, self.operation)
     }
 
-    /// Whether the operation only reads.
+    /// Whether the call changes nothing: its operation only reads, or it is a dry run.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        ["Describe", "Get", "List", "AssumeRole"]
-            .iter()
-            .any(|verb| self.operation.starts_with(verb))
+        let is_dry_run = self.error.as_deref() == Some("DryRunOperation");
+        is_dry_run
+            || ["Describe", "Get", "List", "AssumeRole"]
+                .iter()
+                .any(|verb| self.operation.starts_with(verb))
     }
 }

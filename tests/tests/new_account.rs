@@ -1,0 +1,192 @@
+//! From a new account to a cluster: the account becomes usable in its own time, the role in it is a
+//! narrow one, and nobody is at the keyboard.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use simulator::{Call, State};
+use tests::member_role::member_role;
+use tests::world::{ACCOUNT, REGION};
+use tests::{Execution, World, left, project};
+
+const MEMBER: &str = "444455556666";
+const EXTERNAL_ID: &str = "agreed";
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// The input for the member account, with the role that AWS Organizations makes.
+fn input() -> Value {
+    json!({"clusterName": "demo", "account": {"id": MEMBER}})
+}
+
+/// A world with a member account of AWS Organizations.
+fn world(seed: u64) -> World {
+    let world = World::new(seed);
+    let trust = State::organization_trust(ACCOUNT);
+    let role = ("OrganizationAccountAccessRole", trust.as_str());
+    world
+        .simulator
+        .change(|state| state.add_account(MEMBER, [role]));
+    world
+}
+
+fn coredns_runs(world: &World) -> bool {
+    let view = world.simulator.kubernetes(MEMBER, REGION, "demo");
+    view.is_some_and(|view| hardway::summary::coredns_runs(&view))
+}
+
+/// The errors that were waited for, in their order.
+fn retried(execution: &Execution) -> Vec<(Duration, &str, &str)> {
+    let events = execution.events.iter();
+    events
+        .filter_map(|event| {
+            let error = event.what.strip_prefix("retried: ")?;
+            Some((event.at, event.state.as_str(), error))
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_becomes_usable_in_stages_gets_its_cluster_without_a_person() {
+    const OPEN_AFTER: Duration = Duration::from_mins(90);
+    let world = world(81);
+    let begin = world.simulator.now();
+    let minutes = |minutes| begin + SignedDuration::from_mins(minutes);
+    world.simulator.change(|state| {
+        let iam = &mut state.accounts.get_mut(MEMBER).unwrap().iam;
+        iam.sts_active_from = Some(minutes(30));
+        iam.assumable_from = Some(minutes(90));
+    });
+    let execution = world.provision(input()).await;
+    let output = execution.output();
+    assert_eq!(output["accountId"], MEMBER);
+    assert!(coredns_runs(&world), "{}", execution.timeline());
+
+    let waits = retried(&execution);
+    let of_account = |wait: &&(Duration, &str, &str)| wait.2.starts_with("AccountNotReady");
+    assert!(waits.iter().filter(of_account).all(|wait| wait.1 == "Plan"));
+    let calls = world.simulator.calls();
+    let (waiting, building): (Vec<&Call>, Vec<&Call>) =
+        calls.iter().partition(|call| call.at < minutes(90));
+    assert!(waiting.iter().all(|call| call.is_read_only()));
+    // The longest interval, and what a run takes.
+    assert!(execution.duration < OPEN_AFTER + 10 * MINUTE + 40 * MINUTE);
+    println!(
+        "usable after 90 minutes, cluster after {:.0}: {} calls while waiting ({} attempts), {} in all",
+        execution.duration.as_secs_f64() / 60.0,
+        waiting.len(),
+        waits.iter().filter(of_account).count(),
+        waiting.len() + building.len(),
+    );
+    assert!(waiting.len() <= 60, "{}", waiting.len());
+    assert!(building.len() < 400, "{}", building.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_never_becomes_usable_is_given_up_after_four_hours_and_says_why() {
+    let world = world(82);
+    let never = world.simulator.now() + SignedDuration::from_hours(24);
+    world.simulator.change(|state| {
+        let iam = &mut state.accounts.get_mut(MEMBER).unwrap().iam;
+        iam.sts_active_from = Some(never);
+    });
+    let execution = world.provision(input()).await;
+    let failure = execution.failure();
+    assert_eq!(failure.error, "AccountNotReady");
+    for said in [
+        "Plan: ",
+        "sts:AssumeRole answered RegionDisabledException",
+        "account 444455556666, region ap-northeast-1",
+        "opt-in region",
+        "asked again for up to four hours",
+    ] {
+        assert!(failure.cause.contains(said), "{said}: {}", failure.cause);
+    }
+    let hours = execution.duration.as_secs_f64() / 3600.0;
+    assert!((3.83..4.17).contains(&hours), "{hours} h");
+    assert!(world.changes().is_empty());
+}
+
+/// A member account with the role of `infra/member-role.yaml`, and functions that have roles.
+fn world_with_member_role(seed: u64) -> (World, Value) {
+    let world = World::new(seed).with_roles();
+    let role = member_role(
+        MEMBER,
+        &[("TrustedAccountId", ACCOUNT), ("ExternalId", EXTERNAL_ID)],
+    );
+    let trust = role.trust.to_string();
+    world.simulator.change(|state| {
+        state.add_account(MEMBER, [(role.name.as_str(), trust.as_str())]);
+    });
+    let account = json!({"id": MEMBER, "roleName": role.name, "externalId": EXTERNAL_ID});
+    (world, account)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove() {
+    let (world, account) = world_with_member_role(83);
+    let before = world.simulator.state().accounts[ACCOUNT].clone();
+    let input = json!({"clusterName": "demo", "account": account});
+    let execution = world.provision(input.clone()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    assert!(coredns_runs(&world));
+    let execution = world.tear_down(input).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let after = world.simulator.state();
+    assert_eq!(left::everything(&after, MEMBER), [""; 0]);
+    assert!(
+        after.accounts[ACCOUNT] == before,
+        "the own account is touched"
+    );
+
+    // Each function went there anew, under its name, with no more than its policy.
+    let calls = world.simulator.calls();
+    let mut functions = BTreeSet::new();
+    let of_member = format!(":{MEMBER}:");
+    for call in calls.iter().filter(|it| it.operation == "AssumeRole") {
+        let role = call.request["RoleArn"].as_str().unwrap();
+        if !role.contains(&of_member) {
+            continue;
+        }
+        assert_eq!(call.region, REGION);
+        let name = call.request["RoleSessionName"].as_str().unwrap();
+        let name = name.strip_prefix("hardway-").unwrap();
+        let function = name.strip_suffix("-demo").unwrap();
+        let policy: Value = serde_json::from_str(call.request["Policy"].as_str().unwrap()).unwrap();
+        let expected = project::read(&format!("functions/{function}/policy.json"));
+        let expected = expected.replace("${Partition}", "aws");
+        let expected = expected.replace("${AccountId}", MEMBER);
+        assert_eq!(policy, serde_json::from_str::<Value>(&expected).unwrap());
+        functions.insert(function.to_owned());
+    }
+    let mut all = project::functions();
+    // No logs are asked for, and the plan of a teardown needs no session.
+    all.remove("control-plane-logs");
+    functions.remove("control-plane-logs");
+    assert_eq!(functions, all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_else_may_assume_the_member_role() {
+    let (world, account) = world_with_member_role(84);
+    // A person in hardway's account, with the external id.
+    let call = world.aws().sts.assume_role();
+    let role = account["roleName"].as_str().unwrap();
+    let call = call.role_arn(format!("arn:aws:iam::{MEMBER}:role/{role}"));
+    let call = call.role_session_name("person").external_id(EXTERNAL_ID);
+    assert!(call.send().await.is_err());
+    // The functions, without it.
+    let input = json!({"clusterName": "demo", "account": {"id": MEMBER, "roleName": role}});
+    let execution = world.provision(input).await;
+    let failure = execution.failure();
+    assert_eq!(failure.error, "AccountNotReady");
+    assert!(
+        failure.cause.contains("MemberRoleName"),
+        "{}",
+        failure.cause
+    );
+    assert!(world.changes().is_empty());
+}

@@ -12,6 +12,7 @@
 pub mod asl;
 pub mod faults;
 pub mod graph;
+pub mod laptop;
 pub mod left;
 pub mod many;
 pub mod member_role;

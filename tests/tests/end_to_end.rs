@@ -2,27 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::process::Command;
-
 use hardway::local::{Laptop, Options};
 use serde_json::{Value, json};
 use simulator::Call;
 use simulator::state::Region;
+use tests::laptop::aws;
 use tests::world::{ACCOUNT, REGION};
 use tests::{left, project};
-
-/// The AWS CLI as a person would use it.
-fn aws(laptop: &Laptop, arguments: &[&str]) -> Value {
-    let output = Command::new(project::root().join("target/venv/bin/aws"))
-        .args(arguments)
-        .args(["--output", "json"])
-        .envs(laptop.environment())
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "aws {arguments:?}: {errors}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 fn region(laptop: &Laptop) -> Region {
     laptop.simulator().state().accounts[ACCOUNT].regions[REGION].clone()

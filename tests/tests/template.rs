@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
 use tests::template::{functions, policies, template};
 use tests::{project, world};
 
@@ -146,16 +147,65 @@ fn each_state_machine_may_invoke_the_functions_of_its_definition_and_no_others()
     }
 }
 
+/// What is in no machine is invoked by events.
 #[test]
-fn every_function_is_in_a_state_machine() {
+fn every_function_is_in_a_state_machine_or_has_events() {
     let definitions = ["provision", "teardown"]
         .map(|file| project::read(&format!("statemachine/{file}.asl.json")))
         .concat();
     let used = placeholders(&definitions);
-    for function in project::functions() {
-        let name = format!("{}Arn", world::logical_id(&function));
-        assert!(used.contains(name.as_str()), "{function}");
+    for (name, function) in functions() {
+        let arn = format!("{}Arn", world::logical_id(&name));
+        assert!(
+            used.contains(arn.as_str()) != function["Events"].is_object(),
+            "{name}"
+        );
     }
+}
+
+/// Nothing of an event may be lost: neither what EventBridge cannot deliver nor what the function
+/// refuses.
+#[test]
+fn events_that_cannot_be_handled_are_kept_and_somebody_is_told() {
+    let template = template();
+    let resources = &template["Resources"];
+    let queue = json!({"!GetAtt": "AccountEventsQueue.Arn"});
+    let function = &resources["AccountCreatedFunction"]["Properties"];
+    let destination = &function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"];
+    assert_eq!(destination["Destination"], queue);
+    let rules = function["Events"].as_object().unwrap();
+    for (name, rule) in rules {
+        let rule = &rule["Properties"];
+        assert_eq!(rule["DeadLetterConfig"]["Arn"], queue, "{name}");
+        assert_eq!(rule["RetryPolicy"]["MaximumRetryAttempts"], 185, "{name}");
+    }
+    let policy = resources["AccountEventsQueuePolicy"].to_string();
+    for name in rules.keys() {
+        assert!(
+            policy.contains(&format!("AccountCreatedFunction{name}.Arn")),
+            "{name} may not send to the queue"
+        );
+    }
+    let queue = &resources["AccountEventsQueue"]["Properties"];
+    assert_eq!(queue["MessageRetentionPeriod"], 14 * 24 * 3600);
+    assert_eq!(queue["SqsManagedSseEnabled"], true);
+    let alarm = &resources["AccountEventsAlarm"]["Properties"];
+    assert_eq!(alarm["MetricName"], "ApproximateNumberOfMessagesVisible");
+    assert_eq!(alarm["Threshold"], 0);
+}
+
+/// Whoever deploys hardway has not asked for clusters in new accounts yet.
+#[test]
+fn the_default_policy_builds_nothing_and_needs_one_word_to_do_so() {
+    let template = template();
+    let default = &template["Parameters"]["NewAccountsPolicy"]["Default"];
+    let mut policy: Value = serde_json::from_str(default.as_str().unwrap()).unwrap();
+    assert_eq!(policy["enabled"], false);
+    policy["enabled"] = json!(true);
+    assert_eq!(
+        policy,
+        project::read_json("statemachine/examples/policies/minimal.json")
+    );
 }
 
 /// The names in `${…}`.

@@ -19,7 +19,15 @@ pub struct Setup<'a> {
     pub simulator: &'a str,
     /// How many times faster than AWS its waits and retries are.
     pub speed: f64,
+    /// Whether it enforces IAM.
+    pub auth: bool,
 }
+
+/// How long Lambda waits before it tries an asynchronous invocation again, in seconds: a minute, then two.
+/// Source: the AWS Lambda developer guide, error handling of asynchronous invocation.
+const ASYNC_RETRY_SECONDS: f64 = 60.0;
+/// How many functions run at once in an account. Source: the AWS Lambda developer guide, quotas.
+const CONCURRENCY: u32 = 1000;
 
 /// Starts it on a free port and waits until it listens.
 ///
@@ -34,6 +42,12 @@ pub async fn start(tools: &Tools, setup: &Setup<'_>) -> Result<Server> {
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_REGION", setup.region)
             .env("SFN_WAIT_SCALE", (1.0 / setup.speed).to_string())
+            .env(
+                "LAMBDA_ASYNC_RETRY_BASE_SECONDS",
+                (ASYNC_RETRY_SECONDS / setup.speed).to_string(),
+            )
+            .env("LAMBDA_ACCOUNT_CONCURRENCY", CONCURRENCY.to_string())
+            .env("AUTH", setup.auth.to_string())
             .env("TMPDIR", setup.folder)
             // The functions inherit these.
             .env("AWS_ENDPOINT_URL", endpoint(port))

@@ -46,6 +46,9 @@ pub struct Options {
     pub seed: u64,
     /// The region.
     pub region: String,
+    /// Whether IAM is enforced for the services that ministack plays: a function may then call them only
+    /// as its role's policies allow.
+    pub auth: bool,
 }
 
 impl Default for Options {
@@ -54,6 +57,7 @@ impl Default for Options {
             speed: DEFAULT_SPEED,
             seed: 1,
             region: REGION.to_owned(),
+            auth: false,
         }
     }
 }
@@ -118,6 +122,7 @@ impl Laptop {
             region: &options.region,
             simulator: &between(&simulator_endpoint).await?,
             speed: options.speed,
+            auth: options.auth,
         };
         let ministack = during("starting AWS", ministack::start(&tools, &setup)).await?;
         let endpoint = ministack.endpoint();
@@ -162,6 +167,26 @@ impl Laptop {
     pub async fn destroy(&self, input: &Value) -> Result<Ended> {
         let machine = &self.executions.stack().teardown_arn;
         self.run(machine, &destroy::input_for(input)).await
+    }
+
+    /// Waits for the end of an execution that somebody else has started, with the live view.
+    ///
+    /// # Errors
+    /// If it cannot be described; not if it fails.
+    pub async fn follow(&self, execution_arn: &str) -> Result<Ended> {
+        self.executions.follow(execution_arn).await
+    }
+
+    /// The deployed stack.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        self.executions.stack()
+    }
+
+    /// The URL of the services that ministack plays.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.ministack.endpoint()
     }
 
     async fn run(&self, machine: &str, input: &Value) -> Result<Ended> {
@@ -224,6 +249,7 @@ async fn run_to_the_end(options: &Local, input: &Value) -> Result<()> {
         speed: options.speed,
         seed: options.seed,
         region: input["region"].as_str().unwrap_or(REGION).to_owned(),
+        ..Options::default()
     })
     .await?;
     let mut done = build_cluster(&laptop, input).await;

@@ -53,13 +53,18 @@ impl Tools {
     pub async fn prepare(root: &Path, _: &Lock) -> Result<Self> {
         let venv = root.join("target/venv");
         let requirements = root.join("infra/requirements.txt");
-        let wanted = fs::read_to_string(&requirements)
+        let text = fs::read_to_string(&requirements)
             .with_context(|| format!("{} cannot be read", requirements.display()))?;
-        let wanted = format!("# {}\n{wanted}", venv.display());
+        // The scripts hold the real path, which is another one where a link leads there.
+        let wanted = || {
+            let real = venv.canonicalize().unwrap_or_else(|_| venv.clone());
+            format!("# {}\n{text}", real.display())
+        };
         let stamp = venv.join("installed.txt");
-        if fs::read_to_string(&stamp).ok().as_deref() != Some(&wanted) {
+        if fs::read_to_string(&stamp).ok() != Some(wanted()) {
+            unlink(&venv)?;
             install(&venv, &requirements).await?;
-            fs::write(&stamp, wanted)?;
+            fs::write(&stamp, wanted())?;
         }
         Ok(Self {
             bin: venv.join("bin"),
@@ -74,6 +79,15 @@ impl Tools {
         command.env("PATH", format!("{}:{path}", self.bin.display()));
         command
     }
+}
+
+/// Takes away a link, and leaves what it leads to: somebody else's environment is not ours to clear.
+fn unlink(venv: &Path) -> Result<()> {
+    if venv.is_symlink() {
+        fs::remove_file(venv)
+            .with_context(|| format!("the link {} cannot be removed", venv.display()))?;
+    }
+    Ok(())
 }
 
 async fn install(venv: &Path, requirements: &Path) -> Result<()> {
@@ -138,6 +152,20 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_link_leads_to_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (theirs, link) = (folder.path().join("theirs"), folder.path().join("venv"));
+        fs::create_dir(&theirs).unwrap();
+        fs::write(theirs.join("tool"), "").unwrap();
+        std::os::unix::fs::symlink(&theirs, &link).unwrap();
+        unlink(&link).unwrap();
+        assert!(!link.exists() && theirs.join("tool").exists());
+        // What is no link stays as it is.
+        unlink(&theirs).unwrap();
+        assert!(theirs.join("tool").exists());
+    }
 
     #[test]
     fn versions_are_compared_by_number() {

@@ -494,9 +494,7 @@ async fn a_cluster_takes_more_than_its_own_permission() {
     ];
     each_is_needed(&steps, |world| {
         let provider = aws_sdk_eks::types::Provider::builder().key_arn(&key);
-        let encryption = aws_sdk_eks::types::EncryptionConfig::builder()
-            .resources("secrets")
-            .provider(provider.build());
+        let encryption = aws_sdk_eks::types::EncryptionConfig::builder().provider(provider.build());
         let call = world.eks.create_cluster().name("demo");
         let call = call.role_arn("arn:aws:iam::111122223333:role/cluster");
         let call = call.resources_vpc_config(VpcConfigRequest::builder().build());

@@ -21,8 +21,8 @@ use tokio::time::timeout;
 
 use crate::asl::{Execution, Failure, Invoke, Machine};
 use crate::faults::{Mishap, Script};
-use crate::project;
 use crate::wire::Wire;
+use crate::{project, template};
 
 /// The account that the state machine runs in.
 pub const ACCOUNT: &str = "111122223333";
@@ -37,8 +37,6 @@ pub struct World {
     seed: u64,
     wire: Wire,
     base: Base,
-    /// Whether each function acts with a role of its own.
-    has_roles: bool,
 }
 
 /// An input that asks for one thing of each kind, and no more: a run with few calls.
@@ -109,43 +107,36 @@ impl World {
             seed,
             base: Base::new(sdk_config(&wire, ACCOUNT)),
             wire,
-            has_roles: false,
         }
     }
 
-    /// The same world, in which each function acts with a role of its own, named as CloudFormation names
-    /// it for the stack `hardway`. The record of calls no longer tells functions apart by access keys.
+    /// The same world, in which each function acts with the role that the template gives it, named as
+    /// CloudFormation names it for the stack `hardway`, and with the member role of this name.
+    ///
+    /// # Panics
+    /// If the template has a policy that is none.
     #[must_use]
-    pub fn with_roles(mut self) -> Self {
+    pub fn with_roles(self, member_role_name: &str) -> Self {
         let trust = State::organization_trust(ACCOUNT);
-        let names: Vec<String> = project::functions().iter().map(|it| role_of(it)).collect();
-        let roles = names.iter().map(|name| (name.as_str(), trust.as_str()));
-        self.simulator
-            .change(|state| state.add_account(ACCOUNT, roles));
-        self.has_roles = true;
+        let member_role = json!({
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Resource": format!("arn:aws:iam::*:role/{member_role_name}"),
+        });
+        self.simulator.change(|state| {
+            for (function, properties) in template::functions() {
+                let (mut statements, assumes) = template::statements(&properties);
+                statements.extend(assumes.then(|| member_role.clone()));
+                let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+                let policy = policy.replace("${Partition}", "aws");
+                let policy = policy.replace("${AccountId}", ACCOUNT);
+                let role = format!("hardway-{}Role-1ABCDEFGHIJK", logical_id(&function));
+                state.add_role(ACCOUNT, &role, &trust, &policy);
+                let session = state.add_session(&function, ACCOUNT, &role, None);
+                session.unwrap();
+            }
+        });
         self
-    }
-
-    /// A function's own identity.
-    async fn base_of(&self, function: &str, wire: &Wire) -> Base {
-        if !self.has_roles {
-            // An access key of its own, so that the record of calls tells functions apart.
-            return Base::new(sdk_config(wire, function));
-        }
-        let role = format!("arn:aws:iam::{ACCOUNT}:role/{}", role_of(function));
-        let call = self.aws().sts.assume_role().role_arn(role);
-        let session = call.role_session_name(function).send().await.unwrap();
-        let session = session.credentials.unwrap();
-        let credentials = Credentials::new(
-            session.access_key_id,
-            session.secret_access_key,
-            Some(session.session_token),
-            None,
-            "test",
-        );
-        let config = sdk_config(wire, function).to_builder();
-        let credentials = SharedCredentialsProvider::new(credentials);
-        Base::new(config.credentials_provider(credentials).build())
     }
 
     /// From now on this goes wrong.
@@ -373,7 +364,10 @@ impl World {
             ($($function:ty),* $(,)?) => {
                 match resource {
                     $(name if name == placeholder(<$function as Function>::NAME) => {
-                        let base = self.base_of(<$function as Function>::NAME, wire).await;
+                        // Each function calls with an access key of its own, so that the record of
+                        // calls tells them apart.
+                        let key = <$function as Function>::NAME;
+                        let base = Base::new(sdk_config(wire, key));
                         invoke::<$function>(&base, payload).await
                     })*
                     other => panic!("no function for {other}"),
@@ -407,11 +401,6 @@ pub fn logical_id(function: &str) -> String {
         first.to_uppercase() + rest
     });
     camel.collect::<String>() + "Function"
-}
-
-/// The name of a function's role, as CloudFormation makes it up.
-fn role_of(function: &str) -> String {
-    format!("hardway-{}Role-1ABCDEFGHIJK", logical_id(function))
 }
 
 /// What stands for a function's ARN in a machine's definition.

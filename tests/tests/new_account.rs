@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use simulator::{Call, State};
+use simulator::{Call, Opening, State};
 use tests::member_role::member_role;
 use tests::world::{ACCOUNT, REGION};
 use tests::{Execution, World, left, project};
@@ -56,9 +56,8 @@ async fn an_account_that_becomes_usable_in_stages_gets_its_cluster_without_a_per
     let begin = world.simulator.now();
     let minutes = |minutes| begin + SignedDuration::from_mins(minutes);
     world.simulator.change(|state| {
-        let iam = &mut state.accounts.get_mut(MEMBER).unwrap().iam;
-        iam.sts_active_from = Some(minutes(30));
-        iam.assumable_from = Some(minutes(90));
+        let ready_after = SignedDuration::try_from(OPEN_AFTER).unwrap();
+        state.accounts.get_mut(MEMBER).unwrap().opening = Opening::in_stages(begin, ready_after);
     });
     let execution = world.provision(input()).await;
     let output = execution.output();
@@ -90,8 +89,7 @@ async fn an_account_that_never_becomes_usable_is_given_up_after_four_hours_and_s
     let world = world(82);
     let never = world.simulator.now() + SignedDuration::from_hours(24);
     world.simulator.change(|state| {
-        let iam = &mut state.accounts.get_mut(MEMBER).unwrap().iam;
-        iam.sts_active_from = Some(never);
+        state.accounts.get_mut(MEMBER).unwrap().opening.sts_from = Some(never);
     });
     let execution = world.provision(input()).await;
     let failure = execution.failure();
@@ -112,14 +110,14 @@ async fn an_account_that_never_becomes_usable_is_given_up_after_four_hours_and_s
 
 /// A member account with the role of `infra/member-role.yaml`, and functions that have roles.
 fn world_with_member_role(seed: u64) -> (World, Value) {
-    let world = World::new(seed).with_roles();
     let role = member_role(
         MEMBER,
         &[("TrustedAccountId", ACCOUNT), ("ExternalId", EXTERNAL_ID)],
     );
+    let world = World::new(seed).with_roles(&role.name);
     let trust = role.trust.to_string();
     world.simulator.change(|state| {
-        state.add_account(MEMBER, [(role.name.as_str(), trust.as_str())]);
+        state.add_role(MEMBER, &role.name, &trust, &role.permissions.to_string());
     });
     let account = json!({"id": MEMBER, "roleName": role.name, "externalId": EXTERNAL_ID});
     (world, account)
@@ -162,8 +160,14 @@ async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove()
         assert_eq!(policy, serde_json::from_str::<Value>(&expected).unwrap());
         functions.insert(function.to_owned());
     }
+    // The others have no business in another account.
+    let has_session = |function: &String| {
+        let policy = format!("functions/{function}/policy.json");
+        project::root().join(policy).is_file()
+    };
     let mut all = project::functions();
-    // No logs are asked for, and the plan of a teardown needs no session.
+    all.retain(has_session);
+    // No logs are asked for.
     all.remove("control-plane-logs");
     functions.remove("control-plane-logs");
     assert_eq!(functions, all);

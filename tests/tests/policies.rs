@@ -149,6 +149,35 @@ fn sources(function: &str) -> String {
     own + &shared
 }
 
+/// What AWS asks for beside the calls themselves, too (`IMPLIED`), as far as the simulator does.
+#[tokio::test(start_paused = true)]
+async fn the_role_of_each_function_is_enough_for_its_work() {
+    let input = json!({
+        "clusterName": "demo",
+        "logging": ["audit"],
+        "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
+        "kmsKeyArn": "arn:aws:kms:ap-northeast-1:111122223333:key/1234",
+        "permissionsBoundaryArn": "arn:aws:iam::111122223333:policy/Limit",
+        "tags": {"team": "platform"},
+    });
+    let world = World::new(22).with_roles("HardwayMember");
+    world.prepare_for(&input);
+    let execution = world.provision(input).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    world.remove("cluster-access", "demo").await;
+    let execution = world.tear_down(json!({"clusterName": "demo"})).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let calls = world.simulator.calls();
+    let denied: Vec<_> = calls
+        .iter()
+        .filter(|call| {
+            let error = call.error.as_deref().unwrap_or_default();
+            step::codes::ACCESS_DENIED.contains(&error)
+        })
+        .collect();
+    assert!(denied.is_empty(), "{denied:#?}");
+}
+
 #[test]
 fn implied_actions_are_named_for_each_function() {
     let named: BTreeSet<&str> = IMPLIED.iter().map(|(name, _)| *name).collect();

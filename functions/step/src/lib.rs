@@ -37,4 +37,4 @@ pub use memory::{Memory, OnlyMemory};
 pub use network::{ZoneNatGateway, ZoneSubnets};
 pub use outcome::{Outcome, Removed, Resource};
 pub use plan::{Plan, Target};
-pub use spec::{Spec, TeardownSpec};
+pub use spec::{FleetSpec, Spec, TeardownSpec};

@@ -10,12 +10,14 @@
 )]
 
 pub mod asl;
+pub mod bucket;
 pub mod faults;
 pub mod graph;
 pub mod left;
 pub mod many;
 pub mod project;
 pub mod proxy;
+pub mod step_functions;
 pub mod template;
 pub mod wire;
 pub mod world;

@@ -54,9 +54,10 @@ const IMPLIED: &[(&str, &[&str])] = &[
     ("coredns", &[]),
     ("control-plane-logs", &["logs:TagResource"]),
     ("receipt", &[]),
+    ("fleet-member", &[]),
 ];
 
-/// The calls that a provisioning run, the teardown and a removal on its own make, by function.
+/// The calls that a provisioning run, the teardown, a removal on its own and a fleet make, by function.
 async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     let world = World::new(21);
     let input = json!({
@@ -70,10 +71,15 @@ async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     world.remove("cluster-access", "demo").await;
     let execution = world.tear_down(json!({"clusterName": "demo"})).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let execution = world.fleet("fleet", json!({"inputs": [input]})).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let simulated = world.simulator.calls().into_iter();
+    let simulated = simulated.map(|call| (call.access_key.to_lowercase(), call.action()));
+    let of_states = world.step_functions.calls().into_iter();
+    let of_states = of_states.map(|call| (call.access_key, call.action));
     let mut calls: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for call in world.simulator.calls() {
-        let function = call.access_key.to_lowercase();
-        calls.entry(function).or_default().insert(call.action());
+    for (function, action) in simulated.chain(of_states) {
+        calls.entry(function).or_default().insert(action);
     }
     calls
 }

@@ -58,7 +58,11 @@ impl Executions {
         let parts: Vec<&str> = state_machine_arn.split(':').collect();
         let [_, _, "states", region, account, "stateMachine", _] = parts[..] else {
             let expected = "the ARN of a state machine";
-            return Err(Error::invalid("stateMachineArn", state_machine_arn, expected));
+            return Err(Error::invalid(
+                "stateMachineArn",
+                state_machine_arn,
+                expected,
+            ));
         };
         let own = (account.to_owned(), region.to_owned());
         let (account_id, region) = whereabouts(&spec, &own);
@@ -183,8 +187,9 @@ fn whereabouts(spec: &Spec, (account, region): &(String, String)) -> (String, St
 fn attempt(number: u32, answer: DescribeExecutionOutput) -> Result<Attempt, Error> {
     let started_at = answer.start_date.to_millis().ok();
     let started_at = started_at.and_then(|millis| Timestamp::from_millisecond(millis).ok());
-    let started_at = started_at
-        .ok_or_else(|| Error::Unexpected(format!("{DESCRIBE}: startDate {:?}", answer.start_date)))?;
+    let started_at = started_at.ok_or_else(|| {
+        Error::Unexpected(format!("{DESCRIBE}: startDate {:?}", answer.start_date))
+    })?;
     let input: Option<Value> = answer
         .input
         .as_deref()

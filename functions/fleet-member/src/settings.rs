@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_list_in_s3_keeps_its_key() {
-        let input = json!({"key": "lists/a.json", "maxConcurrency": 500, "toleratedFailurePercentage": 0});
+        let input =
+            json!({"key": "lists/a.json", "maxConcurrency": 500, "toleratedFailurePercentage": 0});
         assert_eq!(
             Settings::of(&input).unwrap(),
             Settings {
@@ -111,13 +112,22 @@ mod tests {
             ("inputs", json!({"inputs": "all"})),
             ("key", json!({"inputs": inputs, "key": "lists/a.json"})),
             ("key", json!({"key": ""})),
-            ("maxConcurrency", json!({"inputs": inputs, "maxConcurrency": 0})),
-            ("maxConcurrency", json!({"inputs": inputs, "maxConcurrency": 1001})),
+            (
+                "maxConcurrency",
+                json!({"inputs": inputs, "maxConcurrency": 0}),
+            ),
+            (
+                "maxConcurrency",
+                json!({"inputs": inputs, "maxConcurrency": 1001}),
+            ),
             (
                 "toleratedFailurePercentage",
                 json!({"inputs": inputs, "toleratedFailurePercentage": 101}),
             ),
-            ("maxConcurency", json!({"inputs": inputs, "maxConcurency": 1})),
+            (
+                "maxConcurency",
+                json!({"inputs": inputs, "maxConcurency": 1}),
+            ),
         ] {
             match Settings::of(&input) {
                 Err(Error::InvalidRequest { field: named, .. }) => assert_eq!(named, field),

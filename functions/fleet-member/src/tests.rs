@@ -245,7 +245,10 @@ async fn request(spec: Value) -> Error {
 async fn an_input_that_is_wrong_names_its_field_and_starts_nothing() {
     for (field, spec) in [
         ("clusterNam", json!({"clusterNam": "demo"})),
-        ("account.id", json!({"clusterName": "demo", "account": {"id": "12"}})),
+        (
+            "account.id",
+            json!({"clusterName": "demo", "account": {"id": "12"}}),
+        ),
         ("clusterName", json!({"clusterName": "no/slash"})),
         ("input", json!("demo")),
     ] {

@@ -1,10 +1,12 @@
-//! A small walker for the states that hardway's machines use: Task, Choice, Wait, Pass, Parallel,
-//! Succeed and Fail, in the JSONPath query language.
+//! A small walker for the states that hardway's machines use: Task, Choice, Wait, Pass, Parallel, Map
+//! (distributed), Succeed and Fail, in the JSONPath query language.
 //!
 //! Source: the Amazon States Language specification (states-language.net). It refuses what it does
 //! not know, so that no field of the real file is silently passed over. Time is Tokio's: in a paused
 //! runtime waits and retries cost nothing.
 
+mod history;
+mod map;
 mod path;
 mod retry;
 
@@ -13,11 +15,15 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout};
 
+pub use history::History;
+use history::Meter;
+pub use map::{Child, MapRun, Status};
 use path::Data;
 
 /// An error name and its cause, as Catch sees them.
@@ -67,6 +73,8 @@ pub struct Execution {
     pub events: Vec<Event>,
     /// How long it took.
     pub duration: Duration,
+    /// What of Step Functions' quotas it used.
+    pub history: History,
 }
 
 impl Execution {
@@ -105,9 +113,10 @@ impl Execution {
     }
 }
 
-/// A state machine's definition.
+/// A state machine.
 #[derive(Debug, Clone)]
 pub struct Machine {
+    name: String,
     definition: Value,
 }
 
@@ -119,13 +128,35 @@ pub trait Invoke: Sync {
         resource: &str,
         payload: Value,
     ) -> impl Future<Output = Result<Value, Failure>> + Send;
+
+    /// What time it is.
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    /// Keeps a Map Run that has ended, for those who ask Step Functions about it.
+    fn keep(&self, _run: MapRun) {}
+}
+
+/// The beginning of the ARN of what belongs to a machine, for example of its executions.
+fn arn(kind: &str, machine: &str) -> String {
+    format!("arn:aws:states:ap-northeast-1:111122223333:{kind}:{machine}")
 }
 
 impl Machine {
-    /// A machine with this definition (a JSON document in ASL).
+    /// The machine `hardway` with this definition (a JSON document in ASL).
     #[must_use]
     pub fn new(definition: Value) -> Self {
-        Self { definition }
+        Self::named("hardway", definition)
+    }
+
+    /// A machine with this name and definition.
+    #[must_use]
+    pub fn named(name: &str, definition: Value) -> Self {
+        Self {
+            name: name.to_owned(),
+            definition,
+        }
     }
 
     /// Runs an execution to its end. `seed` decides the jitter of retries.
@@ -136,27 +167,30 @@ impl Machine {
         input: Value,
         seed: u64,
     ) -> Execution {
-        let context = json!({
-            "Execution": {
-                "Id": format!("arn:aws:states:ap-northeast-1:111122223333:execution:hardway:{name}"),
-                "Name": name,
-                "Input": input,
-            },
-        });
         let walker = Walker {
             invoker,
-            context,
+            machine: &self.name,
+            context: json!({
+                "Execution": {
+                    "Id": format!("{}:{name}", arn("execution", &self.name)),
+                    "Name": name,
+                    "Input": input,
+                    "StartTime": invoker.now().to_string(),
+                },
+            }),
             start: Instant::now(),
+            meter: Meter::default(),
             events: Mutex::default(),
             rng: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
         };
         let limit = self.definition["TimeoutSeconds"].as_u64();
         let limit = Duration::from_secs(limit.unwrap_or(u64::from(u32::MAX)));
-        let result = timeout(limit, walker.machine(&self.definition, input)).await;
+        let result = timeout(limit, walker.execution(&self.definition, input)).await;
         let timed_out = || Err(Failure::new("States.Timeout", ""));
         Execution {
             result: result.unwrap_or_else(|_| timed_out()),
             duration: walker.start.elapsed(),
+            history: walker.meter.read(),
             events: walker.events.into_inner().unwrap_or_default(),
         }
     }
@@ -165,8 +199,11 @@ impl Machine {
 /// One execution under way.
 struct Walker<'a, I> {
     invoker: &'a I,
+    /// Name of its machine.
+    machine: &'a str,
     context: Value,
     start: Instant,
+    meter: Meter,
     events: Mutex<Vec<Event>>,
     rng: Mutex<ChaCha8Rng>,
 }
@@ -176,6 +213,13 @@ type Step<'a> = (Value, Option<&'a str>);
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl<I: Invoke> Walker<'_, I> {
+    /// Runs a whole machine: its start and its end are events too.
+    async fn execution(&self, definition: &Value, input: Value) -> Result<Value, Failure> {
+        self.meter.measure("input", &input)?;
+        self.meter.count(2)?;
+        self.machine(definition, input).await
+    }
+
     /// Runs a machine or a branch from its `StartAt` to its end.
     fn machine<'a>(
         &'a self,
@@ -188,7 +232,10 @@ impl<I: Invoke> Walker<'_, I> {
             loop {
                 let state = &definition["States"][name];
                 self.record(name, "entered");
+                self.meter.count(1)?;
                 let (output, next) = self.state(name, state, data).await?;
+                self.meter.count(1)?;
+                self.meter.measure(name, &output)?;
                 data = output;
                 match next {
                     Some(next) => name = next,
@@ -208,6 +255,7 @@ impl<I: Invoke> Walker<'_, I> {
         match text(state, "Type")? {
             "Task" => self.task(name, state, data).await,
             "Parallel" => self.parallel(name, state, data).await,
+            "Map" => self.map(name, state, data).await,
             "Choice" => choose(state, &data).map(|next| (data, Some(next))),
             "Wait" => {
                 tokio::time::sleep(self.wait_time(state, &data)?).await;
@@ -220,7 +268,10 @@ impl<I: Invoke> Walker<'_, I> {
                 };
                 Ok((put(state, data, result)?, next(state)))
             }
-            "Succeed" => Ok((data, None)),
+            "Succeed" => match state["OutputPath"].as_str() {
+                Some(path) => Ok((self.data(&data).get(path)?, None)),
+                None => Ok((data, None)),
+            },
             "Fail" => Err(self.fail(state, &data)?),
             other => Err(Failure::runtime(format!("{name}: unknown type {other}"))),
         }
@@ -237,6 +288,9 @@ impl<I: Invoke> Walker<'_, I> {
         let mut retries = retry::Counts::default();
         loop {
             let payload = self.parameters(name, state, &data)?;
+            self.meter.measure(name, &payload)?;
+            // Scheduled, started, and succeeded or failed.
+            self.meter.count(3)?;
             let answer = timeout(limit, self.invoker.invoke(resource, payload)).await;
             let failure = match answer {
                 Ok(Ok(result)) => return Ok((self.result(state, data, result)?, next(state))),
@@ -269,6 +323,8 @@ impl<I: Invoke> Walker<'_, I> {
         let runs = branches
             .iter()
             .map(|branch| self.machine(branch, input.clone()));
+        // Started, and succeeded or failed.
+        self.meter.count(2)?;
         // The first failure ends the others, as AWS does.
         match futures::future::try_join_all(runs).await {
             Ok(outputs) => {
@@ -423,6 +479,15 @@ fn check_fields(name: &str, state: &Value) -> Result<(), Failure> {
         "Next",
         "End",
         "Branches",
+        "Label",
+        "ItemReader",
+        "ItemsPath",
+        "ItemSelector",
+        "MaxConcurrencyPath",
+        "ToleratedFailurePercentagePath",
+        "ItemProcessor",
+        "ResultWriter",
+        "OutputPath",
         "Choices",
         "Default",
         "Seconds",

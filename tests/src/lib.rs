@@ -10,6 +10,7 @@
 )]
 
 pub mod asl;
+pub mod bucket;
 pub mod faults;
 pub mod graph;
 pub mod laptop;
@@ -18,6 +19,7 @@ pub mod many;
 pub mod member_role;
 pub mod project;
 pub mod proxy;
+pub mod step_functions;
 pub mod template;
 pub mod wire;
 pub mod world;

@@ -75,19 +75,19 @@ pub fn policies() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// The statements of a function's own policy, as its `policy.json` has them, and whether the function may
-/// assume a role in another account, which is not among them.
+/// The statements of the policy of a function that may assume a role in another account, as its
+/// `policy.json` has them: without that one. `None` for a function that stays in its own account.
 ///
 /// # Panics
 /// If a statement has a function of CloudFormation that policies need not have.
 #[must_use]
-pub fn statements(function: &Value) -> (Vec<Value>, bool) {
+pub fn statements(function: &Value) -> Option<Vec<Value>> {
     let policies = function["Policies"].as_array().into_iter().flatten();
     let all = policies.flat_map(|policy| policy["Statement"].as_array().unwrap());
-    let (assuming, others): (Vec<_>, Vec<_>) = all
-        .map(with_placeholders)
-        .partition(|statement| statement["Action"] == "sts:AssumeRole");
-    (others, !assuming.is_empty())
+    let (assuming, others): (Vec<_>, Vec<_>) =
+        all.partition(|statement| statement["Action"] == "sts:AssumeRole");
+    let others = others.into_iter().map(with_placeholders);
+    (!assuming.is_empty()).then(|| others.collect())
 }
 
 /// A part of the template in which `${Partition}` and `${AccountId}` stand for CloudFormation's.

@@ -13,12 +13,14 @@ use simulator::Simulator;
 use tokio::sync::Notify;
 
 use crate::faults::{Script, Trouble};
-use crate::world::Moment;
+use crate::world::{Moment, World};
 
 /// The HTTP client of one function's invocation.
 #[derive(Debug, Clone)]
 pub struct Wire {
     simulator: Simulator,
+    /// Who starts and describes executions for the function; nobody outside of an invocation.
+    world: Option<Box<World>>,
     script: Arc<Mutex<Script>>,
     moments: Option<Arc<Mutex<Vec<Moment>>>>,
     /// Told when the function is killed.
@@ -33,6 +35,7 @@ impl Wire {
     pub fn new(simulator: Simulator) -> Self {
         Self {
             simulator,
+            world: None,
             script: Arc::default(),
             moments: None,
             death: Arc::default(),
@@ -40,10 +43,11 @@ impl Wire {
         }
     }
 
-    /// The same wire for another invocation.
+    /// The same wire for another invocation, in this world.
     #[must_use]
-    pub fn for_invocation(&self) -> Self {
+    pub fn for_invocation(&self, world: &World) -> Self {
         Self {
+            world: Some(Box::new(world.clone())),
             death: Arc::default(),
             freeze: Arc::default(),
             ..self.clone()
@@ -84,7 +88,13 @@ impl Wire {
     }
 
     async fn pass(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let answer = self.simulator.call(request).await;
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let answer = match &self.world {
+            Some(world) if target.starts_with("AWSStepFunctions.") => {
+                Ok(world.step_functions.call(world, &request).await)
+            }
+            _ => self.simulator.call(request).await,
+        };
         if let Some(moments) = &self.moments {
             moments.lock().unwrap().push(Moment::of(&self.simulator));
         }

@@ -19,8 +19,10 @@ use simulator::{Call, Clock, Config, Simulator, State};
 use step::{Base, Error, Function, invoke};
 use tokio::time::timeout;
 
-use crate::asl::{Execution, Failure, Invoke, Machine};
+use crate::asl::{Execution, Failure, Invoke, Machine, MapRun};
+use crate::bucket::Bucket;
 use crate::faults::{Mishap, Script};
+use crate::step_functions::{self, StepFunctions};
 use crate::wire::Wire;
 use crate::{project, template};
 
@@ -34,6 +36,10 @@ pub const REGION: &str = "ap-northeast-1";
 pub struct World {
     /// The simulated AWS.
     pub simulator: Simulator,
+    /// The executions that functions have started.
+    pub step_functions: StepFunctions,
+    /// The bucket of fleets.
+    pub bucket: Bucket,
     seed: u64,
     wire: Wire,
     base: Base,
@@ -104,13 +110,15 @@ impl World {
         let wire = Wire::new(simulator.clone());
         Self {
             simulator,
+            step_functions: StepFunctions::default(),
+            bucket: Bucket::default(),
             seed,
             base: Base::new(sdk_config(&wire, ACCOUNT)),
             wire,
         }
     }
 
-    /// The same world, in which each function acts with the role that the template gives it, named as
+    /// The same world, in which each step acts with the role that the template gives its function, named as
     /// CloudFormation names it for the stack `hardway`, and with the member role of this name.
     ///
     /// # Panics
@@ -125,8 +133,10 @@ impl World {
         });
         self.simulator.change(|state| {
             for (function, properties) in template::functions() {
-                let (mut statements, assumes) = template::statements(&properties);
-                statements.extend(assumes.then(|| member_role.clone()));
+                let Some(mut statements) = template::statements(&properties) else {
+                    continue;
+                };
+                statements.push(member_role.clone());
                 let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
                 let policy = policy.replace("${Partition}", "aws");
                 let policy = policy.replace("${AccountId}", ACCOUNT);
@@ -169,6 +179,13 @@ impl World {
         self.base.own(None)
     }
 
+    /// A client of Step Functions in the state machine's own account.
+    #[must_use]
+    pub fn sfn(&self) -> aws_sdk_sfn::Client {
+        let wire = self.wire.for_invocation(self);
+        aws_sdk_sfn::Client::new(&sdk_config(&wire, ACCOUNT))
+    }
+
     /// Makes what an input takes for granted: the member account with its role, the administrators, the
     /// permissions boundary.
     pub fn prepare_for(&self, input: &Value) {
@@ -197,7 +214,12 @@ impl World {
 
     /// Runs the provisioning machine to its end, under a name of its own.
     pub async fn provision_as(&self, name: &str, input: Value) -> Execution {
-        provisioning().run(self, name, input, self.seed).await
+        self.run_as(&provisioning(), name, input).await
+    }
+
+    /// Runs the fleet machine to its end.
+    pub async fn fleet(&self, name: &str, input: Value) -> Execution {
+        self.run_as(&step_functions::fleet(), name, input).await
     }
 
     /// Runs the teardown machine to its end.
@@ -207,7 +229,12 @@ impl World {
 
     /// Runs a machine, for example a changed one, to its end.
     pub async fn run(&self, machine: &Machine, input: Value) -> Execution {
-        machine.run(self, "test", input, self.seed).await
+        self.run_as(machine, "test", input).await
+    }
+
+    /// Runs a machine to its end, as an execution with this name.
+    pub async fn run_as(&self, machine: &Machine, name: &str, input: Value) -> Execution {
+        machine.run(self, name, input, self.seed).await
     }
 
     /// Asks a function to remove what it makes for a cluster of the own account, until it is done.
@@ -303,8 +330,13 @@ impl World {
 impl Invoke for World {
     async fn invoke(&self, resource: &str, payload: Value) -> Result<Value, Failure> {
         tokio::time::sleep(INVOCATION).await;
-        if resource == START_EXECUTION {
-            return self.nested(payload).await;
+        match resource {
+            START_EXECUTION => return self.nested(payload).await,
+            "${ListMapRunsArn}" => return Ok(self.step_functions.list_map_runs(&payload)),
+            "${DescribeMapRunArn}" => return self.step_functions.describe_map_run(&payload),
+            "${GetObjectArn}" => return self.bucket.get_object(&payload),
+            "${PutObjectArn}" => return self.bucket.put_object(&payload),
+            _ => {}
         }
         let mishap = self.script().next_invocation(resource);
         match mishap {
@@ -324,6 +356,14 @@ impl Invoke for World {
             }
         }
     }
+
+    fn now(&self) -> Timestamp {
+        self.simulator.now()
+    }
+
+    fn keep(&self, run: MapRun) {
+        self.step_functions.keep(run);
+    }
 }
 
 impl World {
@@ -331,7 +371,7 @@ impl World {
     /// itself (Lambda developer guide, invocation errors of Step Functions: `Lambda.Unknown` for a
     /// function that is gone, `Sandbox.Timedout` for one that took too long).
     async fn once(&self, resource: &str, payload: Value) -> Result<Value, Failure> {
-        let wire = self.wire.for_invocation();
+        let wire = self.wire.for_invocation(self);
         let answer = tokio::select! {
             answer = timeout(FUNCTION_TIMEOUT, self.call(resource, payload, &wire)) => answer.ok(),
             () = wire.freeze() => {
@@ -389,6 +429,7 @@ impl World {
             coredns::CoreDns,
             control_plane_logs::ControlPlaneLogs,
             receipt::ReceiptOfTeardown,
+            fleet_member::FleetMember,
         )
     }
 }

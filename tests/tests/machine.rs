@@ -19,6 +19,14 @@ const KEY_ORDER: &[&str] = &[
     "Type",
     "Resource",
     "Branches",
+    "Label",
+    "ItemReader",
+    "ItemsPath",
+    "ItemSelector",
+    "MaxConcurrencyPath",
+    "ToleratedFailurePercentagePath",
+    "ItemProcessor",
+    "ResultWriter",
     "Choices",
     "Default",
     "Seconds",
@@ -31,29 +39,34 @@ const KEY_ORDER: &[&str] = &[
     "Catch",
     "ErrorPath",
     "CausePath",
+    "OutputPath",
     "Next",
     "End",
 ];
 
-/// Provisioning and teardown.
-fn definitions() -> [Value; 2] {
-    ["provision", "teardown"]
+/// Provisioning, teardown and fleet.
+fn definitions() -> [Value; 3] {
+    ["provision", "teardown", "fleet"]
         .map(|name| project::read_json(&format!("statemachine/{name}.asl.json")))
 }
 
-/// Every state of the machine and of its branches, with its name.
+/// The machines inside a state: the branches of a Parallel, what a Map does with each item.
+fn inner(state: &Value) -> impl Iterator<Item = &Value> {
+    let branches = state["Branches"].as_array().into_iter().flatten();
+    branches.chain(state.get("ItemProcessor"))
+}
+
+/// Every state of the machine and of those inside it, with its name.
 fn states(machine: &Value) -> Vec<(String, Map<String, Value>)> {
     let mut found = Vec::new();
     for (name, state) in machine["States"].as_object().unwrap() {
         found.push((name.clone(), state.as_object().unwrap().clone()));
-        for branch in state["Branches"].as_array().into_iter().flatten() {
-            found.extend(states(branch));
-        }
+        found.extend(inner(state).flat_map(states));
     }
     found
 }
 
-/// The states of one type of both machines.
+/// The states of one type of all machines.
 fn of_type(kind: &str) -> Vec<(String, Map<String, Value>)> {
     let found: Vec<_> = definitions()
         .iter()
@@ -116,6 +129,8 @@ fn every_error_name_of_the_machine_is_one_that_exists() {
         "Sandbox.Timedout",
         "StepFunctions.ExecutionLimitExceededException",
         "StepFunctions.SdkClientException",
+        "Sfn.SfnException",
+        "Sfn.SdkClientException",
     ];
     let ours: Vec<&str> = step::Error::iter().map(|error| error.name()).collect();
     for (name, task) in of_type("Task") {
@@ -199,7 +214,7 @@ fn waits(task: &Map<String, Value>, error: &str) -> Vec<f64> {
 #[test]
 fn an_account_that_is_not_ready_is_asked_again_for_four_hours_and_in_a_teardown_for_less_than_one()
 {
-    let [provision, teardown] = definitions();
+    let [provision, teardown, _] = definitions();
     let hours = |task: &Map<String, Value>| {
         let waits = waits(task, "AccountNotReady");
         assert!(waits[0] <= 60.0, "the first wait is short");
@@ -221,7 +236,7 @@ fn an_account_that_is_not_ready_is_asked_again_for_four_hours_and_in_a_teardown_
 #[test]
 fn every_task_is_asked_again_after_the_wait_that_it_wants() {
     // What only looks and decides is done at once.
-    let immediate = ["Plan", "Target", "Inventory", "Receipt"];
+    let immediate = ["Plan", "Target", "Inventory", "Receipt", "Settings"];
     for definition in definitions() {
         let all = states(&definition);
         let state = |name: &str| &all.iter().find(|(other, _)| other == name).unwrap().1;
@@ -249,6 +264,7 @@ fn state_crate_and_function_have_one_name() {
             "Target" => "plan".to_owned(),
             "Inventory" => "receipt".to_owned(),
             "VPC once more" => "vpc".to_owned(),
+            "Settings" | "Fleet member from S3" => "fleet-member".to_owned(),
             _ => crate_of(&name),
         };
         let id = world::logical_id(&function);
@@ -262,7 +278,7 @@ fn state_crate_and_function_have_one_name() {
 
 #[test]
 fn a_teardown_removes_what_provisioning_makes() {
-    let [provision, teardown] = definitions();
+    let [provision, teardown, _] = definitions();
     let functions = |definition: &Value, action: &str| -> BTreeSet<String> {
         let mut tasks = invocations(definition);
         tasks.retain(|(_, task)| task["Parameters"]["action"] == action);
@@ -273,6 +289,28 @@ fn a_teardown_removes_what_provisioning_makes() {
     // Access entries go with their cluster; until then people may need them to see what is wrong.
     assert!(made.remove("${ClusterAccessFunctionArn}"));
     assert_eq!(functions(&teardown, "remove"), made);
+}
+
+/// Lists in the input and lists in S3 need a Map state each, because ASL reads from one place only; what
+/// they do with a member is the same but for the names, which are unique in a machine.
+#[test]
+fn a_fleet_does_the_same_with_a_member_wherever_the_list_is() {
+    let [.., fleet] = definitions();
+    let of = |map: &str| fleet["States"][map]["ItemProcessor"].to_string();
+    let from_s3 = of("Members from S3");
+    assert!(from_s3.contains(" from S3"));
+    assert_eq!(from_s3.replace(" from S3", ""), of("Members"));
+    for field in [
+        "ItemSelector",
+        "MaxConcurrencyPath",
+        "ToleratedFailurePercentagePath",
+        "ResultWriter",
+        "Next",
+    ] {
+        let [inline, from_s3] = ["Members", "Members from S3"].map(|map| &fleet["States"][map]);
+        assert_eq!(inline[field], from_s3[field], "{field}");
+        assert!(!inline[field].is_null(), "{field}");
+    }
 }
 
 #[test]
@@ -347,11 +385,7 @@ fn every_state_can_be_reached() {
                     .chain([&state["Next"], &state["Default"]])
                     .filter_map(Value::as_str),
             );
-            state["Branches"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .for_each(check);
+            inner(state).for_each(check);
         }
         assert_eq!(reached.len(), all.len(), "{reached:?} of {:?}", all.keys());
     }

@@ -58,9 +58,10 @@ const IMPLIED: &[(&str, &[&str])] = &[
     ("control-plane-logs", &["logs:TagResource"]),
     ("receipt", &[]),
     ("account-created", &[]),
+    ("fleet-member", &[]),
 ];
 
-/// The calls that a provisioning run, the teardown and a removal on its own make, by function.
+/// The calls that a provisioning run, the teardown, a removal on its own and a fleet make, by function.
 async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     let world = World::new(21);
     let input = json!({
@@ -74,10 +75,15 @@ async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     world.remove("cluster-access", "demo").await;
     let execution = world.tear_down(json!({"clusterName": "demo"})).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let execution = world.fleet("fleet", json!({"inputs": [input]})).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let simulated = world.simulator.calls().into_iter();
+    let simulated = simulated.map(|call| (call.access_key.to_lowercase(), call.action()));
+    let of_states = world.step_functions.calls().into_iter();
+    let of_states = of_states.map(|call| (call.access_key, call.action));
     let mut calls: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for call in world.simulator.calls() {
-        let function = call.access_key.to_lowercase();
-        calls.entry(function).or_default().insert(call.action());
+    for (function, action) in simulated.chain(of_states) {
+        calls.entry(function).or_default().insert(action);
     }
     calls
 }
@@ -190,7 +196,7 @@ fn implied_actions_are_named_for_each_function() {
 fn session_policies() -> BTreeMap<String, Value> {
     let functions = template::functions().into_iter();
     functions
-        .filter(|(_, function)| template::statements(function).1)
+        .filter(|(_, function)| template::statements(function).is_some())
         .map(|(name, _)| {
             let policy = project::read_json(&format!("functions/{name}/policy.json"));
             (name, policy)
@@ -202,12 +208,16 @@ fn session_policies() -> BTreeMap<String, Value> {
 #[test]
 fn a_session_may_do_what_the_functions_own_role_allows_and_no_more() {
     for (name, function) in template::functions() {
-        let (statements, assumes) = template::statements(&function);
+        let statements = template::statements(&function);
         let path = project::root().join(format!("functions/{name}/policy.json"));
-        assert_eq!(path.exists(), assumes, "{name}: a policy, or a session");
-        if !assumes {
+        assert_eq!(
+            path.exists(),
+            statements.is_some(),
+            "{name}: a policy, or a session"
+        );
+        let Some(statements) = statements else {
             continue;
-        }
+        };
         let expected = json!({"Version": "2012-10-17", "Statement": statements});
         let expected = serde_json::to_string_pretty(&expected).unwrap() + "\n";
         if std::env::var("UPDATE_POLICIES").is_ok_and(|value| value == "1") {

@@ -108,6 +108,7 @@ fn each_state_machine_gets_what_its_definition_names_and_logs_everything() {
     for (id, file) in [
         ("ProvisionStateMachine", "provision"),
         ("TeardownStateMachine", "teardown"),
+        ("FleetStateMachine", "fleet"),
     ] {
         let machine = &template["Resources"][id]["Properties"];
         let definition = project::read(&format!("statemachine/{file}.asl.json"));
@@ -126,13 +127,18 @@ fn each_state_machine_gets_what_its_definition_names_and_logs_everything() {
 #[test]
 fn each_state_machine_may_invoke_the_functions_of_its_definition_and_no_others() {
     let template = template();
-    for id in ["ProvisionStateMachine", "TeardownStateMachine"] {
+    for id in [
+        "ProvisionStateMachine",
+        "TeardownStateMachine",
+        "FleetStateMachine",
+    ] {
         let machine = &template["Resources"][id]["Properties"];
         let substitutions = machine["DefinitionSubstitutions"].as_object().unwrap();
         let named: BTreeSet<&str> = substitutions
             .values()
             .filter_map(|value| value["!GetAtt"].as_str())
             .collect();
+        assert!(!named.is_empty(), "{id}");
         let statements = machine["Policies"][0]["Statement"].as_array().unwrap();
         let invoke = statements
             .iter()
@@ -150,7 +156,7 @@ fn each_state_machine_may_invoke_the_functions_of_its_definition_and_no_others()
 /// What is in no machine is invoked by events.
 #[test]
 fn every_function_is_in_a_state_machine_or_has_events() {
-    let definitions = ["provision", "teardown"]
+    let definitions = ["provision", "teardown", "fleet"]
         .map(|file| project::read(&format!("statemachine/{file}.asl.json")))
         .concat();
     let used = placeholders(&definitions);
@@ -206,6 +212,29 @@ fn the_default_policy_builds_nothing_and_needs_one_word_to_do_so() {
         policy,
         project::read_json("statemachine/examples/policies/minimal.json")
     );
+}
+
+/// What a fleet reads and writes is the organization's own business.
+#[test]
+fn buckets_are_private_encrypted_and_empty_themselves() {
+    let template = template();
+    let mut buckets = template["Resources"].as_object().unwrap().clone();
+    buckets.retain(|_, resource| resource["Type"] == "AWS::S3::Bucket");
+    assert!(!buckets.is_empty());
+    for (id, bucket) in buckets {
+        let properties = &bucket["Properties"];
+        let access = properties["PublicAccessBlockConfiguration"].as_object();
+        let access = access.unwrap_or_else(|| panic!("{id}"));
+        assert_eq!(access.len(), 4, "{id}");
+        assert!(access.values().all(|blocked| blocked == true), "{id}");
+        assert!(properties["BucketEncryption"].is_object(), "{id}");
+        let rules = properties["LifecycleConfiguration"]["Rules"].as_array();
+        let expires = |rule: &serde_json::Value| rule["ExpirationInDays"].is_u64();
+        assert!(rules.is_some_and(|rules| rules.iter().any(expires)), "{id}");
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            assert_eq!(bucket[policy], "Retain", "{id}");
+        }
+    }
 }
 
 /// The names in `${…}`.

@@ -256,6 +256,7 @@ fn the_committed_schemas_are_those_of_the_types() {
     for (name, schema) in [
         ("input", schemars::schema_for!(Spec)),
         ("teardown", schemars::schema_for!(TeardownSpec)),
+        ("fleet", schemars::schema_for!(step::FleetSpec)),
     ] {
         let path = format!("{folder}/{name}.schema.json");
         let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";

@@ -39,4 +39,4 @@ pub use network::{ZoneNatGateway, ZoneSubnets};
 pub use outcome::{Outcome, Removed, Resource};
 pub use plan::{Plan, Target};
 pub use session::Session;
-pub use spec::{Spec, TeardownSpec};
+pub use spec::{FleetSpec, Spec, TeardownSpec};

@@ -266,6 +266,40 @@ pub struct TeardownSpec {
     pub started_by: Option<String>,
 }
 
+/// The input of a fleet execution: `inputs` or `key`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "hardway fleet input")]
+pub struct FleetSpec {
+    /// The inputs of provisioning, one for each cluster. One that is wrong fails alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<Spec>>", length(min = 1))]
+    pub inputs: Option<Vec<Value>>,
+    /// Key of an object in the stack's bucket: the same list as a JSON array, for more than fits into
+    /// an input (256 KiB).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub key: Option<String>,
+    /// How many clusters are built at a time, 1 to 1000. Default: 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_concurrency: Option<u32>,
+    /// How many of a hundred may fail; when more have failed, the rest is not started. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub tolerated_failure_percentage: Option<u32>,
+}
+
+impl FleetSpec {
+    /// Reads a spec from JSON.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] with the path of the field that does not fit.
+    pub fn parse(input: &Value) -> Result<Self, Error> {
+        parse(input)
+    }
+}
+
 impl Spec {
     /// Reads a spec from JSON.
     ///

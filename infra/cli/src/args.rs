@@ -24,6 +24,8 @@ pub enum Command {
     Watch(Watch),
     /// Remove a cluster on AWS, with everything that was made for it
     Destroy(Destroy),
+    /// Build clusters in many accounts on AWS, as one execution, and follow it
+    Fleet(Fleet),
     /// Install what `local` and `make` need beside Rust, under target/
     Tools,
 }
@@ -123,6 +125,37 @@ pub struct Destroy {
     pub speed: f64,
 }
 
+/// Options of `hardway fleet`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Fleet {
+    /// The inputs of the clusters: a file with a JSON array, or with a JSON object on each line
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "key",
+        conflicts_with = "key"
+    )]
+    pub input: Option<PathBuf>,
+    /// The same as a JSON array in the stack's bucket: its key there
+    #[arg(long)]
+    pub key: Option<String>,
+    /// How many clusters are built at a time [default: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub max_concurrency: Option<u32>,
+    /// How many of a hundred may fail before the rest is not started [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub tolerated_failure_percentage: Option<u32>,
+    /// The CloudFormation stack that hardway was deployed as
+    #[arg(long, default_value = "hardway")]
+    pub stack: String,
+    /// Name of the execution [default: the time]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How many times faster than AWS the time of a kept laptop runs
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if (1.0..=1000.0).contains(&speed) => Ok(speed),
@@ -179,6 +212,20 @@ mod tests {
             assert!(Args::try_parse_from(&args).is_err(), "{option}");
             args.extend(["--account", "222222222222"]);
             assert!(Args::try_parse_from(&args).is_ok(), "{option}");
+        }
+    }
+
+    #[test]
+    fn a_fleet_has_its_list_in_one_place() {
+        let parse = |more: &[&str]| {
+            let args = ["hardway", "fleet"].iter().chain(more);
+            Args::try_parse_from(args)
+        };
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["--input", "a", "--key", "b"]).is_err());
+        assert!(parse(&["--input", "a", "--max-concurrency", "0"]).is_err());
+        for list in [["--input", "a"], ["--key", "b"]] {
+            assert!(parse(&list).is_ok());
         }
     }
 

@@ -148,7 +148,7 @@ impl Executions {
                 view.finish(ended.output.is_some());
                 return Ok(ended);
             }
-            tokio::time::sleep(self.interval).await;
+            self.pause().await;
         }
     }
 
@@ -177,7 +177,18 @@ impl Executions {
         })
     }
 
-    async fn describe(
+    /// What they are asked through.
+    pub(crate) fn sfn(&self) -> &aws_sdk_sfn::Client {
+        &self.sfn
+    }
+
+    /// Waits until it is time to ask again.
+    pub(crate) async fn pause(&self) {
+        tokio::time::sleep(self.interval).await;
+    }
+
+    /// Describes an execution.
+    pub(crate) async fn describe(
         &self,
         arn: &str,
     ) -> Result<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
@@ -186,7 +197,8 @@ impl Executions {
         answer.with_context(|| format!("the execution {arn} cannot be described"))
     }
 
-    async fn ended(&self, arn: &str) -> Result<Option<Ended>> {
+    /// How an execution ended, if it has.
+    pub(crate) async fn ended(&self, arn: &str) -> Result<Option<Ended>> {
         let answer = self.describe(arn).await?;
         if answer.status == ExecutionStatus::Running {
             return Ok(None);
@@ -271,7 +283,7 @@ impl Cursor {
 /// A cause as a person can read it: `VPC: {"errorType":…,"errorMessage":"…"}` is `VPC: …`.
 ///
 /// What follows the JSON is kept: a teardown adds a line of its own to the cause that it was run for.
-fn readable(cause: &str) -> String {
+pub(crate) fn readable(cause: &str) -> String {
     let Some(start) = cause.find(": {") else {
         return cause.to_owned();
     };
@@ -383,6 +395,8 @@ pub(crate) mod mocks {
         let stack = Stack {
             provision_arn: PROVISION.to_owned(),
             teardown_arn: TEARDOWN.to_owned(),
+            fleet_arn: PROVISION.replace("provision", "fleet"),
+            fleet_bucket: "hardway-bucket".to_owned(),
             log_group: "/aws/lambda/hardway".to_owned(),
         };
         let offline = step::Aws::offline_config();

@@ -5,6 +5,7 @@ pub mod args;
 pub mod aws;
 pub mod destroy;
 pub mod execution;
+pub mod fleet;
 pub mod local;
 pub mod receipt;
 pub mod stack;
@@ -25,6 +26,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Start(options) => execution::start(&options).await,
         Command::Watch(options) => execution::watch(&options).await,
         Command::Destroy(options) => destroy::run(&options).await,
+        Command::Fleet(options) => fleet::run(&options).await,
         Command::Tools => local::install_tools().await,
     };
     finish(done)

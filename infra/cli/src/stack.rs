@@ -10,6 +10,10 @@ pub struct Stack {
     pub provision_arn: String,
     /// ARN of the teardown state machine.
     pub teardown_arn: String,
+    /// ARN of the fleet state machine.
+    pub fleet_arn: String,
+    /// The bucket of fleets' lists and reports.
+    pub fleet_bucket: String,
     /// The log group of all functions.
     pub log_group: String,
 }
@@ -43,6 +47,8 @@ impl Stack {
         Ok(Self {
             provision_arn: output("ProvisionStateMachineArn")?,
             teardown_arn: output("TeardownStateMachineArn")?,
+            fleet_arn: output("FleetStateMachineArn")?,
+            fleet_bucket: output("FleetBucketName")?,
             log_group: output("FunctionsLogGroup")?,
         })
     }

@@ -50,7 +50,8 @@ impl Call {
     /// Whether the call changes nothing: its operation only reads, or it is a dry run.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        let is_dry_run = self.error.as_deref() == Some("DryRunOperation");
+        let is_dry_run =
+            self.request["DryRun"] == "true" || self.error.as_deref() == Some("DryRunOperation");
         is_dry_run
             || ["Describe", "Get", "List", "AssumeRole"]
                 .iter()

@@ -24,6 +24,7 @@ use crate::args::{DEFAULT_SPEED, Local};
 use crate::aws::{self, LAPTOP_ACCOUNT};
 use crate::destroy;
 use crate::execution::{Ended, Executions, name_for, read_input};
+use crate::fleet;
 use crate::receipt::Receipt;
 use crate::stack::Stack;
 use crate::summary;
@@ -193,6 +194,21 @@ impl Laptop {
         let name = name_for(input);
         let arn = self.executions.start(machine, &name, input).await?;
         self.executions.follow(&arn).await
+    }
+
+    /// Runs a fleet to its end, with its counts.
+    ///
+    /// # Errors
+    /// If it cannot be started or described; not if it fails.
+    pub async fn fleet(&self, name: &str, input: &Value) -> Result<(Ended, fleet::Report)> {
+        let arn = fleet::start(&self.executions, name, input).await?;
+        fleet::follow(&self.executions, &arn).await
+    }
+
+    /// The bucket of fleets' lists and reports.
+    #[must_use]
+    pub fn fleet_bucket(&self) -> &str {
+        &self.executions.stack().fleet_bucket
     }
 
     /// The environment with which the AWS CLI talks to this laptop.

@@ -15,14 +15,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::Failure;
 use crate::asl::{Execution, MapRun, Status};
 use crate::world::{ACCOUNT, REGION, World, provisioning};
-use crate::{Failure, Machine};
 
 /// Name of the provisioning machine.
 pub const PROVISION: &str = "hardway-provision";
-/// Name of the fleet machine.
-pub const FLEET: &str = "hardway-fleet";
 
 /// How long a call takes.
 const LATENCY: Duration = Duration::from_millis(50);
@@ -336,13 +334,4 @@ fn started(arn: &str, at: Timestamp) -> Value {
 )]
 fn seconds(at: Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
-}
-
-/// A machine with what the template substitutes in the fleet's definition.
-#[must_use]
-pub fn fleet() -> Machine {
-    let definition = crate::project::read("statemachine/fleet.asl.json")
-        .replace("${ProvisionStateMachineArn}", &machine_arn(PROVISION))
-        .replace("${FleetBucketName}", crate::bucket::NAME);
-    Machine::named(FLEET, serde_json::from_str(&definition).unwrap())
 }

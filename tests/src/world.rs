@@ -20,9 +20,9 @@ use step::{Base, Error, Function, invoke};
 use tokio::time::timeout;
 
 use crate::asl::{Execution, Failure, Invoke, Machine, MapRun};
-use crate::bucket::Bucket;
+use crate::bucket::{self, Bucket};
 use crate::faults::{Mishap, Script};
-use crate::step_functions::{self, StepFunctions};
+use crate::step_functions::{PROVISION, StepFunctions, machine_arn};
 use crate::wire::Wire;
 use crate::{project, template};
 
@@ -219,7 +219,7 @@ impl World {
 
     /// Runs the fleet machine to its end.
     pub async fn fleet(&self, name: &str, input: Value) -> Execution {
-        self.run_as(&step_functions::fleet(), name, input).await
+        self.run_as(&fleet(), name, input).await
     }
 
     /// Runs the teardown machine to its end.
@@ -285,6 +285,18 @@ pub fn provisioning() -> Machine {
 #[must_use]
 pub fn teardown() -> Machine {
     Machine::new(project::read_json("statemachine/teardown.asl.json"))
+}
+
+/// The fleet machine as it is deployed, with what the template substitutes in its definition.
+///
+/// # Panics
+/// If its definition is not JSON.
+#[must_use]
+pub fn fleet() -> Machine {
+    let definition = project::read("statemachine/fleet.asl.json")
+        .replace("${ProvisionStateMachineArn}", &machine_arn(PROVISION))
+        .replace("${FleetBucketName}", bucket::NAME);
+    Machine::named("hardway-fleet", serde_json::from_str(&definition).unwrap())
 }
 
 fn sdk_config(wire: &Wire, access_key: &str) -> SdkConfig {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simulator::State;
+use simulator::ec2::Quotas;
 use strum::IntoEnumIterator;
 use tests::faults::{Mishap, Script, Trouble};
 use tests::step_functions::{PROVISION, machine_arn};
@@ -66,14 +67,14 @@ impl Flaw {
     }
 
     fn add(self, state: &mut State, account: &str) {
-        let region = |state: &'_ mut State| {
-            let account = state.accounts.get_mut(account).unwrap();
-            std::mem::take(account.regions.entry(REGION.to_owned()).or_default())
+        let quotas = |state: &mut State, change: fn(&mut Quotas)| {
+            let account = state.accounts.entry(account.to_owned()).or_default();
+            let region = account.regions.entry(REGION.to_owned()).or_default();
+            change(&mut region.ec2.quotas);
         };
-        let mut there = region(state);
         match self {
-            Self::NoAddresses => there.ec2.quotas.addresses = 0,
-            Self::NoVpcs => there.ec2.quotas.vpcs = 0,
+            Self::NoAddresses => quotas(state, |quotas| quotas.addresses = 0),
+            Self::NoVpcs => quotas(state, |quotas| quotas.vpcs = 0),
             Self::RoleOfOthers => {
                 let trust = State::organization_trust(account);
                 state.add_account(account, [(ROLE_OF_OTHERS, trust.as_str())]);
@@ -83,17 +84,21 @@ impl Flaw {
                 state.add_account(account, [(ROLE, trust.as_str())]);
             }
         }
-        let account = state.accounts.get_mut(account).unwrap();
-        account.regions.insert(REGION.to_owned(), there);
     }
 
     fn mend(self, state: &mut State, account: &str) {
-        let trust = State::organization_trust(ACCOUNT);
-        state.add_account(account, [(ROLE, trust.as_str())]);
-        let account = state.accounts.get_mut(account).unwrap();
-        account.iam.roles.remove(ROLE_OF_OTHERS);
-        let region = account.regions.entry(REGION.to_owned()).or_default();
-        region.ec2.quotas = simulator::ec2::Quotas::default();
+        match self {
+            Self::NoTrust => {
+                let trust = State::organization_trust(ACCOUNT);
+                state.add_account(account, [(ROLE, trust.as_str())]);
+            }
+            Self::NoAddresses | Self::NoVpcs | Self::RoleOfOthers => {
+                let account = state.accounts.entry(account.to_owned()).or_default();
+                account.iam.roles.remove(ROLE_OF_OTHERS);
+                let region = account.regions.entry(REGION.to_owned()).or_default();
+                region.ec2.quotas = Quotas::default();
+            }
+        }
     }
 }
 

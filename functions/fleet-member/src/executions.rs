@@ -1,7 +1,8 @@
 //! The provisioning executions of one cluster, attempt by attempt.
 
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
+use aws_sdk_sfn::operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput};
+use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -109,7 +110,7 @@ impl Executions {
         let answer = call.execution_arn(self.arn(number)).send().await;
         let is_missing = answer.as_ref().is_err_and(|error| {
             let error = error.as_service_error();
-            error.is_some_and(|error| error.is_execution_does_not_exist())
+            error.is_some_and(DescribeExecutionError::is_execution_does_not_exist)
         });
         if is_missing {
             return Ok(None);
@@ -148,7 +149,7 @@ impl Executions {
         let answer = call.name(&name).input(input).send().await;
         let exists = answer.as_ref().is_err_and(|error| {
             let error = error.as_service_error();
-            error.is_some_and(|error| error.is_execution_already_exists())
+            error.is_some_and(StartExecutionError::is_execution_already_exists)
         });
         if exists {
             return Ok(false);

@@ -476,9 +476,11 @@ mod tests {
                 .build()
                 .unwrap()
         });
-        let rules = [&fleet, &member, &runs, &run, &failed, &timed_out];
-        let [a, b, c, d, e, f] = rules;
-        let executions = mocks::executions(step::mocked!(aws_sdk_sfn, [a, b, c, d, e, f]));
+        let sfn = step::mocked!(
+            aws_sdk_sfn,
+            [&fleet, &member, &runs, &run, &failed, &timed_out]
+        );
+        let executions = mocks::executions(sfn);
         let (ended, report) = follow(&executions, FLEET).await.unwrap();
         assert_eq!(ended.status, "FAILED");
         assert_eq!(

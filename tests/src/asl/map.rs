@@ -242,12 +242,11 @@ impl<I: Invoke> Walker<'_, I> {
 
     /// The items: those at `ItemsPath`, or those of an object in S3.
     async fn items(&self, state: &Value, data: &Value) -> Result<Vec<Value>, Failure> {
-        let items = match state.get("ItemReader") {
-            Some(reader) => self.read(reader, data).await?,
-            None => {
-                let path = state["ItemsPath"].as_str().unwrap_or("$");
-                self.data(data).get(path)?
-            }
+        let items = if let Some(reader) = state.get("ItemReader") {
+            self.read(reader, data).await?
+        } else {
+            let path = state["ItemsPath"].as_str().unwrap_or("$");
+            self.data(data).get(path)?
         };
         match items {
             Value::Array(items) => Ok(items),

@@ -1,7 +1,7 @@
 # What to do with hardway. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help local test check soak mutations lint build deploy update tools
+.PHONY: help local test check soak fleet mutations lint build deploy update tools
 
 PATH := $(CURDIR)/target/venv/bin:$(PATH)
 STACK ?= hardway
@@ -23,6 +23,9 @@ check: ## Everything that CI checks
 
 soak: ## More storms than cargo test tries: make soak SEEDS=1000 (FIRST_SEED=1)
 	SEEDS=$(or $(SEEDS),1000) FIRST_SEED=$(or $(FIRST_SEED),1) cargo test --test storms -- --nocapture
+
+fleet: ## A fleet of a thousand accounts in virtual time: make fleet ACCOUNTS=1000
+	ACCOUNTS=$(or $(ACCOUNTS),1000) cargo test --test fleet of_many -- --nocapture
 
 mutations: ## Take away one safeguard at a time: the sweep and the storms must notice
 	python3 tests/mutations.py

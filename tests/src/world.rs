@@ -442,6 +442,7 @@ impl World {
             control_plane_logs::ControlPlaneLogs,
             receipt::ReceiptOfTeardown,
             fleet_member::FleetMember,
+            verify::Verify,
         )
     }
 }

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod aws;
 pub mod destroy;
+pub mod diagnose;
 pub mod execution;
 pub mod fleet;
 pub mod local;
@@ -27,6 +28,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Watch(options) => execution::watch(&options).await,
         Command::Destroy(options) => destroy::run(&options).await,
         Command::Fleet(options) => fleet::run(&options).await,
+        Command::Diagnose(options) => diagnose::run(&options).await,
         Command::Tools => local::install_tools().await,
     };
     finish(done)

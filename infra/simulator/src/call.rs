@@ -47,13 +47,13 @@ impl Call {
         format!("{}:{}", self.service, self.operation)
     }
 
-    /// Whether the call changes nothing: its operation only reads, or it is a dry run.
+    /// Whether the call changes nothing: its operation only reads or is not simulated, or it is a dry run.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         let is_dry_run =
             self.request["DryRun"] == "true" || self.error.as_deref() == Some("DryRunOperation");
         is_dry_run
-            || ["Describe", "Get", "List", "AssumeRole"]
+            || ["Describe", "Get", "List", "AssumeRole", "Unknown"]
                 .iter()
                 .any(|verb| self.operation.starts_with(verb))
     }

@@ -22,7 +22,7 @@ mod way_out;
 use serde::Deserialize;
 use serde_json::Value;
 use step::function::{parse, respond};
-use step::{Aws, Base, Error, Function, Outcome, Target};
+use step::{Aws, Base, Error, Function, Outcome, Session, Target};
 
 pub use checks::{CATALOGUE, Row};
 pub use facts::{Facts, Known, PodRole, Unread};

@@ -5,13 +5,34 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 use console::{Term, style};
 use step::plan::Account;
-use step::{Aws, Base, Target};
+use step::{Aws, Base, Session, Target};
 use verify::{CATALOGUE, Finding, Report, Severity};
 
 use crate::args::Diagnose;
 
 /// The role in member accounts that AWS Organizations makes.
 const DEFAULT_ROLE_NAME: &str = "OrganizationAccountAccessRole";
+/// What a session in another account may do there: read, but of any cluster and any role, whoever made
+/// them.
+const SESSION: Session = Session {
+    step: "diagnose",
+    policy: r#"{
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": [
+                "ec2:Describe*",
+                "eks:Describe*",
+                "eks:List*",
+                "iam:GetRole",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListRolePolicies",
+                "servicequotas:GetServiceQuota"
+            ],
+            "Resource": "*"
+        }]
+    }"#,
+};
 /// Lines longer than this are hard to read, however wide the terminal is.
 const WIDTH_MAX: usize = 110;
 /// What is not written to a terminal is not wrapped as if it were narrow.
@@ -24,8 +45,7 @@ const WIDTH_WITHOUT_TERMINAL: usize = 100;
 pub async fn run(options: &Diagnose) -> Result<()> {
     let base = Base::from_env().await;
     let target = target(options, &base).await?;
-    let session = format!("hardway-diagnose-{}", target.cluster_name);
-    let aws: Aws = base.target(&target, &session).await?;
+    let aws: Aws = base.target(&target, &SESSION).await?;
     let report = verify::examine(&aws, &target).await?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

@@ -56,16 +56,21 @@ const IMPLIED: &[(&str, &[&str])] = &[
     ("receipt", &[]),
 ];
 
-/// The calls that a provisioning run, the teardown and a removal on its own make, by function.
+/// The calls that a provisioning run, an upgrade, the teardown and a removal on its own make, by function.
 async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     let world = World::new(21);
-    let input = json!({
+    let mut input = json!({
         "clusterName": "demo",
+        "kubernetesVersion": "1.34",
         "logging": ["audit"],
         "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
     });
     world.prepare_for(&input);
     let execution = world.provision(input.clone()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    // CoreDNS has to be updated for it first.
+    input["kubernetesVersion"] = json!("1.35");
+    let execution = world.provision(input).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
     world.remove("cluster-access", "demo").await;
     let execution = world.tear_down(json!({"clusterName": "demo"})).await;
@@ -131,7 +136,7 @@ fn sources(function: &str) -> String {
     let own: String = own.collect();
     // What is in the way of a removal is looked for only when something is.
     let of_removal = ["foreign", "eks_network", "route_tables"];
-    let shared = ["route_tables", "iam_role"]
+    let shared = ["route_tables", "iam_role", "eks_insights"]
         .into_iter()
         .filter(|module| own.contains(module))
         .chain(

@@ -22,6 +22,7 @@ const INCIDENTAL: &[&str] = &[
     "public_ip",
     "token",
     "updates",
+    "insights",
     "coredns",
     "made",
     "minted",

@@ -712,6 +712,7 @@ class Cluster:
         self.profile()
         self.addon()
         self.update()
+        self.upgrade()
         self.tags()
 
     def versions(self):
@@ -845,6 +846,26 @@ class Cluster:
         eks.call("ListUpdates", **NAME)
         eks.refuses("ListUpdates", MISSING, name="nobody")
         eks.refuses("DescribeUpdate", MISSING, updateId="x", **NAME)
+
+    def upgrade(self):
+        eks = self.eks
+        wish = {"categories": ["UPGRADE_READINESS"], "kubernetesVersions": ["1.36"]}
+        insights = eks.call("ListInsights", filter=wish, maxResults=100, **CLUSTER)["insights"]
+        for insight in insights:
+            eks.call("DescribeInsight", id=insight["id"], **CLUSTER)
+        eks.refuses("ListInsights", "InvalidParameterException",
+                    filter={"statuses": ["x"]}, **CLUSTER)
+        eks.refuses("ListInsights", MISSING, **NOBODY)
+        eks.refuses("DescribeInsight", MISSING, id="x", **CLUSTER)
+        eks.refuses("UpdateClusterVersion", "InvalidParameterException", version="1.99", **NAME)
+        eks.refuses("UpdateClusterVersion", "InvalidParameterException", version="1.35", **NAME)
+        eks.refuses("UpdateClusterVersion", MISSING, version="1.36", name="nobody")
+        version = {"version": "1.36", **NAME}
+        update = eks.call("UpdateClusterVersion", force=True, **version)["update"]["id"]
+        eks.refuses("UpdateClusterVersion", "ResourceInUseException", **version)
+        eks.until("DescribeUpdate", lambda it: it["update"]["status"] == "Successful",
+                  updateId=update, **NAME)
+        self.until_active()
 
     def tags(self):
         eks, resource = self.eks, {"resourceArn": self.arn}

@@ -11,13 +11,18 @@
 //! Safe to repeat: a cluster's name is unique in account and region, and its tag says whether it is
 //! ours. What UpdateClusterConfig can change (endpoint access, logging, deletion protection) is
 //! repaired, one kind at a time, as EKS demands. Role and subnets are not repaired: moving a running
-//! control plane is a person's decision. A Kubernetes version or support type that differs is left
-//! alone, because changing either can upgrade the cluster.
+//! control plane is a person's decision. A support type that differs is left alone, because changing it
+//! can upgrade the cluster, and so is a Kubernetes version newer than the plan's. If the plan's is the next
+//! one, the control plane is upgraded ([`upgrade`]). An update that fails is reported, not repeated
+//! ([`update`]).
 //!
 //! The removal takes what EKS leaves in the VPC with it ([`leftovers`]).
 
 mod config;
+mod coredns;
 mod leftovers;
+mod update;
+mod upgrade;
 
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
@@ -26,8 +31,12 @@ use serde::{Deserialize, Serialize};
 use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
-    Aws, During, Error, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks, names, tags,
+    Aws, During, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks,
+    names, tags,
 };
+
+use config::Update;
+use update::{Standing, remember, standing};
 
 /// The step `cluster`.
 pub struct Cluster;
@@ -40,6 +49,9 @@ pub struct Input {
     pub subnets: Vec<ZoneSubnets>,
     /// ARN of the cluster's IAM role.
     pub role_arn: String,
+    /// What the last visit said: the updates that this execution has asked for.
+    #[serde(default)]
+    pub memory: Memory,
 }
 
 /// What later steps need of the cluster.
@@ -68,10 +80,12 @@ impl Step for Cluster {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        match eks::find_cluster(aws, &plan.target).await? {
-            Some(cluster) => status(aws, plan, &input, &cluster).await,
-            None => create(aws, plan, &input).await,
-        }
+        let mut memory = input.memory.clone();
+        let outcome = match eks::find_cluster(aws, &plan.target).await? {
+            Some(cluster) => status(aws, plan, &input, &cluster, &mut memory).await?,
+            None => create(aws, plan, &input, &mut memory).await?,
+        };
+        Ok(outcome.remembering(memory))
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
@@ -110,13 +124,14 @@ async fn status(
     plan: &Plan,
     input: &Input,
     cluster: &EksCluster,
+    memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
     let target = &plan.target;
     if !tags::map_is_ours(cluster.tags(), target) {
         return Err(not_ours(target));
     }
     match cluster.status() {
-        Some(ClusterStatus::Active) => repair(aws, plan, input, cluster).await,
+        Some(ClusterStatus::Active) => repair(aws, plan, input, cluster, memory).await,
         Some(
             ClusterStatus::Creating
             | ClusterStatus::Pending
@@ -150,7 +165,12 @@ fn status_line(cluster: &EksCluster) -> String {
     eks::status_line(status, issues.unwrap_or_default())
 }
 
-async fn create(aws: &Aws, plan: &Plan, input: &Input) -> Result<Outcome<Output>, Error> {
+async fn create(
+    aws: &Aws,
+    plan: &Plan,
+    input: &Input,
+    memory: &mut Memory,
+) -> Result<Outcome<Output>, Error> {
     let name = &plan.target.cluster_name;
     let subnet_ids = private_subnet_ids(input);
     let token_parts = ["cluster", &input.role_arn]
@@ -177,7 +197,7 @@ async fn create(aws: &Aws, plan: &Plan, input: &Input) -> Result<Outcome<Output>
         .await;
     match answer {
         Err(error) if eks::is_in_use(&error) => {
-            return created_meanwhile(aws, plan, input).await;
+            return created_meanwhile(aws, plan, input, memory).await;
         }
         Err(error) if error.code() == Some(codes::UNSUPPORTED_AVAILABILITY_ZONE) => {
             return Err(unsupported_zone(plan, &error));
@@ -194,9 +214,10 @@ async fn created_meanwhile(
     aws: &Aws,
     plan: &Plan,
     input: &Input,
+    memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
     match eks::find_cluster(aws, &plan.target).await? {
-        Some(cluster) => status(aws, plan, input, &cluster).await,
+        Some(cluster) => status(aws, plan, input, &cluster, memory).await,
         None => Err(Error::NotYetVisible(format!(
             "cluster {} exists but cannot be described yet",
             plan.target.cluster_name
@@ -225,32 +246,72 @@ fn private_subnet_ids(input: &Input) -> Vec<String> {
     zones.map(|zone| zone.private_subnet_id.clone()).collect()
 }
 
-/// Starts one update if the cluster has drifted from the plan; else the cluster is ready.
+/// Starts one update if the cluster has drifted from the plan, or is older; else the cluster is ready.
 async fn repair(
     aws: &Aws,
     plan: &Plan,
     input: &Input,
     cluster: &EksCluster,
+    memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
     config::require_unchangeable(cluster, &input.role_arn, &private_subnet_ids(input))?;
     let name = &plan.target.cluster_name;
     for update in config::drift(plan, cluster) {
-        changing("eks:UpdateClusterConfig", name);
-        // No token of our own: the request states what is wanted, so repeating it is harmless, while a
-        // token made from it would make a later, second repair look like this one's repetition.
-        let call = update.apply(aws.eks.update_cluster_config().name(name));
-        match call.send().await {
-            Err(error) if is_nothing_to_update(&error) => continue,
-            Err(error) if eks::is_in_use(&error) => {}
-            answer => {
-                answer.during("eks:UpdateClusterConfig")?;
-                changed("eks:UpdateClusterConfig", name);
-            }
+        if is_under_way(aws, plan, &update, memory).await? {
+            let reason = format!("control plane {name} is being updated: {update}");
+            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
         }
-        let reason = format!("control plane {name} is being updated: {update}");
-        return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+    }
+    if let Some(wait) = upgrade::ensure(aws, plan, cluster, memory).await? {
+        return Ok(wait);
     }
     output(cluster).map(Outcome::Ready)
+}
+
+/// Asks for an update, unless this execution has done so; whether there is something to wait for.
+async fn is_under_way(
+    aws: &Aws,
+    plan: &Plan,
+    update: &Update,
+    memory: &mut Memory,
+) -> Result<bool, Error> {
+    let (what, again) = (update.to_string(), format!("{update}, again"));
+    match standing(aws, &plan.target, memory, &what).await? {
+        Standing::Unasked => ask(aws, plan, update, &what, memory).await,
+        Standing::InProgress => Ok(true),
+        // What still looks like drift is most often none to EKS: asked once more, it says so.
+        Standing::Successful => match standing(aws, &plan.target, memory, &again).await? {
+            Standing::Unasked => ask(aws, plan, update, &again, memory).await,
+            Standing::InProgress => Ok(true),
+            Standing::Successful => Err(Error::ResourceFailed(format!(
+                "control plane {} was updated twice ({what}), and has not changed",
+                plan.target.cluster_name
+            ))),
+        },
+    }
+}
+
+/// Asks for an update and remembers it as `what`; whether there is something to wait for.
+async fn ask(
+    aws: &Aws,
+    plan: &Plan,
+    update: &Update,
+    what: &str,
+    memory: &mut Memory,
+) -> Result<bool, Error> {
+    let name = &plan.target.cluster_name;
+    changing("eks:UpdateClusterConfig", name);
+    // No token of our own: the request states what is wanted, so repeating it is harmless, while a
+    // token made from it would make a later, second repair look like this one's repetition.
+    let call = update.apply(aws.eks.update_cluster_config().name(name));
+    let answer = match call.send().await {
+        Err(error) if is_nothing_to_update(&error) => return Ok(false),
+        Err(error) if eks::is_in_use(&error) => return Ok(true),
+        answer => answer.during("eks:UpdateClusterConfig")?,
+    };
+    changed("eks:UpdateClusterConfig", name);
+    remember(memory, what, answer.update());
+    Ok(true)
 }
 
 /// EKS normalises what it stores: what looks like drift to us may be none to EKS.

@@ -27,6 +27,7 @@ fn input() -> Input {
     Input {
         subnets: [1, 2, 4].map(zone).to_vec(),
         role_arn: ROLE_ARN.to_owned(),
+        memory: Memory::default(),
     }
 }
 
@@ -522,6 +523,503 @@ async fn unprotect_leaves_what_is_not_protected_or_not_ours() {
             Ok(Outcome::Ready(()))
         );
         assert_eq!(updated.num_calls(), 0);
+    }
+}
+
+mod updates {
+    //! Updates that EKS accepts, and how they end.
+
+    use super::*;
+    use aws_sdk_eks::operation::describe_update::DescribeUpdateOutput;
+    use aws_sdk_eks::types::{ErrorCode, ErrorDetail, Update as EksUpdate, UpdateStatus};
+
+    fn plan() -> Plan {
+        Plan {
+            deletion_protection: true,
+            ..Plan::example()
+        }
+    }
+
+    const WHAT: &str = "deletion protection true";
+    const AGAIN: &str = "deletion protection true, again";
+
+    pub(super) fn memory(asked: &[&str]) -> Memory {
+        let mut memory = Memory::default();
+        for what in asked {
+            memory.remember(what, "u-1");
+        }
+        memory
+    }
+
+    pub(super) fn begun() -> EksUpdate {
+        EksUpdate::builder().id("u-2").build()
+    }
+
+    pub(super) fn ends(status: UpdateStatus) -> Rule {
+        mock!(Client::describe_update)
+            .match_requests(|call| call.name() == Some("demo") && call.update_id() == Some("u-1"))
+            .then_output(move || {
+                let error = ErrorDetail::builder()
+                    .error_code(ErrorCode::IpNotAvailable)
+                    .error_message("no address is left")
+                    .resource_ids("subnet-1");
+                let update = EksUpdate::builder().status(status.clone());
+                DescribeUpdateOutput::builder()
+                    .update(update.errors(error.build()).build())
+                    .build()
+            })
+    }
+
+    fn begins() -> Rule {
+        mock!(Client::update_cluster_config)
+            .then_output(|| UpdateClusterConfigOutput::builder().update(begun()).build())
+    }
+
+    async fn visit(asked: &[&str], update: &Rule, config: &Rule) -> Result<Outcome<Output>, Error> {
+        let aws = Aws {
+            eks: step::mocked!(aws_sdk_eks, [&found(active()), update, config]),
+            ..Aws::offline()
+        };
+        let input = Input {
+            memory: memory(asked),
+            ..input()
+        };
+        Box::pin(Cluster::ensure(&aws, &plan(), input)).await
+    }
+
+    pub(super) fn remembered<T: std::fmt::Debug>(outcome: Result<Outcome<T>, Error>) -> Memory {
+        match outcome {
+            Ok(Outcome::Pending { memory, .. }) => memory,
+            other => panic!("expected Pending, got {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_is_remembered() {
+        let (update, config) = (ends(UpdateStatus::InProgress), begins());
+        let memory = remembered(visit(&[], &update, &config).await);
+        assert_eq!(memory.id(WHAT), Some("u-2"));
+        assert_eq!((update.num_calls(), config.num_calls()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn what_is_in_progress_is_waited_for_and_not_forgotten() {
+        let unseen = mock!(Client::describe_update)
+            .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no update"));
+        for update in [ends(UpdateStatus::InProgress), unseen] {
+            let config = begins();
+            let memory = remembered(visit(&[WHAT], &update, &config).await);
+            assert_eq!(memory.id(WHAT), Some("u-1"));
+            assert_eq!(config.num_calls(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_reported_with_its_reasons_and_not_asked_for_again() {
+        for status in [UpdateStatus::Failed, UpdateStatus::Cancelled] {
+            let (update, config) = (ends(status.clone()), begins());
+            let error = visit(&[WHAT], &update, &config).await.unwrap_err();
+            let expected = Error::ResourceFailed(format!(
+                "the update u-1 of control plane demo (deletion protection true) is {status}; \
+                 IpNotAvailable: no address is left (subnet-1)"
+            ));
+            assert_eq!(error, expected);
+            assert_eq!(config.num_calls(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_succeeded_and_still_looks_like_drift_is_asked_for_once_more() {
+        let (update, config) = (ends(UpdateStatus::Successful), begins());
+        let memory = remembered(visit(&[WHAT], &update, &config).await);
+        assert_eq!(memory.id(AGAIN), Some("u-2"));
+
+        let none = mock!(Client::update_cluster_config).then_http_response(|| {
+            let message = "Cluster is already at the desired configuration";
+            eks_refusal(400, codes::INVALID_PARAMETER, message)
+        });
+        let outcome = visit(&[WHAT], &update, &none).await.unwrap();
+        assert!(outcome.ready().is_some());
+
+        let config = begins();
+        let error = visit(&[WHAT, AGAIN], &update, &config).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceFailed");
+        assert!(error.to_string().contains("has not changed"), "{error}");
+        assert_eq!(config.num_calls(), 0);
+    }
+}
+
+mod upgrade {
+    //! The way to the next Kubernetes version.
+
+    use super::updates::{begun, ends, memory, remembered};
+    use super::*;
+    use aws_sdk_eks::operation::describe_addon::DescribeAddonOutput;
+    use aws_sdk_eks::operation::describe_addon_versions::DescribeAddonVersionsOutput;
+    use aws_sdk_eks::operation::describe_insight::DescribeInsightOutput;
+    use aws_sdk_eks::operation::list_insights::ListInsightsOutput;
+    use aws_sdk_eks::operation::update_addon::UpdateAddonOutput;
+    use aws_sdk_eks::operation::update_cluster_version::UpdateClusterVersionOutput;
+    use aws_sdk_eks::types::builders::AddonBuilder;
+    use aws_sdk_eks::types::{
+        Addon, AddonInfo, AddonStatus, AddonVersionInfo, Compatibility, Insight,
+        InsightResourceDetail, InsightSummary, UpdateStatus,
+    };
+
+    const WHAT: &str = "Kubernetes 1.36";
+    const CONFIGURATION: &str = r#"{"computeType":"Fargate"}"#;
+
+    fn addon(version: &str) -> AddonBuilder {
+        Addon::builder()
+            .addon_name("coredns")
+            .addon_version(version)
+            .status(AddonStatus::Active)
+            .configuration_values(CONFIGURATION)
+            .tags(tags::CLUSTER, "demo")
+    }
+
+    /// Which versions run on what: `v1` on the old Kubernetes version, `v2` and `v3` on both, `v4` on the
+    /// new one, whose default it is.
+    fn versions() -> Rule {
+        let version = |name: &str, kubernetes: &[&str], default: &str| {
+            let compatibilities = kubernetes.iter().map(|kubernetes| {
+                Compatibility::builder()
+                    .cluster_version(*kubernetes)
+                    .default_version(*kubernetes == default)
+                    .build()
+            });
+            AddonVersionInfo::builder()
+                .addon_version(name)
+                .set_compatibilities(Some(compatibilities.collect()))
+                .build()
+        };
+        mock!(Client::describe_addon_versions).then_output(move || {
+            let addon = AddonInfo::builder()
+                .addon_versions(version("v1", &["1.35"], "1.35"))
+                .addon_versions(version("v3", &["1.35", "1.36"], ""))
+                .addon_versions(version("v2", &["1.35", "1.36"], ""))
+                .addon_versions(version("v4", &["1.36"], "1.36"));
+            DescribeAddonVersionsOutput::builder()
+                .addons(addon.build())
+                .build()
+        })
+    }
+
+    struct World {
+        cluster: ClusterBuilder,
+        addon: Option<AddonBuilder>,
+        asked: &'static [&'static str],
+        update: Rule,
+        insights: Rule,
+    }
+
+    impl World {
+        /// A cluster that is one version older than planned, with CoreDNS that runs on both.
+        fn old() -> Self {
+            Self {
+                cluster: active().version("1.35"),
+                addon: Some(addon("v2")),
+                asked: &[],
+                update: ends(UpdateStatus::InProgress),
+                insights: mock!(Client::list_insights).then_output(|| {
+                    let summary = InsightSummary::builder().id("i-1").build();
+                    ListInsightsOutput::builder().insights(summary).build()
+                }),
+            }
+        }
+
+        fn aws(self, changes: &Changes) -> Aws {
+            let addon = match self.addon {
+                Some(addon) => mock!(Client::describe_addon).then_output(move || {
+                    let addon = addon.clone().build();
+                    DescribeAddonOutput::builder().addon(addon).build()
+                }),
+                None => mock!(Client::describe_addon).then_http_response(|| {
+                    eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no such add-on")
+                }),
+            };
+            let insight = mock!(Client::describe_insight).then_output(|| {
+                let node = InsightResourceDetail::builder()
+                    .kubernetes_resource_uri("/api/v1/nodes/fargate-ip-10-0-2-9");
+                let insight = Insight::builder().resources(node.build()).build();
+                DescribeInsightOutput::builder().insight(insight).build()
+            });
+            let Changes {
+                config,
+                version,
+                addon: updates,
+            } = changes;
+            let (cluster, offered) = (found(self.cluster), versions());
+            let eks = step::mocked!(
+                aws_sdk_eks,
+                [
+                    &cluster,
+                    &addon,
+                    &offered,
+                    &insight,
+                    &self.insights,
+                    &self.update,
+                    config,
+                    version,
+                    updates
+                ]
+            );
+            Aws {
+                eks,
+                ..Aws::offline()
+            }
+        }
+
+        async fn visit(self, changes: &Changes) -> Result<Outcome<Output>, Error> {
+            let input = Input {
+                memory: memory(self.asked),
+                ..input()
+            };
+            let aws = self.aws(changes);
+            Box::pin(Cluster::ensure(&aws, &Plan::example(), input)).await
+        }
+    }
+
+    struct Changes {
+        config: Rule,
+        version: Rule,
+        addon: Rule,
+    }
+
+    impl Changes {
+        fn new() -> Self {
+            Self {
+                config: updates(),
+                version: mock!(Client::update_cluster_version)
+                    .match_requests(|call| {
+                        call.name() == Some("demo")
+                            && call.version() == Some("1.36")
+                            && call.force().is_none()
+                    })
+                    .then_output(|| {
+                        UpdateClusterVersionOutput::builder()
+                            .update(begun())
+                            .build()
+                    }),
+                addon: mock!(Client::update_addon)
+                    .match_requests(|call| {
+                        call.addon_name() == Some("coredns")
+                            && call.addon_version() == Some("v3")
+                            && call.configuration_values() == Some(CONFIGURATION)
+                    })
+                    .then_output(|| UpdateAddonOutput::builder().update(begun()).build()),
+            }
+        }
+
+        fn refusing(status: u16, code: &'static str, message: &'static str) -> Self {
+            Self {
+                version: mock!(Client::update_cluster_version)
+                    .then_http_response(move || eks_refusal(status, code, message)),
+                ..Self::new()
+            }
+        }
+
+        /// How often configuration, version and add-on were updated.
+        fn calls(&self) -> [usize; 3] {
+            [&self.config, &self.version, &self.addon].map(Rule::num_calls)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_is_one_version_older_is_upgraded() {
+        for addon in [Some(addon("v2")), None] {
+            let changes = Changes::new();
+            let world = World {
+                addon,
+                ..World::old()
+            };
+            let outcome = world.visit(&changes).await;
+            let memory = remembered(outcome.clone());
+            assert_eq!(memory.id(WHAT), Some("u-2"));
+            assert_eq!(
+                reason(outcome),
+                "control plane demo is being upgraded from Kubernetes 1.35 to 1.36"
+            );
+            assert_eq!(changes.calls(), [0, 1, 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn drift_is_repaired_before() {
+        let changes = Changes::new();
+        let mut world = World::old();
+        world.cluster = world.cluster.deletion_protection(true);
+        reason(world.visit(&changes).await);
+        assert_eq!(changes.calls(), [1, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_at_work_is_waited_for() {
+        let changes = Changes::new();
+        let world = World {
+            asked: &[WHAT],
+            ..World::old()
+        };
+        let memory = remembered(world.visit(&changes).await);
+        assert_eq!(memory.id(WHAT), Some("u-1"));
+        assert_eq!(changes.calls(), [0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_that_failed_is_reported_and_not_asked_for_again() {
+        let changes = Changes::new();
+        let world = World {
+            asked: &[WHAT],
+            update: ends(UpdateStatus::Failed),
+            ..World::old()
+        };
+        let error = world.visit(&changes).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceFailed");
+        let text = error.to_string();
+        assert!(
+            text.contains("(Kubernetes 1.36) is Failed; IpNotAvailable"),
+            "{text}"
+        );
+        assert_eq!(changes.calls(), [0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_that_succeeded_will_show() {
+        let changes = Changes::new();
+        let world = World {
+            asked: &[WHAT],
+            update: ends(UpdateStatus::Successful),
+            ..World::old()
+        };
+        let error = world.visit(&changes).await.unwrap_err();
+        assert_eq!(error.name(), "NotYetVisible");
+        assert_eq!(changes.calls(), [0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn coredns_that_does_not_run_on_the_new_version_is_updated_first() {
+        for status in [
+            AddonStatus::Active,
+            AddonStatus::Degraded,
+            AddonStatus::UpdateFailed,
+        ] {
+            let changes = Changes::new();
+            let world = World {
+                addon: Some(addon("v1").status(status)),
+                ..World::old()
+            };
+            let outcome = world.visit(&changes).await;
+            assert_eq!(remembered(outcome.clone()).id("coredns"), Some("u-2"));
+            assert_eq!(
+                reason(outcome),
+                "CoreDNS is being updated to v3, which runs on 1.36"
+            );
+            assert_eq!(changes.calls(), [0, 0, 1]);
+        }
+    }
+
+    #[tokio::test]
+    async fn coredns_at_work_is_waited_for() {
+        let changes = Changes::new();
+        let world = World {
+            addon: Some(addon("v1").status(AddonStatus::Updating)),
+            ..World::old()
+        };
+        let text = reason(world.visit(&changes).await);
+        assert_eq!(text, "add-on coredns is UPDATING, before the upgrade");
+        assert_eq!(changes.calls(), [0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn coredns_whose_update_failed_ends_the_upgrade() {
+        let changes = Changes::new();
+        let world = World {
+            addon: Some(addon("v3").status(AddonStatus::UpdateFailed)),
+            asked: &["coredns"],
+            ..World::old()
+        };
+        let error = world.visit(&changes).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceFailed");
+        assert!(error.to_string().contains("UPDATE_FAILED"), "{error}");
+        assert_eq!(changes.calls(), [0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn coredns_that_is_not_ours_is_left_to_eks() {
+        let changes = Changes::new();
+        let world = World {
+            addon: Some(addon("v1").set_tags(None)),
+            ..World::old()
+        };
+        reason(world.visit(&changes).await);
+        assert_eq!(changes.calls(), [0, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn what_eks_does_beside_is_waited_for() {
+        let message =
+            "Cannot VersionUpdate because cluster demo currently has an update in progress";
+        let changes = Changes::refusing(409, codes::RESOURCE_IN_USE, message);
+        let outcome = World::old().visit(&changes).await;
+        assert_eq!(remembered(outcome.clone()), Memory::default());
+        assert!(reason(outcome).contains(message));
+    }
+
+    #[tokio::test]
+    async fn what_blocks_an_upgrade_is_a_conflict_that_names_it() {
+        let kubelets =
+            "Kubelet version of Fargate pods must be updated to match cluster version 1.35";
+        for (code, message) in [
+            ("InvalidRequestException", kubelets),
+            (codes::INVALID_PARAMETER, kubelets),
+            (codes::INVALID_STATE, "Upgrade readiness issues detected."),
+        ] {
+            let changes = Changes::refusing(400, code, message);
+            let error = World::old().visit(&changes).await.unwrap_err();
+            assert_eq!(error.name(), "ResourceConflict");
+            let text = error.to_string();
+            let says = message.trim_end_matches('.');
+            for part in [says, "fargate-ip-10-0-2-9", "kubectl rollout restart"] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_blocks_an_upgrade_is_reported_without_insights_too() {
+        let changes = Changes::refusing(400, codes::INVALID_STATE, "not ready");
+        let world = World {
+            insights: mock!(Client::list_insights)
+                .then_http_response(|| eks_refusal(403, "AccessDeniedException", "no")),
+            ..World::old()
+        };
+        let error = world.visit(&changes).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert!(error.to_string().contains("not ready"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn other_refusals_are_what_they_are() {
+        let message = "unsupported Kubernetes version 1.36";
+        let changes = Changes::refusing(400, codes::INVALID_PARAMETER, message);
+        let error = World::old().visit(&changes).await.unwrap_err();
+        assert_eq!(error.name(), "Unexpected");
+    }
+
+    #[tokio::test]
+    async fn two_versions_are_too_many_for_one_upgrade() {
+        let changes = Changes::new();
+        let world = World {
+            cluster: active().version("1.34"),
+            ..World::old()
+        };
+        let error = world.visit(&changes).await.unwrap_err();
+        assert_eq!(error.name(), "InvalidRequest");
+        assert!(
+            error.to_string().contains("1.35, the next version"),
+            "{error}"
+        );
+        assert_eq!(changes.calls(), [0, 0, 0]);
     }
 }
 

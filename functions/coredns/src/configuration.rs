@@ -5,6 +5,19 @@ use step::Error;
 
 /// Annotation of the CoreDNS pods: ARN of the Fargate profile that was ACTIVE when they were made.
 pub const PROFILE_ANNOTATION: &str = "hardway.dev/fargate-profile";
+/// Annotation of the CoreDNS pods: the cluster's Kubernetes version when they were made, which is that of
+/// their kubelets.
+pub const KUBERNETES_ANNOTATION: &str = "hardway.dev/kubernetes-version";
+
+/// What there was when the pods were made, as their annotations say it. When it changes, the pods are made
+/// anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Birth<'a> {
+    /// ARN of the Fargate profile that they run on.
+    pub profile_arn: &'a str,
+    /// The cluster's Kubernetes version, for example `1.36`.
+    pub kubernetes: &'a str,
+}
 
 const COMPUTE_TYPE: &str = "computeType";
 const RESOURCES: &str = "resources";
@@ -14,9 +27,9 @@ const POD_ANNOTATIONS: &str = "podAnnotations";
 const FARGATE: &str = "Fargate";
 
 /// The configuration of a new add-on, as JSON text.
-pub fn wanted(profile_arn: &str) -> String {
+pub fn wanted(birth: Birth<'_>) -> String {
     let mut configuration = Map::new();
-    merge(&mut configuration, profile_arn);
+    merge(&mut configuration, birth);
     Value::Object(configuration).to_string()
 }
 
@@ -25,11 +38,20 @@ pub fn wanted(profile_arn: &str) -> String {
 /// # Errors
 /// [`Error::ResourceConflict`] if the configuration is not a JSON object: it cannot be kept, and it is
 /// not ours to drop.
-pub fn merged(current: Option<&str>, profile_arn: &str) -> Result<Option<String>, Error> {
+pub fn merged(current: Option<&str>, birth: Birth<'_>) -> Result<Option<String>, Error> {
     let mut configuration = parse(current.unwrap_or_default())?;
     let before = configuration.clone();
-    merge(&mut configuration, profile_arn);
+    merge(&mut configuration, birth);
     Ok((configuration != before).then(|| Value::Object(configuration).to_string()))
+}
+
+/// The Kubernetes version that the pods were rolled out for; none if the configuration does not say.
+pub fn kubernetes(current: Option<&str>) -> Option<String> {
+    let configuration = parse(current.unwrap_or_default()).ok()?;
+    let annotation = configuration
+        .get(POD_ANNOTATIONS)?
+        .get(KUBERNETES_ANNOTATION)?;
+    annotation.as_str().map(str::to_owned)
 }
 
 fn parse(current: &str) -> Result<Map<String, Value>, Error> {
@@ -44,7 +66,7 @@ fn parse(current: &str) -> Result<Map<String, Value>, Error> {
 }
 
 /// Sets what Fargate needs. Sizes that someone chose stay, as do all other keys.
-fn merge(configuration: &mut Map<String, Value>, profile_arn: &str) {
+fn merge(configuration: &mut Map<String, Value>, birth: Birth<'_>) {
     configuration.insert(COMPUTE_TYPE.to_owned(), FARGATE.into());
     configuration
         .entry(RESOURCES)
@@ -52,11 +74,12 @@ fn merge(configuration: &mut Map<String, Value>, profile_arn: &str) {
     let annotations = configuration
         .entry(POD_ANNOTATIONS)
         .or_insert_with(|| json!({}));
-    match annotations {
-        Value::Object(annotations) => {
-            annotations.insert(PROFILE_ANNOTATION.to_owned(), profile_arn.into());
-        }
-        other => *other = json!({ PROFILE_ANNOTATION: profile_arn }),
+    if !annotations.is_object() {
+        *annotations = json!({});
+    }
+    if let Value::Object(annotations) = annotations {
+        annotations.insert(PROFILE_ANNOTATION.to_owned(), birth.profile_arn.into());
+        annotations.insert(KUBERNETES_ANNOTATION.to_owned(), birth.kubernetes.into());
     }
 }
 

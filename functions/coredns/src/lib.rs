@@ -12,6 +12,11 @@
 //! profile, and one UpdateAddon with the annotation makes EKS roll them out anew; after that the
 //! configuration is as wanted and nothing changes any more. Foreign keys of the configuration are kept.
 //!
+//! [`KUBERNETES_ANNOTATION`] does the same for the cluster's Kubernetes version. A Fargate pod keeps the
+//! kubelet of its birth, and old kubelets block upgrades to come: after each upgrade the pods are rolled
+//! out once, with the add-on's default version for the new Kubernetes version. The old pods serve until
+//! the new ones do.
+//!
 //! DEGRADED is not failure: the add-on says so until its pods run, for twenty minutes at most. How long
 //! it has been waited for is remembered from visit to visit; an execution that comes later waits anew,
 //! and gives an add-on that had failed another chance, because what was wrong may have been put right.
@@ -21,17 +26,18 @@ mod version;
 
 use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types::{
-    Addon, AddonHealth, AddonStatus, Cluster, FargateProfile, FargateProfileStatus,
-    ResolveConflicts,
+    Addon, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, ResolveConflicts,
 };
 use serde::Serialize;
+use step::eks::{COREDNS, addon_line};
 use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Step, Target, eks, names, tags,
 };
 
-pub use configuration::PROFILE_ANNOTATION;
+use configuration::Birth;
+pub use configuration::{KUBERNETES_ANNOTATION, PROFILE_ANNOTATION};
 
 /// The step `coredns`.
 pub struct CoreDns;
@@ -46,8 +52,6 @@ pub struct Output {
     pub health: String,
 }
 
-/// The add-on's name.
-const COREDNS: &str = "coredns";
 /// CoreDNS's pods take one to two minutes.
 const CHECK_AFTER_SECONDS: u64 = 15;
 /// How many looks pods that do not start are worth: twenty minutes, as other tools wait.
@@ -67,13 +71,17 @@ impl Step for CoreDns {
             let reason = "no ACTIVE Fargate profile selects the CoreDNS pods yet";
             return Ok(later(reason, memory));
         };
+        let birth = Birth {
+            profile_arn,
+            kubernetes: required(cluster.version(), "eks:DescribeCluster: version")?,
+        };
         let Some(addon) = eks::find_addon(aws, &plan.target, COREDNS).await? else {
-            return create(aws, plan, &cluster, profile_arn, memory).await;
+            return create(aws, plan, birth, memory).await;
         };
         if !tags::map_is_ours(addon.tags(), &plan.target) {
             adopt(aws, plan, &addon).await?;
         }
-        status(aws, plan, &addon, profile_arn, memory).await
+        status(aws, plan, &addon, birth, memory).await
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
@@ -85,7 +93,7 @@ impl Step for CoreDns {
         }
         match addon.status() {
             Some(AddonStatus::Creating | AddonStatus::Updating | AddonStatus::Deleting) => {
-                Ok(Outcome::pending(CHECK_AFTER_SECONDS, describe(&addon)))
+                Ok(Outcome::pending(CHECK_AFTER_SECONDS, addon_line(&addon)))
             }
             _ => delete(aws, target).await,
         }
@@ -120,34 +128,24 @@ fn selecting_profile(profiles: &[FargateProfile]) -> Option<&str> {
     oldest.fargate_profile_arn()
 }
 
-/// `add-on coredns is DEGRADED; InsufficientNumberOfReplicas: …`
-fn describe(addon: &Addon) -> String {
-    let status = addon.status().map_or("unknown", AddonStatus::as_str);
-    let issues = addon.health().map(AddonHealth::issues);
-    format!(
-        "add-on coredns is {}",
-        eks::status_line(status, issues.unwrap_or_default())
-    )
-}
-
 async fn status(
     aws: &Aws,
     plan: &Plan,
     addon: &Addon,
-    profile_arn: &str,
+    birth: Birth<'_>,
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
-    let wanted = configuration::merged(addon.configuration_values(), profile_arn)?;
+    let wanted = configuration::merged(addon.configuration_values(), birth)?;
     match (addon.status(), wanted) {
         (Some(AddonStatus::Active), None) => output(addon).map(Outcome::Ready),
         (
             Some(AddonStatus::Active | AddonStatus::Degraded | AddonStatus::UpdateFailed),
             Some(wanted),
-        ) => update(aws, plan, wanted, profile_arn, memory).await,
+        ) => update(aws, plan, addon, birth, wanted, memory).await,
         (Some(AddonStatus::Degraded | AddonStatus::Creating | AddonStatus::Updating), _) => {
-            wait(addon, profile_arn, memory)
+            wait(addon, birth.profile_arn, memory)
         }
-        (Some(AddonStatus::Deleting), _) => Ok(later(describe(addon), memory)),
+        (Some(AddonStatus::Deleting), _) => Ok(later(addon_line(addon), memory)),
         // It failed with a configuration that could not work, or before this execution came. Only a new
         // one helps: if that one fails too, it is remembered, and a branch below says so.
         (Some(AddonStatus::CreateFailed), Some(_)) => replace(aws, &plan.target, addon).await,
@@ -156,13 +154,13 @@ async fn status(
         }
         (Some(AddonStatus::UpdateFailed), None) if memory.is_empty() => {
             let same = addon.configuration_values().unwrap_or_default();
-            update(aws, plan, same.to_owned(), profile_arn, memory).await
+            update(aws, plan, addon, birth, same.to_owned(), memory).await
         }
         (
             Some(AddonStatus::CreateFailed | AddonStatus::UpdateFailed | AddonStatus::DeleteFailed),
             _,
-        ) => Err(Error::ResourceFailed(describe(addon))),
-        _ => Err(Error::Unexpected(describe(addon))),
+        ) => Err(Error::ResourceFailed(addon_line(addon))),
+        _ => Err(Error::Unexpected(addon_line(addon))),
     }
 }
 
@@ -181,13 +179,13 @@ fn watched(profile_arn: &str, mut memory: Memory) -> Memory {
 fn wait(addon: &Addon, profile_arn: &str, memory: Memory) -> Result<Outcome<Output>, Error> {
     if memory.looks >= LOOKS_MAX {
         let minutes = u64::from(LOOKS_MAX) * CHECK_AFTER_SECONDS / 60;
-        let what = describe(addon);
+        let what = addon_line(addon);
         return Err(Error::ResourceFailed(format!(
             "for {minutes} minutes {what}"
         )));
     }
     let memory = watched(profile_arn, memory.after_a_look());
-    Ok(later(describe(addon), memory))
+    Ok(later(addon_line(addon), memory))
 }
 
 fn output(addon: &Addon) -> Result<Output, Error> {
@@ -201,11 +199,10 @@ fn output(addon: &Addon) -> Result<Output, Error> {
 async fn create(
     aws: &Aws,
     plan: &Plan,
-    cluster: &Cluster,
-    profile_arn: &str,
+    birth: Birth<'_>,
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
-    let version = version::default_of(aws, cluster).await?;
+    let version = version::default_on(aws, birth.kubernetes).await?;
     changing("eks:CreateAddon", COREDNS);
     let call = aws
         .eks
@@ -213,11 +210,11 @@ async fn create(
         .cluster_name(&plan.target.cluster_name)
         .addon_name(COREDNS)
         .addon_version(&version)
-        .configuration_values(configuration::wanted(profile_arn))
+        .configuration_values(configuration::wanted(birth))
         .resolve_conflicts(ResolveConflicts::Overwrite)
         .client_request_token(names::client_token(
             &plan.target,
-            [COREDNS, profile_arn, &version],
+            [COREDNS, birth.profile_arn, birth.kubernetes, &version],
         ))
         .set_tags(Some(tags::map(plan, COREDNS)));
     match call.send().await {
@@ -231,7 +228,7 @@ async fn create(
     };
     changed("eks:CreateAddon", COREDNS);
     let reason = format!("add-on coredns {version} is being created");
-    Ok(later(reason, watched(profile_arn, Memory::default())))
+    Ok(later(reason, watched(birth.profile_arn, Memory::default())))
 }
 
 /// Tags an add-on that came with the cluster or that a person made, so that it is ours from now on.
@@ -249,21 +246,30 @@ async fn adopt(aws: &Aws, plan: &Plan, addon: &Addon) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets the configuration; the version stays, because changing it is an upgrade.
+/// Sets the configuration, and with a new Kubernetes version the add-on's.
 async fn update(
     aws: &Aws,
     plan: &Plan,
+    addon: &Addon,
+    birth: Birth<'_>,
     wanted: String,
-    profile_arn: &str,
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
+    let rolled_out_for = configuration::kubernetes(addon.configuration_values());
+    let rolled_out_for = rolled_out_for.as_deref();
+    let version = version::of_rollout(aws, addon, rolled_out_for, birth.kubernetes).await?;
+    let reason = match &version {
+        Some(version) => format!("CoreDNS {version} is being rolled out on Fargate"),
+        None => "CoreDNS is being rolled out on Fargate".to_owned(),
+    };
     changing("eks:UpdateAddon", COREDNS);
-    // The configuration is all of the request, and the same one twice is one: no token of our own.
+    // What is wanted is all of the request, and the same one twice is one: no token of our own.
     let call = aws
         .eks
         .update_addon()
         .cluster_name(&plan.target.cluster_name)
         .addon_name(COREDNS)
+        .set_addon_version(version)
         .configuration_values(wanted)
         .resolve_conflicts(ResolveConflicts::Overwrite);
     match call.send().await {
@@ -275,13 +281,12 @@ async fn update(
         answer => answer.during("eks:UpdateAddon")?,
     };
     changed("eks:UpdateAddon", COREDNS);
-    let reason = "CoreDNS is being rolled out on Fargate";
-    Ok(later(reason, watched(profile_arn, Memory::default())))
+    Ok(later(reason, watched(birth.profile_arn, Memory::default())))
 }
 
 async fn replace(aws: &Aws, target: &Target, addon: &Addon) -> Result<Outcome<Output>, Error> {
     delete_addon(aws, target).await?;
-    let reason = format!("{}; it is deleted to be made anew", describe(addon));
+    let reason = format!("{}; it is deleted to be made anew", addon_line(addon));
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
 }
 
@@ -328,7 +333,7 @@ mod tests {
     };
     use aws_sdk_eks::types::builders::{AddonBuilder, ClusterBuilder, FargateProfileBuilder};
     use aws_sdk_eks::types::{
-        AddonInfo, AddonIssue, AddonIssueCode, AddonVersionInfo, Compatibility,
+        AddonHealth, AddonInfo, AddonIssue, AddonIssueCode, AddonVersionInfo, Compatibility,
         FargateProfileSelector,
     };
     use aws_smithy_mocks::{Rule, mock};
@@ -338,6 +343,18 @@ mod tests {
 
     const PROFILE_ARN: &str = "arn:aws:eks:ap-northeast-1:111122223333:fargateprofile/demo/k/1";
     const VERSION: &str = "v1.12.3-eksbuild.1";
+
+    fn birth(profile_arn: &'static str, kubernetes: &'static str) -> Birth<'static> {
+        Birth {
+            profile_arn,
+            kubernetes,
+        }
+    }
+
+    const NOW: Birth<'static> = Birth {
+        profile_arn: PROFILE_ARN,
+        kubernetes: "1.36",
+    };
 
     fn our_cluster() -> ClusterBuilder {
         Cluster::builder()
@@ -362,7 +379,7 @@ mod tests {
             .addon_arn("arn:addon")
             .addon_version(VERSION)
             .status(status)
-            .configuration_values(configuration::wanted(PROFILE_ARN))
+            .configuration_values(configuration::wanted(NOW))
             .tags(tags::CLUSTER, "demo")
     }
 
@@ -443,6 +460,7 @@ mod tests {
                 let addon = AddonInfo::builder()
                     .addon_versions(version("v1.13.0-eksbuild.1", "1.36", false))
                     .addon_versions(version("v1.11.4-eksbuild.2", "1.35", true))
+                    .addon_versions(version("v1.12.0-eksbuild.1", "1.36", false))
                     .addon_versions(version(VERSION, "1.36", true))
                     .build();
                 DescribeAddonVersionsOutput::builder().addons(addon).build()
@@ -463,6 +481,10 @@ mod tests {
         }
 
         fn with_update(is_right: fn(&Value) -> bool) -> Self {
+            Self::with_version(None, is_right)
+        }
+
+        fn with_version(version: Option<&'static str>, is_right: fn(&Value) -> bool) -> Self {
             Self {
                 creates: mock!(Client::create_addon)
                     .match_requests(|call| {
@@ -477,14 +499,17 @@ mod tests {
                                 == json!({
                                     "computeType": "Fargate",
                                     "resources": {"limits": size, "requests": size},
-                                    "podAnnotations": {PROFILE_ANNOTATION: PROFILE_ARN},
+                                    "podAnnotations": {
+                                        PROFILE_ANNOTATION: PROFILE_ARN,
+                                        KUBERNETES_ANNOTATION: "1.36",
+                                    },
                                 })
                     })
                     .then_output(|| CreateAddonOutput::builder().build()),
                 updates: mock!(Client::update_addon)
                     .match_requests(move |call| {
                         let text = call.configuration_values().unwrap();
-                        call.addon_version().is_none()
+                        call.addon_version() == version
                             && call.resolve_conflicts() == Some(&ResolveConflicts::Overwrite)
                             && is_right(&serde_json::from_str(text).unwrap())
                     })
@@ -627,7 +652,11 @@ mod tests {
                 == json!({
                     "replicaCount": 3,
                     "computeType": "Fargate",
-                    "podAnnotations": {"team": "dns", PROFILE_ANNOTATION: PROFILE_ARN},
+                    "podAnnotations": {
+                        "team": "dns",
+                        PROFILE_ANNOTATION: PROFILE_ARN,
+                        KUBERNETES_ANNOTATION: "1.36",
+                    },
                     "resources": {"limits": size, "requests": size},
                 })
         });
@@ -652,7 +681,7 @@ mod tests {
 
     #[tokio::test]
     async fn pods_older_than_the_profile_are_rolled_out_once() {
-        let old = configuration::wanted("arn:aws:eks:…:fargateprofile/demo/k/0");
+        let old = configuration::wanted(birth("arn:aws:eks:…:fargateprofile/demo/k/0", "1.36"));
         for status in [Active, Degraded] {
             let changes = Changes::with_update(|configuration| {
                 configuration["podAnnotations"][PROFILE_ANNOTATION] == PROFILE_ARN
@@ -661,10 +690,59 @@ mod tests {
             reason(ensure(World::with(with_issue(stuck)), &changes).await);
             assert_eq!(changes.calls(), [0, 1, 0, 0]);
 
-            let again = addon(status).configuration_values(configuration::wanted(PROFILE_ARN));
+            let again = addon(status).configuration_values(configuration::wanted(NOW));
             ensure(World::with(again), &changes).await.unwrap();
             assert_eq!(changes.calls(), [0, 1, 0, 0]);
         }
+    }
+
+    #[tokio::test]
+    async fn pods_older_than_the_clusters_version_are_rolled_out_once_with_its_default() {
+        let changes = Changes::with_version(Some(VERSION), |configuration| {
+            configuration["podAnnotations"][KUBERNETES_ANNOTATION] == "1.36"
+                && configuration["computeType"] == "Fargate"
+        });
+        let before = configuration::wanted(birth(PROFILE_ARN, "1.35"));
+        for version in ["v1.11.4-eksbuild.2", "v1.12.0-eksbuild.1"] {
+            let old = addon(Active)
+                .addon_version(version)
+                .configuration_values(&before);
+            assert_eq!(
+                reason(ensure(World::with(old), &changes).await),
+                format!("CoreDNS {VERSION} is being rolled out on Fargate")
+            );
+        }
+        assert_eq!(changes.calls(), [0, 2, 0, 0]);
+        ensure(World::with(addon(Active)), &changes).await.unwrap();
+        assert_eq!(changes.calls(), [0, 2, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_version_newer_than_the_default_stays_in_an_upgrade() {
+        let changes = Changes::new();
+        let newer = addon(Active)
+            .addon_version("v1.13.0-eksbuild.1")
+            .configuration_values(configuration::wanted(birth(PROFILE_ARN, "1.35")));
+        reason(ensure(World::with(newer), &changes).await);
+        assert_eq!(changes.calls(), [0, 1, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn pods_that_do_not_say_what_they_were_made_for_keep_a_version_that_runs() {
+        let unmarked = json!({"podAnnotations": {PROFILE_ANNOTATION: PROFILE_ARN}}).to_string();
+        let changes = Changes::new();
+        let runs = addon(Active)
+            .addon_version("v1.13.0-eksbuild.1")
+            .configuration_values(&unmarked);
+        reason(ensure(World::with(runs), &changes).await);
+        assert_eq!(changes.calls(), [0, 1, 0, 0]);
+
+        let changes = Changes::with_version(Some(VERSION), |_| true);
+        let does_not = addon(Active)
+            .addon_version("v1.11.4-eksbuild.2")
+            .configuration_values(&unmarked);
+        reason(ensure(World::with(does_not), &changes).await);
+        assert_eq!(changes.calls(), [0, 1, 0, 0]);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 //!
 //! Safe to repeat: nothing is made. Zones and CIDR blocks follow from region and input alone, and a
 //! cluster that exists keeps its Kubernetes version when none is asked for, so that a second execution
-//! with the same input gets the same plan.
+//! with the same input gets the same plan. The next version upgrades it.
 
 use aws_sdk_ec2::types::AvailabilityZone;
 use aws_sdk_eks::types::Cluster;
@@ -153,8 +153,8 @@ async fn decide(
     zones: &[AvailabilityZone],
 ) -> Result<Plan, Error> {
     let network = network(spec, &target, zones)?;
-    let existing = existing_cluster(aws, spec, &target).await?;
-    let kubernetes_version = kubernetes_version(aws, spec, existing.as_ref()).await?;
+    let existing = eks::find_cluster(aws, &target).await?;
+    let kubernetes_version = kubernetes_version(aws, spec, &target, existing.as_ref()).await?;
     Ok(Plan {
         target,
         kubernetes_version,
@@ -185,18 +185,6 @@ fn network(spec: &Spec, target: &Target, zones: &[AvailabilityZone]) -> Result<N
     })
 }
 
-/// The cluster as it stands before this execution, where a decision depends on it.
-async fn existing_cluster(
-    aws: &Aws,
-    spec: &Spec,
-    target: &Target,
-) -> Result<Option<Cluster>, Error> {
-    if spec.kubernetes_version.is_some() && spec.on_failure != Some(OnFailure::Remove) {
-        return Ok(None);
-    }
-    eks::find_cluster(aws, target).await
-}
-
 /// A failing execution removes only what it has made itself: a cluster that was there before may be in
 /// use, and it stays.
 fn on_failure(spec: &Spec, existing: Option<&Cluster>) -> OnFailure {
@@ -206,16 +194,17 @@ fn on_failure(spec: &Spec, existing: Option<&Cluster>) -> OnFailure {
     }
 }
 
-/// The version that is asked for; else that of the cluster, if it exists already; else the newest one
-/// in standard support.
+/// The version that is asked for, which upgrades a cluster that is one version older; else that of the
+/// cluster, if it exists already; else the newest one in standard support.
 async fn kubernetes_version(
     aws: &Aws,
     spec: &Spec,
+    target: &Target,
     existing: Option<&Cluster>,
 ) -> Result<String, Error> {
     if let Some(asked) = &spec.kubernetes_version {
-        let offered = versions::find(aws).await?;
-        versions::check(&offered, asked, spec.support_type.unwrap_or_default())?;
+        let support = spec.support_type.unwrap_or_default();
+        versions::check_asked(aws, target, existing, asked, support).await?;
         return Ok(asked.clone());
     }
     match existing.and_then(|cluster| cluster.version()) {

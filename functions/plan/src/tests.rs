@@ -4,12 +4,17 @@ use super::*;
 use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState};
 use aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput;
 use aws_sdk_eks::operation::describe_cluster_versions::DescribeClusterVersionsOutput;
-use aws_sdk_eks::types::{Cluster, ClusterVersionInformation, VersionStatus};
+use aws_sdk_eks::operation::describe_insight::DescribeInsightOutput;
+use aws_sdk_eks::operation::list_insights::ListInsightsOutput;
+use aws_sdk_eks::types::{
+    Cluster, ClusterVersionInformation, Insight, InsightResourceDetail, InsightStatus,
+    InsightStatusValue, InsightSummary, VersionStatus,
+};
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::json;
-use step::codes;
 use step::mocks::eks_refusal;
 use step::spec::{NatGateways, OnFailure, SupportType};
+use step::{codes, eks_insights, tags};
 
 fn spec(members: Value) -> Spec {
     let mut input = json!({"clusterName": "demo"});
@@ -137,6 +142,122 @@ async fn a_version_that_eks_does_not_offer_is_refused() {
     let error = answer.unwrap_err();
     assert_eq!(error.name(), "InvalidRequest");
     assert!(error.to_string().contains("1.36, 1.35"), "{error}");
+}
+
+/// Our cluster of that version.
+fn our_cluster(version: &'static str) -> Rule {
+    mock!(aws_sdk_eks::Client::describe_cluster).then_output(move || {
+        let cluster = Cluster::builder()
+            .version(version)
+            .tags(tags::CLUSTER, "demo");
+        DescribeClusterOutput::builder()
+            .cluster(cluster.build())
+            .build()
+    })
+}
+
+/// An insight about kubelets, of that status.
+fn insights(status: InsightStatusValue) -> [Rule; 2] {
+    let listed = mock!(aws_sdk_eks::Client::list_insights).then_output(|| {
+        let summary = InsightSummary::builder().id("i-1").build();
+        ListInsightsOutput::builder().insights(summary).build()
+    });
+    let described = mock!(aws_sdk_eks::Client::describe_insight).then_output(move || {
+        let status = InsightStatus::builder().status(status.clone()).build();
+        let node = InsightResourceDetail::builder()
+            .kubernetes_resource_uri("/api/v1/nodes/fargate-ip-10-0-2-9");
+        let insight = Insight::builder()
+            .name(eks_insights::KUBELET_VERSION_SKEW)
+            .kubernetes_version("1.36")
+            .insight_status(status)
+            .resources(node.build());
+        DescribeInsightOutput::builder()
+            .insight(insight.build())
+            .build()
+    });
+    [listed, described]
+}
+
+async fn version_of(
+    asked: &str,
+    cluster: &Rule,
+    versions: &Rule,
+    [listed, described]: &[Rule; 2],
+) -> Result<String, Error> {
+    let spec = spec(json!({"kubernetesVersion": asked}));
+    let aws = Aws {
+        ec2: step::mocked!(aws_sdk_ec2, [&availability_zones()]),
+        eks: step::mocked!(aws_sdk_eks, [cluster, versions, listed, described]),
+        ..Aws::offline()
+    };
+    let plan = decide(&aws, &spec, Plan::example().target).await?;
+    Ok(plan.kubernetes_version)
+}
+
+#[tokio::test]
+async fn a_cluster_of_ours_keeps_the_version_that_it_has_whatever_eks_offers() {
+    let (versions, insights) = (versions(), insights(InsightStatusValue::Error));
+    let version = version_of("1.31", &our_cluster("1.31"), &versions, &insights).await;
+    assert_eq!(version, Ok("1.31".to_owned()));
+    assert_eq!((versions.num_calls(), insights[0].num_calls()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_cluster_of_ours_is_upgraded_to_the_next_version() {
+    let insights = insights(InsightStatusValue::Warning);
+    let version = version_of("1.36", &our_cluster("1.35"), &versions(), &insights).await;
+    assert_eq!(version, Ok("1.36".to_owned()));
+    assert_eq!(insights[0].num_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_cluster_of_ours_goes_no_other_way() {
+    for (asked, says) in [
+        ("1.36", "1.35, the next version: the cluster runs 1.34"),
+        ("1.33", "1.34, which the cluster runs"),
+    ] {
+        let (versions, insights) = (versions(), insights(InsightStatusValue::Error));
+        let version = version_of(asked, &our_cluster("1.34"), &versions, &insights).await;
+        let error = version.unwrap_err();
+        assert_eq!(error.name(), "InvalidRequest");
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(insights[0].num_calls(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_next_version_has_to_be_offered() {
+    let insights = insights(InsightStatusValue::Passing);
+    let version = version_of("1.37", &our_cluster("1.36"), &versions(), &insights).await;
+    let error = version.unwrap_err();
+    assert!(error.to_string().contains("one of 1.36, 1.35"), "{error}");
+}
+
+#[tokio::test]
+async fn old_kubelets_are_in_the_way_of_an_upgrade() {
+    let insights = insights(InsightStatusValue::Error);
+    let version = version_of("1.36", &our_cluster("1.35"), &versions(), &insights).await;
+    let error = version.unwrap_err();
+    assert_eq!(error.name(), "ResourceConflict");
+    assert!(error.to_string().contains("fargate-ip-10-0-2-9"), "{error}");
+}
+
+#[tokio::test]
+async fn who_may_not_read_insights_may_upgrade() {
+    let [_, described] = insights(InsightStatusValue::Error);
+    let denied = mock!(aws_sdk_eks::Client::list_insights)
+        .then_http_response(|| eks_refusal(403, "AccessDeniedException", "not authorized"));
+    let insights = [denied, described];
+    let version = version_of("1.36", &our_cluster("1.35"), &versions(), &insights).await;
+    assert_eq!(version, Ok("1.36".to_owned()));
+}
+
+#[tokio::test]
+async fn a_version_of_a_cluster_that_is_not_ours_is_checked_as_a_new_one() {
+    let insights = insights(InsightStatusValue::Error);
+    let version = version_of("1.36", &cluster("1.30"), &versions(), &insights).await;
+    assert_eq!(version, Ok("1.36".to_owned()));
+    assert_eq!(insights[0].num_calls(), 0);
 }
 
 #[test]

@@ -1,11 +1,43 @@
 //! Which Kubernetes version. None is hard-coded: EKS says what it offers.
 
-use aws_sdk_eks::types::{ClusterVersionInformation, VersionStatus};
+use aws_sdk_eks::types::{Cluster, ClusterVersionInformation, InsightStatusValue, VersionStatus};
+use step::kubernetes_version::{FIELD, is_upgrade};
 use step::spec::SupportType;
-use step::{Aws, During, Error};
+use step::{Aws, During, Error, Target, eks_insights, tags};
 
-/// Field of the input.
-const FIELD: &str = "kubernetesVersion";
+/// Refuses a version that EKS does not offer, and of a cluster of ours that exists any but its own and the
+/// next one. Its own it keeps, whatever EKS offers by now.
+pub(crate) async fn check_asked(
+    aws: &Aws,
+    target: &Target,
+    existing: Option<&Cluster>,
+    asked: &str,
+    support: SupportType,
+) -> Result<(), Error> {
+    let ours = existing.filter(|cluster| tags::map_is_ours(cluster.tags(), target));
+    let Some(current) = ours.and_then(Cluster::version) else {
+        return check(&find(aws).await?, asked, support);
+    };
+    if is_upgrade(current, asked)? {
+        check(&find(aws).await?, asked, support)?;
+        check_kubelets(aws, target, asked).await?;
+    }
+    Ok(())
+}
+
+/// Refuses an upgrade that EKS is known to refuse, because pods run on nodes whose kubelets are too old.
+/// Only what EKS is sure of counts; and who may not read it finds out from EKS's refusal.
+async fn check_kubelets(aws: &Aws, target: &Target, version: &str) -> Result<(), Error> {
+    let errors = match eks_insights::find(aws, target, &[InsightStatusValue::Error]).await {
+        Err(Error::AccessDenied(_) | Error::ExplicitDeny(_)) => return Ok(()),
+        found => found?,
+    };
+    let blocks = |insight: &_| eks_insights::blocks_by_kubelets(insight, version);
+    match errors.into_iter().find(blocks) {
+        Some(insight) => Err(eks_insights::conflict(target, version, "", &[insight])),
+        None => Ok(()),
+    }
+}
 
 /// What EKS offers.
 pub(crate) async fn find(aws: &Aws) -> Result<Vec<ClusterVersionInformation>, Error> {

@@ -82,6 +82,8 @@ pub const NODE_GROUPS_MESSAGE: &str = "nodegroup";
 pub const RESOURCE_IN_USE: &str = "ResourceInUseException";
 /// EKS: a parameter is not valid; also how it says that IAM has not propagated yet.
 pub const INVALID_PARAMETER: &str = "InvalidParameterException";
+/// EKS: the cluster is not ready for what is asked of it; of an upgrade, its insights say why.
+pub const INVALID_STATE: &str = "InvalidStateException";
 /// EKS: the caller's fault; also how DescribeCluster sometimes says that there is none.
 pub const CLIENT_EXCEPTION: &str = "ClientException";
 /// EKS: the control plane cannot live in one of the subnets' zones; the message names those that can.
@@ -225,6 +227,10 @@ pub const NO_CLUSTER_FOUND_MESSAGE: &str = "No cluster found";
 
 /// EKS's words, as [`INVALID_PARAMETER`], for an update that would change nothing.
 pub const NOTHING_TO_UPDATE_MESSAGE: &str = "already at the desired configuration";
+
+/// EKS's words, as InvalidRequestException, for an upgrade that pods with too old kubelets are in
+/// the way of (oslokommune/okctl issue 1015, eksctl issue 2545).
+pub const FARGATE_KUBELETS_MESSAGE: &str = "Kubelet version of Fargate pods";
 
 /// EKS's words, as [`RESOURCE_IN_USE`], for a Fargate profile whose sibling is changing.
 pub const SIBLING_IN_STATUS_MESSAGE: &str = "in status";

@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 
 use aws_sdk_eks::types::{
-    Addon, AddonIssue, AddonIssueCode, Cluster, ClusterIssue, ClusterIssueCode, FargateProfile,
-    FargateProfileIssue, FargateProfileIssueCode, FargateProfileSelector,
+    Addon, AddonHealth, AddonIssue, AddonIssueCode, AddonStatus, Cluster, ClusterIssue,
+    ClusterIssueCode, ErrorCode, ErrorDetail, FargateProfile, FargateProfileIssue,
+    FargateProfileIssueCode, FargateProfileSelector,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -14,6 +15,9 @@ use crate::codes;
 use crate::error::{During, Error, required};
 use crate::plan::Target;
 use crate::spec::Selector;
+
+/// Name of the CoreDNS add-on.
+pub const COREDNS: &str = "coredns";
 
 /// The cluster with the plan's name, ours or not; none if there is none.
 ///
@@ -98,6 +102,18 @@ pub async fn find_addon(aws: &Aws, target: &Target, name: &str) -> Result<Option
     }
 }
 
+/// `add-on coredns is DEGRADED; InsufficientNumberOfReplicas: …`
+#[must_use]
+pub fn addon_line(addon: &Addon) -> String {
+    let status = addon.status().map_or("unknown", AddonStatus::as_str);
+    let issues = addon.health().map(AddonHealth::issues);
+    format!(
+        "add-on {} is {}",
+        addon.addon_name().unwrap_or(COREDNS),
+        status_line(status, issues.unwrap_or_default())
+    )
+}
+
 /// A selector of a Fargate profile in the plan's words.
 #[must_use]
 pub fn selector(selector: &FargateProfileSelector) -> Selector {
@@ -152,8 +168,8 @@ pub fn message(error: &impl ProvideErrorMetadata) -> &str {
     error.message().unwrap_or("no message")
 }
 
-/// A health issue of a cluster, a Fargate profile or an add-on: its code, AWS's message and the ids of
-/// the resources that it is about.
+/// A health issue of a cluster, a Fargate profile or an add-on, or why an update failed: its code, AWS's
+/// message and the ids of the resources that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
     /// AWS's code, for example `InsufficientNumberOfReplicas`.
@@ -192,6 +208,13 @@ impl From<&AddonIssue> for Issue {
     fn from(issue: &AddonIssue) -> Self {
         let code = issue.code().map(AddonIssueCode::as_str);
         Self::new(code, issue.message(), issue.resource_ids())
+    }
+}
+
+impl From<&ErrorDetail> for Issue {
+    fn from(error: &ErrorDetail) -> Self {
+        let code = error.error_code().map(ErrorCode::as_str);
+        Self::new(code, error.error_message(), error.resource_ids())
     }
 }
 

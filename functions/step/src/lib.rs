@@ -9,14 +9,17 @@
 //! decided once), which each step carries out with the clients of [`aws`] and answers with an
 //! [`outcome`] or an [`error`] whose name the state machine matches.
 
+pub mod addon_versions;
 pub mod aws;
 pub mod codes;
 pub mod eks;
+pub mod eks_insights;
 pub mod eks_network;
 pub mod error;
 pub mod foreign;
 pub mod function;
 pub mod iam_role;
+pub mod kubernetes_version;
 pub mod log_group;
 pub mod memory;
 pub mod mocks;
@@ -34,6 +37,7 @@ pub mod telemetry;
 pub use aws::{Aws, Base};
 pub use error::{During, Error};
 pub use function::{Function, NoInput, Step, invoke, run};
+pub use kubernetes_version::KubernetesVersion;
 pub use memory::{Memory, OnlyMemory};
 pub use network::{ZoneNatGateway, ZoneSubnets};
 pub use outcome::{Outcome, Removed, Resource};

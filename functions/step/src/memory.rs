@@ -5,6 +5,8 @@
 //! visit. So the visit that creates one ends there, and its answer carries the id; the state machine
 //! hands it back with the next request, repetitions after errors included. What is lost with a lost
 //! answer is found by the second look that the machine takes minutes later.
+//!
+//! An update of a cluster is remembered as well: only its id tells whether it failed.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Memory {
-    /// Ids by the value of the tag `hardway:role`.
+    /// Ids by the value of the tag `hardway:role`; those of updates by what they change.
     pub created: BTreeMap<String, String>,
     /// Visits since the first creation.
     pub looks: u32,

@@ -27,7 +27,8 @@ pub struct Spec {
     /// The account to build in. Default: the account of the state machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountSpec>,
-    /// Kubernetes version, for example `1.36`. Default: the newest one in standard support.
+    /// Kubernetes version, for example `1.36`. Default: the newest one in standard support; of a cluster
+    /// that exists, its own. The next minor version upgrades it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^1\.[0-9]{2}$"))]
     pub kubernetes_version: Option<String>,

@@ -60,8 +60,8 @@ const LOGS_OWN: &[(&str, Bucket)] = &[
     ("DeleteLogGroup", bucket(10.0, 10.0)),
     ("DescribeLogGroups", bucket(10.0, 10.0)),
 ];
-/// botocore's EKS model: the only operation here for which `ThrottlingException` is modelled.
-const EKS_MODELLED: &[&str] = &["UpdateClusterConfig"];
+/// botocore's EKS model: the operations here for which `ThrottlingException` is modelled.
+const EKS_MODELLED: &[&str] = &["UpdateClusterConfig", "UpdateClusterVersion"];
 
 /// Buckets by the names of operations.
 fn by_operation(own: &[(&str, Bucket)]) -> BTreeMap<String, Bucket> {

@@ -12,6 +12,7 @@ pub mod access_policy;
 pub mod addon;
 pub mod cluster;
 pub mod fargate_profile;
+mod insight;
 mod log_group;
 mod network;
 mod node_group;
@@ -64,6 +65,9 @@ pub struct Fails {
     pub clusters: bool,
     /// Fargate profiles.
     pub fargate_profiles: bool,
+    /// Changes of clusters: of their configuration, and of their version.
+    #[serde(default)]
+    pub updates: bool,
 }
 
 /// The health of what failed (botocore's EKS model: both ClusterIssueCode and FargateProfileIssueCode
@@ -88,8 +92,8 @@ pub struct Eks {
     /// 3073). Tests turn it on.
     #[serde(default)]
     pub leaves_interfaces_behind: bool,
-    /// Whether clusters that are made now will be FAILED instead of ACTIVE, and Fargate profiles
-    /// CREATE_FAILED. Tests turn it on.
+    /// Whether clusters that are made now will be FAILED instead of ACTIVE, Fargate profiles
+    /// CREATE_FAILED, and updates of clusters Failed. Tests turn it on.
     #[serde(default)]
     pub fails: Fails,
     /// What clusters that are gone have still to say.

@@ -1,4 +1,4 @@
-//! Lists in pages: `maxResults` and `nextToken`.
+//! Lists in pages: `maxResults` and `nextToken`, of the query or, in `ListInsights`, of the body.
 
 use serde_json::{Map, Value, json};
 
@@ -15,13 +15,17 @@ pub(super) fn page(
     name: &str,
     items: impl IntoIterator<Item = Value>,
 ) -> Result<Value, Fault> {
+    let of_body = request.body["maxResults"].as_u64();
+    let of_body = of_body.and_then(|number| usize::try_from(number).ok());
     let limit = match request.query("maxResults") {
-        None => RESULTS_MAX,
-        Some(text) => (text.parse().ok())
-            .filter(|limit| (1..=RESULTS_MAX).contains(limit))
-            .ok_or_else(|| invalid_parameter("maxResults must be between 1 and 100."))?,
+        None => of_body.or(Some(RESULTS_MAX)),
+        Some(text) => text.parse().ok(),
     };
-    let start: usize = match request.query("nextToken") {
+    let limit = limit
+        .filter(|limit| (1..=RESULTS_MAX).contains(limit))
+        .ok_or_else(|| invalid_parameter("maxResults must be between 1 and 100."))?;
+    let of_body = request.body["nextToken"].as_str();
+    let start: usize = match request.query("nextToken").or(of_body) {
         None => 0,
         Some(token) => (token.parse()).map_err(|_| invalid_parameter("Invalid nextToken."))?,
     };

@@ -12,6 +12,11 @@ pub(super) fn invalid_request(message: &str) -> Fault {
     Fault::client("InvalidRequestException", message)
 }
 
+/// `InvalidStateException`.
+pub(super) fn invalid_state(message: &str) -> Fault {
+    Fault::client("InvalidStateException", message)
+}
+
 /// `ClientException`.
 pub(super) fn client(message: &str) -> Fault {
     Fault::client("ClientException", message)

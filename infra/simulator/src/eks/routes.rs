@@ -3,8 +3,8 @@
 use http::Method;
 
 use super::{
-    Operation, access_entry, access_policy, addon, cluster, fargate_profile, node_group, tag,
-    update, version,
+    Operation, access_entry, access_policy, addon, cluster, fargate_profile, insight, node_group,
+    tag, update, version,
 };
 
 /// All operations: names, methods and paths (botocore's EKS model). In a path `*` is any segment, and
@@ -24,11 +24,22 @@ const OPERATIONS: &[(&str, &str, Operation)] = &[
         "POST /clusters/*/update-config",
         update::start,
     ),
+    (
+        "UpdateClusterVersion",
+        "POST /clusters/*/updates",
+        update::start_version,
+    ),
     ("ListUpdates", "GET /clusters/*/updates", update::list),
     (
         "DescribeUpdate",
         "GET /clusters/*/updates/*",
         update::describe,
+    ),
+    ("ListInsights", "POST /clusters/*/insights", insight::list),
+    (
+        "DescribeInsight",
+        "GET /clusters/*/insights/*",
+        insight::describe,
     ),
     (
         "CreateFargateProfile",

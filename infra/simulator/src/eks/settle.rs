@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 
 use super::addon::COREDNS;
-use super::update::Status;
-use super::{Cluster, Eks, Surroundings, roles};
+use super::{Cluster, Eks, Surroundings, after, roles};
 use crate::kubernetes::{Deployment, Grounds, Template};
+use crate::seed::Seed;
 
 impl Surroundings<'_> {
     /// Lets happen what happens by itself until `until`.
@@ -38,7 +38,7 @@ impl Surroundings<'_> {
 
     /// The first moment after `at` and not after `until`.
     fn next_moment(&self, cluster: &Cluster, at: Timestamp, until: Timestamp) -> Option<Timestamp> {
-        let mut moments = vec![cluster.active_at];
+        let mut moments = vec![cluster.active_at, cluster.next_look_at()];
         moments.extend(cluster.updates.iter().filter_map(|update| update.done_at));
         for profile in cluster.fargate_profiles.values() {
             moments.push(profile.active_at);
@@ -59,7 +59,7 @@ impl Surroundings<'_> {
 impl Cluster {
     /// Brings the cluster to what it is at `at`.
     fn step(&mut self, around: &mut Surroundings<'_>, at: Timestamp) {
-        self.finish_updates(at);
+        self.finish_updates(around.seed, at);
         if self.has_self_managed_addons && self.active_at == at && self.coredns.is_none() {
             self.deploy_coredns(Template::default(), 2, around, at);
         }
@@ -68,6 +68,7 @@ impl Cluster {
             .retain(|_, profile| !is_gone(profile.gone_at));
         self.run_pods(around, at);
         self.settle_addon(at);
+        self.look_for_insights(at);
         self.write_logs(around, at);
         if let Some(addon) = self.addons.get(COREDNS)
             && is_gone(addon.gone_at)
@@ -80,18 +81,30 @@ impl Cluster {
         }
     }
 
-    fn finish_updates(&mut self, at: Timestamp) {
+    fn finish_updates(&mut self, seed: Seed, at: Timestamp) {
         let mut changes = Vec::new();
         for update in &mut self.updates {
             let is_done = update.done_at.is_some_and(|done_at| done_at <= at);
             if update.is_in_progress() && is_done {
-                update.status = Status::Successful;
-                changes.extend(update.change.take());
+                changes.extend(update.finish());
             }
         }
         for change in changes {
+            if change.replaces_control_plane() {
+                self.settle_new_control_plane(seed, at);
+            }
             change.apply(self);
         }
+    }
+
+    /// aws/containers-roadmap issue 2677: for a while after an update of the version the cluster says
+    /// ACTIVE, no update is listed, and the next one is refused. How long AWS does not say.
+    fn settle_new_control_plane(&mut self, seed: Seed, at: Timestamp) {
+        let key = format!("{}/{at}", self.name);
+        let until = after(at, seed.duration("etcd", &key, 300.0..900.0));
+        self.hidden_update_until = self.hidden_update_until.max(Some(until));
+        // What EKS saw was about the version that the cluster now has.
+        self.insights = None;
     }
 
     fn run_pods(&mut self, around: &mut Surroundings<'_>, at: Timestamp) {
@@ -116,7 +129,7 @@ impl Cluster {
     }
 
     /// How many seconds CoreDNS' pods take from their birth until all of them run.
-    pub(super) fn coredns_start_seconds(&self, seed: crate::Seed) -> f64 {
+    pub(super) fn coredns_start_seconds(&self, seed: Seed) -> f64 {
         let coredns = self.coredns.as_ref();
         coredns.map_or(0.0, |coredns| coredns.start_seconds(&self.grounds(), seed))
     }
@@ -143,6 +156,7 @@ impl Cluster {
             entries: &self.access_entries,
             authentication_mode: &self.authentication_mode,
             vpc: &self.vpc,
+            version: &self.version,
         }
     }
 }

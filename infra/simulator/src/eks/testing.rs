@@ -15,7 +15,7 @@ use aws_sdk_eks::operation::update_addon::builders::UpdateAddonFluentBuilder;
 use aws_sdk_eks::types::builders::VpcConfigRequestBuilder;
 use aws_sdk_eks::types::{
     Addon, AuthenticationMode, Cluster, ClusterStatus, CreateAccessConfigRequest,
-    FargateProfileSelector, FargateProfileStatus, VpcConfigRequest,
+    FargateProfileSelector, FargateProfileStatus, Update, VpcConfigRequest,
 };
 
 use crate::ec2::{EndpointKind, NewVpcEndpoint};
@@ -396,6 +396,30 @@ impl World {
             .cluster_name("demo")
             .addon_name("coredns");
         call.send().await.unwrap().addon.unwrap()
+    }
+
+    /// Whether updates of clusters that begin now come to nothing.
+    pub(crate) fn fail_updates(&self, on: bool) {
+        self.simulator.change(|state| {
+            let account = state.accounts.entry(ACCOUNT.to_owned()).or_default();
+            let region = account.regions.entry(self.region.to_owned()).or_default();
+            region.eks.fails.updates = on;
+        });
+    }
+
+    /// Changes the cluster by hand.
+    pub(crate) fn change_cluster(&self, change: impl FnOnce(&mut super::Cluster)) {
+        self.simulator.change(|state| {
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let region = account.regions.get_mut(self.region).unwrap();
+            change(region.eks.clusters.get_mut("demo").unwrap());
+        });
+    }
+
+    /// An update of the cluster.
+    pub(crate) async fn update(&self, id: &str) -> Update {
+        let call = self.eks.describe_update().name("demo").update_id(id);
+        call.send().await.unwrap().update.unwrap()
     }
 
     pub(crate) fn create_entry(&self, principal: &str) -> CreateAccessEntryFluentBuilder {

@@ -16,6 +16,8 @@ pub struct Version {
     pub name: &'static str,
     /// The version of the control plane and of the kubelets.
     pub patch: &'static str,
+    /// EKS's platform version; EKS numbers them for each Kubernetes version.
+    pub(super) platform: &'static str,
     released: &'static str,
     standard_until: &'static str,
     extended_until: &'static str,
@@ -23,31 +25,45 @@ pub struct Version {
 
 /// Dates: EKS user guide, Kubernetes versions, and for 1.35 and 1.36 what was published of their
 /// calendar; the end of extended support is a year after that of standard support where nothing else
-/// is known. Patch levels stand for whatever EKS runs.
+/// is known. Patch levels and platform versions stand for whatever EKS runs.
 const VERSIONS: &[Version] = &[
-    version("1.36", "1.36.1", "2026-06-02", "2027-08-02", "2028-08-02"),
-    version("1.35", "1.35.4", "2026-01-28", "2027-03-27", "2028-03-27"),
-    version("1.34", "1.34.7", "2025-10-02", "2026-12-02", "2027-12-02"),
-    version("1.33", "1.33.11", "2025-05-29", "2026-07-29", "2027-07-29"),
-    version("1.32", "1.32.13", "2025-01-23", "2026-03-23", "2027-03-23"),
-    version("1.31", "1.31.14", "2024-09-26", "2025-11-26", "2026-11-26"),
+    version(
+        ["1.36", "1.36.1", "eks.3"],
+        ["2026-06-02", "2027-08-02", "2028-08-02"],
+    ),
+    version(
+        ["1.35", "1.35.4", "eks.9"],
+        ["2026-01-28", "2027-03-27", "2028-03-27"],
+    ),
+    version(
+        ["1.34", "1.34.7", "eks.14"],
+        ["2025-10-02", "2026-12-02", "2027-12-02"],
+    ),
+    version(
+        ["1.33", "1.33.11", "eks.22"],
+        ["2025-05-29", "2026-07-29", "2027-07-29"],
+    ),
+    version(
+        ["1.32", "1.32.13", "eks.29"],
+        ["2025-01-23", "2026-03-23", "2027-03-23"],
+    ),
+    version(
+        ["1.31", "1.31.14", "eks.46"],
+        ["2024-09-26", "2025-11-26", "2026-11-26"],
+    ),
 ];
 
 /// botocore's EKS model, CreateCluster: the default might not be the latest.
 const DEFAULT: &str = "1.35";
-/// What new clusters run; EKS numbers them for each Kubernetes version.
-pub(super) const PLATFORM: &str = "eks.9";
 
-const fn version(
-    name: &'static str,
-    patch: &'static str,
-    released: &'static str,
-    standard_until: &'static str,
-    extended_until: &'static str,
-) -> Version {
+/// A line of the table: name, patch level and platform; released, and the ends of both kinds of support.
+const fn version(names: [&'static str; 3], dates: [&'static str; 3]) -> Version {
+    let [name, patch, platform] = names;
+    let [released, standard_until, extended_until] = dates;
     Version {
         name,
         patch,
+        platform,
         released,
         standard_until,
         extended_until,
@@ -74,10 +90,7 @@ pub(super) fn of_new_cluster(
     now: Timestamp,
 ) -> Result<&'static Version, Fault> {
     let name = name.unwrap_or(DEFAULT);
-    let version =
-        find(name).filter(|version| version.is_released(now) && version.status(now) != UNSUPPORTED);
-    let version = version
-        .ok_or_else(|| invalid_parameter(&format!("unsupported Kubernetes version {name}")))?;
+    let version = supported(name, now)?;
     // EKS user guide, create a cluster: no STANDARD for what is in extended support already.
     if support_type == "STANDARD" && version.status(now) == EXTENDED_SUPPORT {
         let message = format!(
@@ -86,6 +99,41 @@ pub(super) fn of_new_cluster(
         return Err(invalid_parameter(&message));
     }
     Ok(version)
+}
+
+fn supported(name: &str, now: Timestamp) -> Result<&'static Version, Fault> {
+    let is_supported =
+        |version: &&Version| version.is_released(now) && version.status(now) != UNSUPPORTED;
+    let version = find(name).filter(is_supported);
+    version.ok_or_else(|| invalid_parameter(&format!("unsupported Kubernetes version {name}")))
+}
+
+/// The version that a cluster of version `old` is to be updated to: the next one, and no other.
+///
+/// The text is what users report of a leap (terraform-aws-modules/terraform-aws-eks issue 2607), of an
+/// older version (rancher/rancher issue 43316) and of the same (rancher/rancher issue 21043). Since 2026
+/// EKS can take an update back within a week (EKS user guide, roll back a cluster); that is not
+/// simulated.
+pub(super) fn of_update(old: &str, name: &str, now: Timestamp) -> Result<&'static Version, Fault> {
+    let version = supported(name, now)?;
+    if minor(name) != minor(old) + 1 {
+        let message = format!("Unsupported Kubernetes minor version update from {old} to {name}");
+        return Err(invalid_parameter(&message));
+    }
+    Ok(version)
+}
+
+/// The number after the point: 36 of `1.36`. There has been no Kubernetes 2.
+#[must_use]
+pub fn minor(name: &str) -> u32 {
+    let minor = name.split('.').nth(1).and_then(|text| text.parse().ok());
+    minor.unwrap_or_default()
+}
+
+/// The version after the one with the name, once it is released.
+pub(super) fn next(name: &str, now: Timestamp) -> Option<&'static Version> {
+    let next = find(&format!("1.{}", minor(name) + 1));
+    next.filter(|version| version.is_released(now))
 }
 
 /// `DescribeClusterVersions`. Without a filter those that are supported.
@@ -143,7 +191,7 @@ impl Version {
         json!({
             "clusterVersion": self.name,
             "clusterType": "eks",
-            "defaultPlatformVersion": PLATFORM,
+            "defaultPlatformVersion": self.platform,
             "defaultVersion": self.name == DEFAULT,
             "releaseDate": epoch_seconds(midnight(self.released)),
             "endOfStandardSupportDate": epoch_seconds(midnight(self.standard_until)),
@@ -197,6 +245,21 @@ mod tests {
         extended("1.31", "2026-11-26").unwrap_err();
         extended("1.36", "2026-06-01").unwrap_err();
         extended("1.99", "2026-11-01").unwrap_err();
+    }
+
+    #[test]
+    fn an_update_goes_to_the_next_version_only() {
+        let to = |name| of_update("1.34", name, on("2026-11-01"));
+        assert_eq!(to("1.35").unwrap().name, "1.35");
+        for name in ["1.36", "1.34", "1.33"] {
+            let expected =
+                format!("Unsupported Kubernetes minor version update from 1.34 to {name}");
+            assert_eq!(to(name).unwrap_err().message, expected);
+        }
+        let message = of_update("1.36", "1.37", on("2026-11-01"))
+            .unwrap_err()
+            .message;
+        assert_eq!(message, "unsupported Kubernetes version 1.37");
     }
 
     #[tokio::test(start_paused = true)]

@@ -133,6 +133,7 @@ impl Deployment {
             rollout: self.rollout,
             number,
             born_at: now,
+            kubernetes: grounds.version.to_owned(),
             profile: profile.map(|profile| profile.name.clone()),
             place: None,
             ready_at: None,

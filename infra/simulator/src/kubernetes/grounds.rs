@@ -24,6 +24,8 @@ pub struct Grounds<'a> {
     pub authentication_mode: &'a str,
     /// From where its endpoint is reached.
     pub vpc: &'a VpcConfig,
+    /// The Kubernetes version of its control plane, for example `1.36`.
+    pub version: &'a str,
 }
 
 /// Public eksctl logs: CoreDNS on Fargate was ready after 63 to 127 seconds.

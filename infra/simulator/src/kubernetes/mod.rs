@@ -8,6 +8,7 @@ mod grounds;
 mod pod;
 mod quantity;
 mod template;
+mod workload;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +19,12 @@ pub use deployment::Deployment;
 pub use grounds::Grounds;
 pub use pod::PodState;
 pub use template::Template;
+pub use workload::Workload;
 
 /// What `kubectl get pods` and `kubectl get nodes` would show.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct View {
-    /// CoreDNS' pods.
+    /// CoreDNS' pods, and those of others.
     pub pods: Vec<Pod>,
     /// The nodes.
     pub nodes: Vec<Node>,
@@ -65,20 +67,25 @@ pub(crate) const NAMESPACE: &str = "kube-system";
 pub fn view(context: &mut Context<'_>, cluster: &str) -> Option<View> {
     let seed = context.seed;
     let cluster = context.eks().clusters.get(cluster)?;
-    let patch = version::find(&cluster.version).map_or("", |version| version.patch);
-    let build = seed.hex("kubelet", patch, 7);
-    let version = format!("v{patch}-eks-{build}");
+    let kubelet = |kubernetes: &str| {
+        let patch = version::find(kubernetes).map_or("", |version| version.patch);
+        format!("v{patch}-eks-{}", seed.hex("kubelet", patch, 7))
+    };
     let pods = cluster
         .coredns
         .as_ref()
         .map_or(&[][..], |coredns| &coredns.pods);
-    Some(View {
+    let others = &cluster.workloads;
+    let mut view = View {
         pods: pods.iter().map(PodState::to_pod).collect(),
-        nodes: pods
-            .iter()
-            .filter_map(|pod| pod.to_node(&version))
+        nodes: (pods.iter())
+            .filter_map(|pod| pod.to_node(&kubelet(&pod.kubernetes)))
             .collect(),
-    })
+    };
+    view.pods.extend(others.iter().map(Workload::to_pod));
+    let nodes = others.iter().map(|it| it.to_node(&kubelet(&it.kubernetes)));
+    view.nodes.extend(nodes);
+    Some(view)
 }
 
 #[cfg(test)]

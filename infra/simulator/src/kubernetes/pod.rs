@@ -20,6 +20,10 @@ pub struct PodState {
     pub number: u32,
     /// When it was made; what it runs on was decided then.
     pub born_at: Timestamp,
+    /// The Kubernetes version of its kubelet: that of the control plane when the pod was made, for as
+    /// long as it lives (aws-samples/eks-cluster-upgrade issue 35).
+    #[serde(default)]
+    pub kubernetes: String,
     /// The Fargate profile that took it. Without one it waits for a node that never comes.
     pub profile: Option<String>,
     /// Where it has an address.

@@ -19,12 +19,16 @@ const OF_CLUSTER: &[&str] = &[
     "CreateFargateProfile",
     "DeleteCluster",
     "DescribeCluster",
+    "DescribeInsight",
     "DescribeUpdate",
     "ListAccessEntries",
     "ListAddons",
     "ListFargateProfiles",
+    "ListInsights",
+    "ListNodegroups",
     "ListUpdates",
     "UpdateClusterConfig",
+    "UpdateClusterVersion",
 ];
 /// Operations about something in a cluster: the kind in its ARN.
 const OF_CHILD: &[(&str, &str)] = &[

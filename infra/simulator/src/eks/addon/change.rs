@@ -107,6 +107,7 @@ impl UpdateAddon {
             status: Status::InProgress,
             error: None,
             change: None,
+            fails: false,
             token,
         }
     }

@@ -68,6 +68,13 @@ pub(super) fn version(name: Option<&str>, kubernetes: &str) -> Result<&'static V
     version.ok_or_else(|| invalid_parameter("Addon version specified is not supported"))
 }
 
+/// The versions that run on a version of Kubernetes, the newest first.
+pub(in crate::eks) fn versions_on(kubernetes: &str) -> Vec<&'static str> {
+    let versions = VERSIONS.iter();
+    let versions = versions.filter(|version| version.kubernetes.contains(&kubernetes));
+    versions.map(|version| version.name).collect()
+}
+
 /// What `DescribeAddonConfiguration` answers (public log of CoreDNS v1.10.1-eksbuild.11): nothing but
 /// the known members, and `computeType` any text.
 pub(super) fn schema() -> Value {

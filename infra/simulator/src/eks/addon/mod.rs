@@ -18,6 +18,7 @@ use super::update::Status;
 use crate::fault::Fault;
 
 pub(super) use change::{delete, update};
+pub(super) use coredns::versions_on;
 pub(super) use create::create;
 pub(super) use describe::{configuration, describe, list, versions};
 

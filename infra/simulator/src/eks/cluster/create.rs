@@ -143,6 +143,8 @@ impl CreateCluster {
             addons: BTreeMap::new(),
             access_entries: BTreeMap::new(),
             coredns: None,
+            workloads: Vec::new(),
+            insights: None,
             hidden_update_until: None,
             settled_at: now,
         })

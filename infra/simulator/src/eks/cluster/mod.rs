@@ -18,9 +18,9 @@ use super::refusal::{in_use, invalid_request};
 use super::request::{Request, Tags, epoch_seconds};
 use super::sight::Sight;
 use super::tokens::Token;
-use super::{AccessEntry, Addon, FargateProfile, Update, health, parts, version};
+use super::{AccessEntry, Addon, FargateProfile, Update, health, insight, parts, version};
 use crate::fault::Fault;
-use crate::kubernetes::Deployment;
+use crate::kubernetes::{Deployment, Workload};
 use crate::state::Context;
 
 pub(super) use check::{check_cidrs, check_name};
@@ -94,8 +94,15 @@ pub struct Cluster {
     pub access_entries: BTreeMap<String, AccessEntry>,
     /// CoreDNS in Kubernetes, whoever manages it.
     pub coredns: Option<Deployment>,
+    /// What else runs on Fargate. Tests add it.
+    #[serde(default)]
+    pub workloads: Vec<Workload>,
+    /// What EKS saw when it last looked at whether the cluster is ready for an update.
+    #[serde(default)]
+    pub(super) insights: Option<insight::Look>,
     /// Until then EKS changes the control plane of its own accord: nothing shows, and changes and
-    /// deletions are refused (aws/containers-roadmap issues 1500 and 1511). Tests set it.
+    /// deletions are refused (aws/containers-roadmap issues 1500, 1511 and 2677). It follows an update of
+    /// the version; tests set it too.
     #[serde(default)]
     pub hidden_update_until: Option<Timestamp>,
     /// Until then everything that happens by itself has happened.
@@ -235,7 +242,7 @@ impl Cluster {
             },
             "logging": logging::to_json(&self.logging),
             "status": self.status(now),
-            "platformVersion": version::PLATFORM,
+            "platformVersion": version::find(&self.version).map_or("eks.1", |it| it.platform),
             "tags": self.tags,
             "health": health(self.status(now) == "FAILED"),
             "accessConfig": {

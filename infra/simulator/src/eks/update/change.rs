@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::eks::Cluster;
+use crate::eks::{Cluster, version};
 
 /// A change of a cluster: one kind in each update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub enum Change {
     DeletionProtection(bool),
     /// The tier of the control plane.
     Tier(String),
+    /// Kubernetes' version, and with it the platform's: the name of a version that there is.
+    Version(String),
 }
 
 impl Change {
@@ -43,6 +45,7 @@ impl Change {
             Self::ZonalShift(_) => "ZonalShiftConfigUpdate",
             Self::DeletionProtection(_) => "DeletionProtectionUpdate",
             Self::Tier(_) => "ControlPlaneScalingConfigUpdate",
+            Self::Version(_) => "VersionUpdate",
         }
     }
 
@@ -50,6 +53,7 @@ impl Change {
     /// others are what users see, and no promise of AWS.
     pub(super) fn seconds(&self) -> std::ops::Range<f64> {
         match self {
+            Self::Version(_) => 480.0..720.0,
             Self::Egress(_) | Self::Tier(_) => 300.0..600.0,
             Self::Endpoint(..) | Self::Vpc(..) => 120.0..300.0,
             Self::Logging(_) | Self::AuthenticationMode(_) => 30.0..120.0,
@@ -76,9 +80,21 @@ impl Change {
             Self::ZonalShift(on) => vec![("ZonalShiftConfig", on.to_string())],
             Self::DeletionProtection(on) => vec![("DeletionProtection", on.to_string())],
             Self::Tier(tier) => vec![("UpdatedTier", tier.clone())],
+            Self::Version(name) => {
+                let platform = version::find(name).map_or("", |version| version.platform);
+                vec![
+                    ("Version", name.clone()),
+                    ("PlatformVersion", platform.to_owned()),
+                ]
+            }
         };
         let named = |(name, value): (&str, String)| (name.to_owned(), value);
         params.into_iter().map(named).collect()
+    }
+
+    /// Whether another control plane takes the place of the one that there is.
+    pub(in crate::eks) fn replaces_control_plane(&self) -> bool {
+        matches!(self, Self::Version(_))
     }
 
     /// Carries it out.
@@ -100,6 +116,7 @@ impl Change {
             Self::ZonalShift(on) => cluster.zonal_shift = on,
             Self::DeletionProtection(on) => cluster.deletion_protection = on,
             Self::Tier(tier) => cluster.scaling_tier = tier,
+            Self::Version(name) => cluster.version = name,
         }
     }
 
@@ -121,6 +138,7 @@ impl Change {
             Self::ZonalShift(on) => *on == cluster.zonal_shift,
             Self::DeletionProtection(on) => *on == cluster.deletion_protection,
             Self::Tier(tier) => *tier == cluster.scaling_tier,
+            Self::Version(name) => *name == cluster.version,
         }
     }
 }

@@ -7,12 +7,12 @@ use super::members::{
     AUTHENTICATION_MODES, Enabled, ScalingConfig, UpgradePolicy, VpcConfigRequest,
     refuse_unmodelled,
 };
-use super::{Change, Status, Update};
+use super::{Change, begin, check_alone};
 use crate::eks::cluster::Logging;
-use crate::eks::refusal::{in_use, invalid_parameter, invalid_request};
+use crate::eks::refusal::{invalid_parameter, invalid_request};
 use crate::eks::request::{Request, check_one_of};
 use crate::eks::tokens::{Token, earlier};
-use crate::eks::{Cluster, Surroundings, after, parts, version};
+use crate::eks::{Cluster, Surroundings, parts, version};
 use crate::fault::Fault;
 use crate::state::Context;
 
@@ -44,6 +44,7 @@ pub(in crate::eks) fn start(
     let token = Token::of(request)?;
     refuse_unmodelled(request)?;
     let (eks, around) = parts(context);
+    let fails = eks.fails.updates;
     let cluster = eks.cluster(request.cluster())?;
     if let Some(made) = earlier(&cluster.updates, |it| it.token.as_ref(), token.as_ref())? {
         return Ok(json!({"update": made.to_json()}));
@@ -55,44 +56,8 @@ pub(in crate::eks) fn start(
     if change.is_in_effect(cluster) {
         return Err(nothing_to_do(&change));
     }
-    let count = cluster.updates.len();
-    let id = cluster.uuid(around.seed, &format!("update/{count}"));
-    let key = format!("{}/{}/{count}", cluster.name, change.kind());
-    let update = Update {
-        id,
-        kind: change.kind().to_owned(),
-        addon: None,
-        params: change.params(),
-        created_at: now,
-        done_at: Some(after(
-            now,
-            around.seed.duration("update", &key, change.seconds()),
-        )),
-        status: Status::InProgress,
-        error: None,
-        change: Some(change),
-        token,
-    };
-    let output = json!({"update": update.to_json()});
-    cluster.updates.push(update);
-    Ok(output)
-}
-
-/// aws/aws-cdk issue 33452; aws/containers-roadmap issue 1500 for EKS' own changes.
-fn check_alone(cluster: &Cluster, change: &Change, now: jiff::Timestamp) -> Result<(), Fault> {
-    if cluster.is_updating_secretly(now) {
-        return Err(cluster.update_in_progress_fault(change.kind()));
-    }
-    if let Some(other) = cluster.update_in_progress() {
-        let message = format!(
-            "Cannot {} because cluster {} currently has update {} in progress",
-            change.kind(),
-            cluster.name,
-            other.id
-        );
-        return Err(in_use(&message));
-    }
-    Ok(())
+    let update = begin(cluster, change, token, (around.seed, fails), now);
+    Ok(json!({"update": update}))
 }
 
 /// aws/aws-cdk issue 10142, for the endpoint.
@@ -241,6 +206,32 @@ mod tests {
         );
         let listed = world.eks.list_updates().name("demo").send().await.unwrap();
         assert_eq!(listed.update_ids(), [id]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn change_that_fails_changes_nothing_and_says_so() {
+        let world = World::new().await;
+        world.cluster_active().await;
+        world.fail_updates(true);
+        let call = world.eks.update_cluster_config().name("demo");
+        let update = call.resources_vpc_config(private()).send().await.unwrap();
+        let id = update.update.unwrap().id.unwrap();
+        assert!(world.update(&id).await.errors().is_empty());
+        wait(300).await;
+        let update = world.update(&id).await;
+        assert_eq!(update.status(), Some(&UpdateStatus::Failed));
+        assert_eq!(update.errors().len(), 1);
+        let cluster = world.cluster().await;
+        assert_eq!(cluster.status(), Some(&ClusterStatus::Active));
+        let vpc = cluster.resources_vpc_config().unwrap();
+        assert!(!vpc.endpoint_private_access);
+        // What is asked for now goes its way.
+        world.fail_updates(false);
+        let call = world.eks.update_cluster_config().name("demo");
+        call.resources_vpc_config(private()).send().await.unwrap();
+        wait(300).await;
+        let vpc = world.cluster().await.resources_vpc_config.unwrap();
+        assert!(vpc.endpoint_private_access);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,20 +1,23 @@
-//! Updates of clusters and add-ons: `UpdateClusterConfig`, `DescribeUpdate`, `ListUpdates`.
+//! Updates of clusters and add-ons: `UpdateClusterConfig`, `UpdateClusterVersion`, `DescribeUpdate`,
+//! `ListUpdates`.
 
 mod change;
 mod config;
 mod members;
+mod version;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::page::page;
-use super::parts;
-use super::refusal::not_found;
+use super::refusal::{in_use, not_found};
 use super::request::{Request, epoch_seconds};
 use super::sight::Sight;
 use super::tokens::Token;
+use super::{Cluster, after, parts};
 use crate::fault::Fault;
+use crate::seed::Seed;
 use crate::state::Context;
 
 pub use change::Change;
@@ -23,6 +26,7 @@ pub(super) use members::{
     AUTHENTICATION_MODES, Enabled, ScalingConfig, UpgradePolicy, VpcConfigRequest,
     refuse_unmodelled,
 };
+pub(super) use version::{KUBELET_SKEW_MAX, start as start_version};
 
 /// A change of a cluster or of an add-on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +49,9 @@ pub struct Update {
     pub error: Option<(String, String)>,
     /// What becomes of the cluster when it is finished.
     pub change: Option<Change>,
+    /// Whether it comes to nothing.
+    #[serde(default)]
+    pub fails: bool,
     /// The token of the request that started it.
     pub(super) token: Option<Token>,
 }
@@ -65,6 +72,21 @@ impl Update {
         self.status == Status::InProgress
     }
 
+    /// Ends it; what becomes of the cluster, if it has not failed.
+    ///
+    /// botocore's EKS model, ErrorCode: Unknown, with the words of a cluster's InternalFailure.
+    pub(super) fn finish(&mut self) -> Option<Change> {
+        let change = self.change.take();
+        if self.fails {
+            self.status = Status::Failed;
+            let text = "An internal error has occurred";
+            self.error = Some(("Unknown".to_owned(), text.to_owned()));
+            return None;
+        }
+        self.status = Status::Successful;
+        change
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let params = self.params.iter();
         let params = params.map(|(kind, value)| json!({"type": kind, "value": value}));
@@ -81,6 +103,55 @@ impl Update {
             "errors": errors.collect::<Vec<_>>(),
         })
     }
+}
+
+/// Begins a change of a cluster; the update as it is described.
+fn begin(
+    cluster: &mut Cluster,
+    change: Change,
+    token: Option<Token>,
+    (seed, fails): (Seed, bool),
+    now: Timestamp,
+) -> Value {
+    let count = cluster.updates.len();
+    let key = format!("{}/{}/{count}", cluster.name, change.kind());
+    let life = seed.duration("update", &key, change.seconds());
+    let update = Update {
+        id: cluster.uuid(seed, &format!("update/{count}")),
+        kind: change.kind().to_owned(),
+        addon: None,
+        params: change.params(),
+        created_at: now,
+        done_at: Some(after(now, life)),
+        status: Status::InProgress,
+        error: None,
+        change: Some(change),
+        fails,
+        token,
+    };
+    let output = update.to_json();
+    cluster.updates.push(update);
+    output
+}
+
+/// Refuses a change beside another.
+///
+/// aws/aws-cdk issue 33452, and rancher/eks-operator issue 547 for the version;
+/// aws/containers-roadmap issue 1500 for EKS' own changes.
+fn check_alone(cluster: &Cluster, change: &Change, now: Timestamp) -> Result<(), Fault> {
+    if cluster.is_updating_secretly(now) {
+        return Err(cluster.update_in_progress_fault(change.kind()));
+    }
+    if let Some(other) = cluster.update_in_progress() {
+        let message = format!(
+            "Cannot {} because cluster {} currently has update {} in progress",
+            change.kind(),
+            cluster.name,
+            other.id
+        );
+        return Err(in_use(&message));
+    }
+    Ok(())
 }
 
 /// `DescribeUpdate`: an add-on's update is found only with the add-on's name.

@@ -186,11 +186,10 @@ async fn version_of(
 ) -> Result<String, Error> {
     let spec = spec(json!({"kubernetesVersion": asked}));
     let aws = Aws {
-        ec2: step::mocked!(aws_sdk_ec2, [&availability_zones()]),
         eks: step::mocked!(aws_sdk_eks, [cluster, versions, listed, described]),
         ..Aws::offline()
     };
-    let plan = decide(&aws, &spec, Plan::example().target).await?;
+    let plan = decide(&aws, &spec, Plan::example().target, &availability_zones()).await?;
     Ok(plan.kubernetes_version)
 }
 

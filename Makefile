@@ -1,7 +1,7 @@
 # What to do with hardway. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help local test check soak fleet mutations lint build deploy update tools
+.PHONY: help local test check sweep soak fleet mutations lint build deploy update tools
 
 PATH := $(CURDIR)/target/venv/bin:$(PATH)
 STACK ?= hardway
@@ -20,6 +20,9 @@ test: ## Run every test
 
 check: ## Everything that CI checks
 	.ci/run
+
+sweep: ## One fault at every call of a run, each in every way
+	SWEEP=full cargo test --test sweep -- --nocapture
 
 soak: ## More storms than cargo test tries: make soak SEEDS=1000 (FIRST_SEED=1)
 	SEEDS=$(or $(SEEDS),1000) FIRST_SEED=$(or $(FIRST_SEED),1) cargo test --test storms -- --nocapture

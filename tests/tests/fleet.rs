@@ -172,7 +172,7 @@ fn assert_limits(world: &World, execution: &tests::Execution) {
 /// `make fleet` tries a thousand.
 #[tokio::test(start_paused = true)]
 async fn of_many_accounts_the_flawed_ones_are_named_and_alone_done_again() {
-    let number = std::env::var("ACCOUNTS").map_or(100, |number| number.parse().unwrap());
+    let number = std::env::var("ACCOUNTS").map_or(50, |number| number.parse().unwrap());
     let accounts = accounts(number);
     let flawed: BTreeMap<String, Flaw> = (0..(number * 3 / 100).max(FLAWS.len()))
         .map(|index| (account(index * 33 % number), FLAWS[index % FLAWS.len()]))

@@ -78,14 +78,20 @@ fn judge(undisturbed: &Ended, ended: &Ended) -> Outcome {
     }
 }
 
-/// Runs one fault at each of the places; prints its line of the table; the problems.
+/// Runs one fault, the `index`-th of its kind, at its places; prints its line of the table; the problems.
+///
+/// Its places are every second one, so that each place meets half of the faults, and with `SWEEP=full`
+/// all of them.
 fn sweep<T: Debug + Copy + Sync>(
     undisturbed: &Ended,
-    fault: T,
+    (index, fault): (usize, T),
     places: usize,
     script: impl Fn(usize, T) -> Script + Sync,
 ) -> Vec<String> {
-    let numbers: Vec<usize> = (0..places).collect();
+    let is_full = std::env::var("SWEEP").is_ok_and(|value| value == "full");
+    let numbers = (0..places).filter(|number| is_full || (number + index).is_multiple_of(2));
+    let numbers: Vec<usize> = numbers.collect();
+    let places = numbers.len();
     let outcomes = many::each(&numbers, async |_, number| {
         judge(undisturbed, &run(script(*number, fault)).await)
     });
@@ -132,6 +138,7 @@ fn every_call_may_go_wrong_in_every_way() {
     let undisturbed = undisturbed();
     let (calls, _) = undisturbed.counts;
     let problems: Vec<String> = Trouble::iter()
+        .enumerate()
         .flat_map(|trouble| sweep(&undisturbed, trouble, calls, Script::with_call))
         .collect();
     report(&problems);
@@ -142,6 +149,7 @@ fn every_task_may_go_wrong_in_every_way() {
     let undisturbed = undisturbed();
     let (_, invocations) = undisturbed.counts;
     let problems: Vec<String> = Mishap::iter()
+        .enumerate()
         .flat_map(|mishap| sweep(&undisturbed, mishap, invocations, Script::with_invocation))
         .collect();
     report(&problems);

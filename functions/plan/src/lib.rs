@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use step::error::required;
 use step::function::{parse, respond};
-use step::plan::{Account, Endpoint, Network};
+use step::plan::{Account, Endpoint, Network, ORGANIZATION_ROLE_NAME};
 use step::spec::{AccountSpec, FargateProfile, NetworkSpec, OnFailure, Selector};
 use step::{
     Aws, Base, During, Error, Function, Outcome, Plan, Session, Spec, Target, TeardownSpec, eks,
@@ -58,9 +58,6 @@ pub struct TeardownOutput {
     /// Whether deletion protection is to be turned off.
     pub disable_deletion_protection: bool,
 }
-
-/// The role that AWS Organizations makes in the accounts that it creates.
-const DEFAULT_ROLE_NAME: &str = "OrganizationAccountAccessRole";
 
 /// What it is in another account.
 const SESSION: Session = Session {
@@ -129,7 +126,7 @@ async fn target(
 fn account_of(asked: Option<&AccountSpec>, own_id: &str) -> Account {
     match asked {
         Some(asked) if asked.id != own_id => {
-            let role = asked.role_name.as_deref().unwrap_or(DEFAULT_ROLE_NAME);
+            let role = asked.role_name.as_deref().unwrap_or(ORGANIZATION_ROLE_NAME);
             Account {
                 id: asked.id.clone(),
                 role_name: Some(role.to_owned()),

@@ -141,7 +141,11 @@ pub async fn find_ours(aws: &Aws, target: &Target, name: &str) -> Result<Option<
     Ok(role.filter(|role| tags::iam_is_ours(role.tags(), target)))
 }
 
-async fn find(aws: &Aws, name: &str) -> Result<Option<Role>, Error> {
+/// The role with that name, ours or not; none if there is none.
+///
+/// # Errors
+/// What IAM answers otherwise.
+pub async fn find(aws: &Aws, name: &str) -> Result<Option<Role>, Error> {
     match aws.iam.get_role().role_name(name).send().await {
         Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => Ok(None),
         answer => required(answer.during("iam:GetRole")?.role, "iam:GetRole: Role").map(Some),

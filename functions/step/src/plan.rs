@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{FargateProfile, LogType, NatGateways, OnFailure, SupportType};
 
+/// The role that AWS Organizations makes in the accounts that it creates.
+pub const ORGANIZATION_ROLE_NAME: &str = "OrganizationAccountAccessRole";
+
 /// Which cluster, where. All that a removal needs to know: tags say the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

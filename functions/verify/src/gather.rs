@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::VpcAttributeName;
 use aws_sdk_eks::types::{AccessEntry, AuthenticationMode, Cluster, ClusterVersionInformation};
-use aws_sdk_iam::error::ProvideErrorMetadata;
-use aws_sdk_iam::types::Role;
 use step::eks_network::find_security_groups;
 use step::tags::ec2_filter;
-use step::{Aws, During, Error, Target, codes, eks, route_tables};
+use step::{Aws, During, Error, Target, eks, iam_role, route_tables};
 
 use crate::facts::{Facts, Known, PodRole, Unread};
 
@@ -38,7 +36,7 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
 
     let profiles = eks::find_fargate_profiles(aws, target).await;
     let profiles = unread.keep("eks:ListFargateProfiles", profiles)?;
-    let coredns = eks::find_addon(aws, target, "coredns").await;
+    let coredns = eks::find_addon(aws, target, eks::COREDNS).await;
     let coredns = unread.keep("eks:DescribeAddon", coredns)?;
     let node_groups = unread.keep(NODE_GROUPS, node_groups(aws, name).await)?;
     let version = unread.keep(VERSIONS, version(aws, &cluster).await)?;
@@ -104,7 +102,6 @@ const VPC_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
 const SUBNETS: &str = "ec2:DescribeSubnets";
 const NAT_GATEWAYS: &str = "ec2:DescribeNatGateways";
 const VPC_ENDPOINTS: &str = "ec2:DescribeVpcEndpoints";
-const ROLE: &str = "iam:GetRole";
 const ATTACHED: &str = "iam:ListAttachedRolePolicies";
 const INLINE: &str = "iam:ListRolePolicies";
 const QUOTA: &str = "servicequotas:GetServiceQuota";
@@ -171,7 +168,7 @@ async fn pod_role(
     unread: &mut Unreadable,
 ) -> Result<PodRole, Error> {
     let name = arn.rsplit('/').next().unwrap_or_default();
-    let role = unread.keep(ROLE, role(aws, name).await)?;
+    let role = unread.keep("iam:GetRole", iam_role::find(aws, name).await)?;
     let mut found = PodRole {
         role,
         attached: Known::Unread,
@@ -196,13 +193,6 @@ async fn pod_role(
         found.entry = unread.keep(ACCESS_ENTRY, entry(aws, cluster, &arn).await)?;
     }
     Ok(found)
-}
-
-async fn role(aws: &Aws, name: &str) -> Result<Option<Role>, Error> {
-    match aws.iam.get_role().role_name(name).send().await {
-        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => Ok(None),
-        answer => Ok(answer.during(ROLE)?.role),
-    }
 }
 
 async fn entry(aws: &Aws, cluster: &str, arn: &str) -> Result<Option<AccessEntry>, Error> {

@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
 use console::{Term, style};
-use step::plan::Account;
+use step::plan::{Account, ORGANIZATION_ROLE_NAME};
 use step::{Aws, Base, Session, Target};
 use verify::{CATALOGUE, Finding, Report, Severity};
 
 use crate::args::Diagnose;
 
-/// The role in member accounts that AWS Organizations makes.
-const DEFAULT_ROLE_NAME: &str = "OrganizationAccountAccessRole";
 /// What a session in another account may do there: read, but of any cluster and any role, whoever made
 /// them.
 const SESSION: Session = Session {
@@ -92,7 +90,7 @@ fn aws_error(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::E
 
 fn target_for(options: &Diagnose, region: &str, caller: &str, own_account: &str) -> Target {
     let id = options.account.as_deref().unwrap_or(own_account);
-    let default_role = (id != own_account).then(|| DEFAULT_ROLE_NAME.to_owned());
+    let default_role = (id != own_account).then(|| ORGANIZATION_ROLE_NAME.to_owned());
     Target {
         cluster_name: options.cluster.clone(),
         region: region.to_owned(),
@@ -248,7 +246,10 @@ mod tests {
     #[test]
     fn another_account_is_entered_by_its_role() {
         let target = target_with(&["--account", "444455556666"]);
-        assert_eq!(target.account.role_name.as_deref(), Some(DEFAULT_ROLE_NAME));
+        assert_eq!(
+            target.account.role_name.as_deref(),
+            Some(ORGANIZATION_ROLE_NAME)
+        );
         let more = [
             "--account",
             "444455556666",

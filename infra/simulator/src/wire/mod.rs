@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
-use crate::{Simulator, ec2, eks, iam, logs, refusal, sts, throttle};
+use crate::{Simulator, ec2, eks, iam, logs, quotas, refusal, sts, throttle};
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -61,7 +61,7 @@ fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
     }
     let code = match service {
         "ec2" => "RequestExpired",
-        "eks" | "logs" => "ExpiredTokenException",
+        "eks" | "logs" | "servicequotas" => "ExpiredTokenException",
         _ => "ExpiredToken",
     };
     let message = "The security token included in the request is expired";
@@ -119,6 +119,12 @@ impl Simulator {
                     admit(context, "logs", op, &Params::default())?;
                     logs::handle(context, op, input)
                 }),
+                "servicequotas" => {
+                    aws_json::answer(request, "ServiceQuotasV20190624", |op, input| {
+                        admit(context, "servicequotas", op, &Params::default())?;
+                        quotas::handle(context, op, input)
+                    })
+                }
                 other => Answer {
                     operation: "Unknown".to_owned(),
                     request: Value::Null,

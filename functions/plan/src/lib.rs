@@ -1,7 +1,8 @@
 //! From what a person types to a complete plan: every default filled in, every choice made, once.
 //!
 //! Bad input is refused here, before anything exists in AWS, with the field, the value and what would
-//! be right. What needs no AWS is checked first ([`validate`]).
+//! be right. What needs no AWS is checked first ([`validate`]); then whether what it names in IAM
+//! exists, and whether the account's quotas have room.
 //!
 //! Safe to repeat: nothing is made. Zones and CIDR blocks follow from region and input alone, and a
 //! cluster that exists keeps its Kubernetes version when none is asked for, so that a second execution
@@ -19,6 +20,9 @@ use step::{Aws, Base, During, Error, Function, Outcome, Plan, Spec, Target, Tear
 mod arns;
 mod cidr;
 mod fargate;
+mod iam;
+mod quotas;
+mod region;
 mod user_tags;
 pub mod validate;
 mod versions;
@@ -78,6 +82,8 @@ async fn provisioning(base: &Base, spec: &Value) -> Result<Outcome<Output>, Erro
     let session = format!("hardway-{}-{}", Planner::NAME, target.cluster_name);
     let aws = base.target(&target, &session).await?;
     let plan = decide(&aws, &spec, target).await?;
+    iam::check(&aws, &plan).await?;
+    quotas::check(&aws, &plan).await?;
     Ok(Outcome::Ready(Output { plan }))
 }
 

@@ -12,10 +12,12 @@
 pub mod asl;
 pub mod faults;
 pub mod graph;
+pub mod inputs;
 pub mod left;
 pub mod many;
 pub mod project;
 pub mod proxy;
+pub mod resources;
 pub mod template;
 pub mod wire;
 pub mod world;

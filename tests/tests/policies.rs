@@ -65,8 +65,12 @@ async fn calls() -> BTreeMap<String, BTreeSet<String>> {
         "access": {"admins": ["arn:aws:iam::111122223333:role/Admin"]},
     });
     world.prepare_for(&input);
+    let mut dry = input.clone();
+    dry["dryRun"] = true.into();
     let execution = world.provision(input.clone()).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let preview = world.provision(dry).await;
+    assert!(preview.result.is_ok(), "{}", preview.timeline());
     world.remove("cluster-access", "demo").await;
     let execution = world.tear_down(json!({"clusterName": "demo"})).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());

@@ -8,6 +8,7 @@
 
 use serde_json::{Value, json};
 use simulator::state::Region;
+use tests::faults::Script;
 use tests::world::region;
 use tests::{World, many};
 
@@ -137,3 +138,34 @@ async fn a_profile_too_many_is_refused() {
     assert_eq!(world.changes().len(), changes);
 }
 
+/// Whoever may not read the quotas gets by with AWS's defaults.
+#[tokio::test(start_paused = true)]
+async fn without_the_permission_the_defaults_are_assumed_and_that_is_said() {
+    let world = World::new(96);
+    world.follow(Script::with_denied(
+        "ServiceQuotasV20190624.GetServiceQuota",
+    ));
+    let input = json!({"clusterName": "demo", "dryRun": true});
+    let execution = world.provision(input).await;
+    let notes = execution.output()["preview"]["notes"].to_string();
+    assert!(notes.contains("(L-0263D0A3) could not be read, so AWS's default of 5 is assumed"));
+    assert!(notes.contains("(L-3032A538) could not be read, so it is not checked"));
+    for number in 0..3 {
+        let call = world.aws().ec2.allocate_address();
+        call.send()
+            .await
+            .unwrap_or_else(|error| panic!("{number}: {error}"));
+    }
+    let execution = world.provision(demo()).await;
+    let cause = &execution.failure().cause;
+    for said in ["AWS's default", "3 in use, 6 needed"] {
+        assert!(cause.contains(said), "{cause}");
+    }
+    // More than the default is there: it was raised.
+    lower(&world, |region| region.ec2.quotas.addresses = 20);
+    for _ in 0..3 {
+        world.aws().ec2.allocate_address().send().await.unwrap();
+    }
+    let execution = world.provision(demo()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+}

@@ -67,6 +67,10 @@ pub struct Spec {
     /// Tags for everything that can be tagged, beside hardway's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
+    /// Whether the execution ends after the plan, with the resources that it would create, change or
+    /// adopt, the estimated minutes and the monthly price; nothing is created. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 /// The account to build in and how to get into it.

@@ -1,5 +1,7 @@
 //! What an execution would do, before anybody starts one.
 
+use std::io::{self, ErrorKind, Write};
+
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table};
 use console::style;
@@ -23,11 +25,18 @@ pub async fn run(options: &args::Plan) -> Result<()> {
     let (plan, preview) = plan::dry_run(&base, &input).await?;
     if options.json {
         let output = json!({"plan": plan, "preview": preview});
-        println!("{}", serde_json::to_string_pretty(&output)?);
+        print(&serde_json::to_string_pretty(&output)?)
     } else {
-        println!("{}", text(&plan, &preview));
+        print(&text(&plan, &preview))
     }
-    Ok(())
+}
+
+/// Prints it. Whoever reads no further, as `head` does, is no failure.
+fn print(text: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// The output of a dry run as a person reads it.

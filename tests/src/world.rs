@@ -222,6 +222,21 @@ impl World {
         self.run_as(&fleet(), name, input).await
     }
 
+    /// The same, while somebody changes the world as soon as `plan` has looked at it: what it would refuse
+    /// fails later.
+    pub async fn provision_and(&self, input: Value, change: impl FnOnce(&mut State)) -> Execution {
+        // The last that it looks at are the quotas.
+        let has_looked = |call: &Call| call.service == "servicequotas" && call.access_key == "plan";
+        let before = self.simulator.calls().len();
+        let change = async {
+            while !self.simulator.calls()[before..].iter().any(has_looked) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            self.simulator.change(change);
+        };
+        tokio::join!(self.provision(input), change).0
+    }
+
     /// Runs the teardown machine to its end.
     pub async fn tear_down(&self, input: Value) -> Execution {
         self.run(&teardown(), input).await

@@ -22,6 +22,7 @@ COMMON = {
     "iam": {"AccessDenied", "ExpiredToken", "InvalidAction", "MalformedInput", "Throttling",
             "ValidationError"},
     "logs": {"AccessDeniedException", "ExpiredTokenException", "ThrottlingException"},
+    "service-quotas": {"ExpiredTokenException"},
     "sts": {"AccessDenied", "ExpiredToken", "InvalidAction", "MalformedInput", "Throttling",
             "ValidationError"},
 }
@@ -588,6 +589,8 @@ class Roles:
         iam.refuses("AttachRolePolicy", "NoSuchEntity",
                     PolicyArn="arn:aws:iam::aws:policy/Nothing", **role)
         boundary = "arn:aws:iam::aws:policy/PowerUserAccess"
+        iam.call("GetPolicy", PolicyArn=boundary)
+        iam.refuses("GetPolicy", "NoSuchEntity", PolicyArn="arn:aws:iam::aws:policy/Nothing")
         iam.call("PutRolePermissionsBoundary", PermissionsBoundary=boundary, **role)
         iam.call("GetRole", **role)
         iam.call("DeleteRolePermissionsBoundary", **role)
@@ -913,12 +916,36 @@ class Cluster:
         raise TimeoutError(operation)
 
 
+def quotas(service):
+    """Every quota of every service, alone and in lists."""
+    missing = "NoSuchResourceException"
+    for code in ["vpc", "ec2", "eks", "fargate"]:
+        of_service = {"ServiceCode": code}
+        listed = service.call("ListServiceQuotas", **of_service)["Quotas"]
+        for quota in listed:
+            one = {"QuotaCode": quota["QuotaCode"], **of_service}
+            for operation in ["GetServiceQuota", "GetAWSDefaultServiceQuota"]:
+                if service.call(operation, **one)["Quota"] != quota:
+                    complaints.append(f"{operation}: {one} is not as it is listed")
+            service.call("ListServiceQuotas", **one)
+        service.refuses("GetServiceQuota", missing, QuotaCode="L-00000000", **of_service)
+    page = service.call("ListServiceQuotas", ServiceCode="vpc", MaxResults=1)
+    service.call("ListServiceQuotas", ServiceCode="vpc", NextToken=page["NextToken"])
+    service.refuses("ListServiceQuotas", missing, ServiceCode="nothing")
+    service.refuses("GetAWSDefaultServiceQuota", missing, ServiceCode="ec2", QuotaCode="L-00000000")
+    refused = {"ServiceCode": "vpc", "MaxResults": 0}
+    service.refuses("ListServiceQuotas", "IllegalArgumentException", **refused)
+    refused = {"ServiceCode": "vpc", "NextToken": "x"}
+    service.refuses("ListServiceQuotas", "InvalidPaginationTokenException", **refused)
+
+
 def main(endpoint):
     session = botocore.session.Session()
     roles = Roles(session, endpoint)
     network = Network(Service(session, "ec2", endpoint))
     roles.sessions()
     groups = LogGroups(Service(session, "logs", endpoint))
+    quotas(Service(session, "service-quotas", endpoint))
     cluster = Cluster(Service(session, "eks", endpoint), network, roles)
     cluster.remove()
     network.remove()

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use simulator::State;
 use simulator::ec2::Quotas;
 use simulator::eks::Fails;
 use tests::faults::Script;
@@ -108,10 +109,8 @@ fn a_quota_that_is_used_up_is_named_and_the_next_run_carries_on() {
     ];
     let problems = many::each(quotas, async |_, (operation, lower)| {
         let world = world();
-        world
-            .simulator
-            .change(|state| lower(&mut region(state).ec2.quotas));
-        let execution = world.provision(small_input()).await;
+        let use_up = |state: &mut State| lower(&mut region(state).ec2.quotas);
+        let execution = world.provision_and(small_input(), use_up).await;
         let Err(failure) = &execution.result else {
             return Some(format!("{operation}: the quota is not reached"));
         };

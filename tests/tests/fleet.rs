@@ -59,8 +59,7 @@ impl Flaw {
     /// The error, and what its cause says first.
     fn failure(self) -> (&'static str, &'static str) {
         match self {
-            Self::NoAddresses => ("QuotaExceeded", "NAT gateways: "),
-            Self::NoVpcs => ("QuotaExceeded", "VPC: "),
+            Self::NoAddresses | Self::NoVpcs => ("QuotaExceeded", "Plan: "),
             Self::RoleOfOthers => ("ResourceConflict", "Cluster role: "),
             Self::NoTrust => ("AccountNotReady", "Plan: "),
         }

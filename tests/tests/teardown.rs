@@ -421,10 +421,8 @@ async fn a_failing_provisioning_removes_what_it_made_if_it_was_asked_to() {
     let input = json!({"clusterName": "demo", "onFailure": "remove", "deletionProtection": true});
     let world = World::new(41);
     // No room for the third address: the NAT gateways fail while the control plane is being made.
-    world.simulator.change(|state| {
-        region(state).ec2.quotas.addresses = 2;
-    });
-    let execution = world.provision(input).await;
+    let use_up = |state: &mut State| region(state).ec2.quotas.addresses = 2;
+    let execution = world.provision_and(input, use_up).await;
     let failure = execution.failure();
     assert_eq!(failure.error, "QuotaExceeded", "{}", execution.timeline());
     assert!(
@@ -443,10 +441,8 @@ async fn a_failing_provisioning_removes_what_it_made_if_it_was_asked_to() {
 #[tokio::test(start_paused = true)]
 async fn a_failing_provisioning_keeps_what_it_made_by_default() {
     let world = World::new(42);
-    world.simulator.change(|state| {
-        region(state).ec2.quotas.addresses = 2;
-    });
-    let execution = world.provision(demo()).await;
+    let use_up = |state: &mut State| region(state).ec2.quotas.addresses = 2;
+    let execution = world.provision_and(demo(), use_up).await;
     assert_eq!(execution.failure().error, "QuotaExceeded");
     let state = world.simulator.state();
     assert!(!left::of_cluster(&state, ACCOUNT, "demo").is_empty());
@@ -455,14 +451,27 @@ async fn a_failing_provisioning_keeps_what_it_made_by_default() {
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_was_there_before_survives_a_failing_provisioning() {
     let world = provisioned(43, &demo()).await;
-    // A second run that has to fail: an administrator who does not exist.
+    // A second run that has to fail: its administrator is deleted meanwhile. One more profile, so that
+    // `plan` looks at a quota.
+    let profile = |name: &str| json!({"name": name, "selectors": [{"namespace": name}]});
     let input = json!({
         "clusterName": "demo",
         "onFailure": "remove",
         "access": {"admins": ["arn:aws:iam::111122223333:role/Nobody"]},
+        "fargateProfiles": [profile("kube-system"), profile("default"), profile("apps")],
     });
-    let execution = world.provision(input).await;
-    assert!(execution.result.is_err());
+    world.prepare_for(&input);
+    let delete = |state: &mut State| {
+        let roles = &mut state.accounts.get_mut(ACCOUNT).unwrap().iam.roles;
+        assert!(roles.remove("nobody").is_some());
+    };
+    let execution = world.provision_and(input, delete).await;
+    let failure = execution.failure();
+    assert!(
+        failure.cause.starts_with("Cluster access: "),
+        "{}",
+        failure.cause
+    );
     assert!(world.coredns_runs("demo"));
 }
 

@@ -26,7 +26,7 @@ pub struct Policy {
     #[serde(default)]
     pub enabled: bool,
     /// The input of the execution that builds the cluster: what input.schema.json describes, without
-    /// `account`. `{accountId}` in a string stands for the new account's id.
+    /// `account` and `dryRun`. `{accountId}` in a string stands for the new account's id.
     #[schemars(schema_with = "input_schema")]
     pub input: Map<String, Value>,
     /// How to get into the new account.
@@ -233,14 +233,26 @@ impl Policy {
     }
 }
 
-/// The account is the event's; the policy says only how to get into it.
+/// The account is the event's; the policy says only how to get into it. And a dry run would take the name
+/// of the execution that builds the cluster.
 fn check_input(field: &str, input: &Map<String, Value>) -> Result<(), Error> {
-    let Some(account) = input.get("account") else {
-        return Ok(());
-    };
-    let expected = "nothing here: the account is the new one, and the policy's own member \
-                    `account` says how to get into it";
-    Err(invalid(&format!("{field}.account"), account, expected))
+    let nothing_here = [
+        (
+            "account",
+            "nothing here: the account is the new one, and the policy's own member `account` says how \
+             to get into it",
+        ),
+        (
+            "dryRun",
+            "nothing here: new accounts get clusters; `hardway plan` shows what an input would make",
+        ),
+    ];
+    for (member, expected) in nothing_here {
+        if let Some(value) = input.get(member) {
+            return Err(invalid(&format!("{field}.{member}"), value, expected));
+        }
+    }
+    Ok(())
 }
 
 /// The shapes are those of AWS Organizations' API model.
@@ -352,7 +364,9 @@ fn input_schema(generator: &mut SchemaGenerator) -> Schema {
         schema.remove(member);
     }
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.shift_remove("account");
+        for member in ["account", "dryRun"] {
+            properties.shift_remove(member);
+        }
         for property in properties.values_mut().filter_map(Value::as_object_mut) {
             property.shift_remove("pattern");
         }

@@ -289,6 +289,10 @@ async fn a_wrong_policy_is_refused_with_its_field() {
             with(json!({"input": {"clusterName": "a", "account": {}}})),
         ),
         (
+            "input.dryRun",
+            with(json!({"input": {"clusterName": "a", "dryRun": true}})),
+        ),
+        (
             "input.network.cidrs",
             with(json!({"input": {"clusterName": "a", "network": {"cidrs": ""}}})),
         ),

@@ -7,12 +7,12 @@
 //! no credentials for Kubernetes, and it works where the cluster's endpoint is private. What EKS stores
 //! as the add-on's configuration also survives its next update, which a patched Deployment does not.
 //!
-//! Safe to repeat: the annotation [`PROFILE_ANNOTATION`] on the pods names the profile that was ACTIVE
+//! Safe to repeat: the annotation [`PROFILE_ANNOTATION`](coredns::PROFILE_ANNOTATION) on the pods names the profile that was ACTIVE
 //! when they were made. Where it is missing or names another profile, the pods may be older than the
 //! profile, and one UpdateAddon with the annotation makes EKS roll them out anew; after that the
 //! configuration is as wanted and nothing changes any more. Foreign keys of the configuration are kept.
 //!
-//! [`KUBERNETES_ANNOTATION`] does the same for the cluster's Kubernetes version. A Fargate pod keeps the
+//! [`KUBERNETES_ANNOTATION`](coredns::KUBERNETES_ANNOTATION) does the same for the cluster's Kubernetes version. A Fargate pod keeps the
 //! kubelet of its birth, and old kubelets block upgrades to come: after each upgrade the pods are rolled
 //! out once, with the add-on's default version for the new Kubernetes version. The old pods serve until
 //! the new ones do.
@@ -21,23 +21,17 @@
 //! it has been waited for is remembered from visit to visit; an execution that comes later waits anew,
 //! and gives an add-on that had failed another chance, because what was wrong may have been put right.
 
-mod configuration;
 mod version;
 
-use aws_sdk_eks::primitives::DateTime;
-use aws_sdk_eks::types::{
-    Addon, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, ResolveConflicts,
-};
+use aws_sdk_eks::types::{Addon, AddonStatus, Cluster, ResolveConflicts};
 use serde::Serialize;
+use step::coredns::{self, Birth};
 use step::eks::{COREDNS, addon_line};
 use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Step, Target, eks, names, tags,
 };
-
-use configuration::Birth;
-pub use configuration::{KUBERNETES_ANNOTATION, PROFILE_ANNOTATION};
 
 /// The step `coredns`.
 pub struct CoreDns;
@@ -67,7 +61,7 @@ impl Step for CoreDns {
         let memory = input.memory;
         let cluster = cluster(aws, &plan.target).await?;
         let profiles = eks::find_fargate_profiles(aws, &plan.target).await?;
-        let Some(profile_arn) = selecting_profile(&profiles) else {
+        let Some(profile_arn) = coredns::selecting_profile(&profiles) else {
             let reason = "no ACTIVE Fargate profile selects the CoreDNS pods yet";
             return Ok(later(reason, memory));
         };
@@ -115,19 +109,6 @@ async fn cluster(aws: &Aws, target: &Target) -> Result<Cluster, Error> {
     Ok(cluster)
 }
 
-/// ARN of the ACTIVE Fargate profile that CoreDNS runs on: the oldest of those that select it, so that
-/// another profile, made later, changes nothing. The ARN is another one when a profile is made anew.
-fn selecting_profile(profiles: &[FargateProfile]) -> Option<&str> {
-    let selects = |profile: &&FargateProfile| {
-        let mut selectors = profile.selectors().iter().map(eks::selector);
-        profile.status() == Some(&FargateProfileStatus::Active)
-            && selectors.any(|selector| selector.selects_coredns())
-    };
-    let age = |profile: &&FargateProfile| profile.created_at().map(DateTime::secs);
-    let oldest = profiles.iter().filter(selects).min_by_key(age)?;
-    oldest.fargate_profile_arn()
-}
-
 async fn status(
     aws: &Aws,
     plan: &Plan,
@@ -135,7 +116,7 @@ async fn status(
     birth: Birth<'_>,
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
-    let wanted = configuration::merged(addon.configuration_values(), birth)?;
+    let wanted = coredns::merged(addon.configuration_values(), birth)?;
     match (addon.status(), wanted) {
         (Some(AddonStatus::Active), None) => output(addon).map(Outcome::Ready),
         (
@@ -210,7 +191,7 @@ async fn create(
         .cluster_name(&plan.target.cluster_name)
         .addon_name(COREDNS)
         .addon_version(&version)
-        .configuration_values(configuration::wanted(birth))
+        .configuration_values(coredns::wanted(birth))
         .resolve_conflicts(ResolveConflicts::Overwrite)
         .client_request_token(names::client_token(
             &plan.target,
@@ -255,7 +236,7 @@ async fn update(
     wanted: String,
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
-    let rolled_out_for = configuration::kubernetes(addon.configuration_values());
+    let rolled_out_for = coredns::kubernetes(addon.configuration_values());
     let rolled_out_for = rolled_out_for.as_deref();
     let version = version::of_rollout(aws, addon, rolled_out_for, birth.kubernetes).await?;
     let reason = match &version {
@@ -317,6 +298,10 @@ async fn delete_addon(aws: &Aws, target: &Target) -> Result<bool, Error> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_eks::primitives::DateTime;
+    use aws_sdk_eks::types::{FargateProfile, FargateProfileStatus};
+    use step::coredns::{KUBERNETES_ANNOTATION, PROFILE_ANNOTATION};
+
     use super::*;
     use aws_sdk_eks::Client;
     use aws_sdk_eks::operation::create_addon::CreateAddonOutput;
@@ -379,7 +364,7 @@ mod tests {
             .addon_arn("arn:addon")
             .addon_version(VERSION)
             .status(status)
-            .configuration_values(configuration::wanted(NOW))
+            .configuration_values(coredns::wanted(NOW))
             .tags(tags::CLUSTER, "demo")
     }
 
@@ -681,7 +666,7 @@ mod tests {
 
     #[tokio::test]
     async fn pods_older_than_the_profile_are_rolled_out_once() {
-        let old = configuration::wanted(birth("arn:aws:eks:…:fargateprofile/demo/k/0", "1.36"));
+        let old = coredns::wanted(birth("arn:aws:eks:…:fargateprofile/demo/k/0", "1.36"));
         for status in [Active, Degraded] {
             let changes = Changes::with_update(|configuration| {
                 configuration["podAnnotations"][PROFILE_ANNOTATION] == PROFILE_ARN
@@ -690,7 +675,7 @@ mod tests {
             reason(ensure(World::with(with_issue(stuck)), &changes).await);
             assert_eq!(changes.calls(), [0, 1, 0, 0]);
 
-            let again = addon(status).configuration_values(configuration::wanted(NOW));
+            let again = addon(status).configuration_values(coredns::wanted(NOW));
             ensure(World::with(again), &changes).await.unwrap();
             assert_eq!(changes.calls(), [0, 1, 0, 0]);
         }
@@ -702,7 +687,7 @@ mod tests {
             configuration["podAnnotations"][KUBERNETES_ANNOTATION] == "1.36"
                 && configuration["computeType"] == "Fargate"
         });
-        let before = configuration::wanted(birth(PROFILE_ARN, "1.35"));
+        let before = coredns::wanted(birth(PROFILE_ARN, "1.35"));
         for version in ["v1.11.4-eksbuild.2", "v1.12.0-eksbuild.1"] {
             let old = addon(Active)
                 .addon_version(version)
@@ -722,7 +707,7 @@ mod tests {
         let changes = Changes::new();
         let newer = addon(Active)
             .addon_version("v1.13.0-eksbuild.1")
-            .configuration_values(configuration::wanted(birth(PROFILE_ARN, "1.35")));
+            .configuration_values(coredns::wanted(birth(PROFILE_ARN, "1.35")));
         reason(ensure(World::with(newer), &changes).await);
         assert_eq!(changes.calls(), [0, 1, 0, 0]);
     }

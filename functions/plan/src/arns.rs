@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use step::{Error, Target};
+use step::{Error, Target, names};
 
 use crate::validate::{is_like, parts};
 
@@ -11,16 +11,26 @@ const ADMINS: &str = "access.admins";
 const KMS_KEY: &str = "kmsKeyArn";
 const PERMISSIONS_BOUNDARY: &str = "permissionsBoundaryArn";
 
-const PRINCIPAL: &str =
-    r"arn:(aws[a-z-]*):iam::([0-9]{12}):(?:role|user)/[A-Za-z0-9_+=,.@/-]{1,576}";
+/// Everybody in it calls AWS in the step's one invocation, which has a minute. More people share a role.
+const ADMINS_MAX: usize = 50;
+/// Names and paths: botocore's IAM model, roleNameType, userNameType and pathType.
+const PRINCIPAL: &str = r"arn:(aws[a-z-]*):iam::([0-9]{12}):(?:role|user)/(?:[A-Za-z0-9_+=,.@-]+/){0,9}[A-Za-z0-9_+=,.@-]{1,64}";
 const SESSION: &str = r"arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([A-Za-z0-9_+=,.@-]+)/.*";
-const KEY: &str = r"arn:(aws[a-z-]*):kms:([a-z0-9-]+):([0-9]{12}):(?:key|alias)/[A-Za-z0-9/_-]+";
-const POLICY: &str = r"arn:(aws[a-z-]*):iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+";
+/// AWS KMS developer guide, key identifiers: a key's id is a UUID or `mrk-` and 32 digits; botocore's KMS
+/// model, AliasNameType.
+const KEY: &str = r"arn:(aws[a-z-]*):kms:([a-z0-9-]+):([0-9]{12}):(?:key/[A-Za-z0-9-]{1,64}|alias/[A-Za-z0-9/_-]{1,250})";
+/// AWS KMS developer guide, AWS managed keys: only the service that made one can use it.
+const AWS_MANAGED: &str = ":alias/aws/";
+const POLICY: &str = r"arn:(aws[a-z-]*):iam::([0-9]{12}|aws):policy/(?:[A-Za-z0-9_+=,.@-]+/){0,9}[A-Za-z0-9_+=,.@-]{1,128}";
 /// Path of service-linked roles, which EKS refuses in access entries.
 const SERVICE_LINKED: &str = ":role/aws-service-role/";
 
 /// Refuses what is not the ARN of an IAM role or user, and doubles.
 pub(crate) fn check_admins(admins: &[String]) -> Result<(), Error> {
+    if admins.len() > ADMINS_MAX {
+        let expected = format!("at most {ADMINS_MAX} ARNs; give more people a role to assume");
+        return Err(Error::invalid(ADMINS, admins, expected));
+    }
     let mut seen = BTreeSet::new();
     for (index, arn) in admins.iter().enumerate() {
         let field = format!("{ADMINS}[{index}]");
@@ -57,6 +67,11 @@ pub(crate) fn check_kms_key(arn: Option<&str>) -> Result<(), Error> {
                             arn:aws:kms:ap-northeast-1:111122223333:key/…";
             Err(Error::invalid(KMS_KEY, arn, expected))
         }
+        Some(arn) if arn.contains(AWS_MANAGED) => {
+            let expected = "a key of your own: AWS managed keys (alias/aws/…) serve only the service \
+                            that made them";
+            Err(Error::invalid(KMS_KEY, arn, expected))
+        }
         _ => Ok(()),
     }
 }
@@ -73,8 +88,14 @@ pub(crate) fn check_permissions_boundary(arn: Option<&str>) -> Result<(), Error>
     }
 }
 
-/// Refuses administrators of another partition: there is no trust between partitions.
+/// Refuses administrators of another partition, since there is no trust between partitions, and the
+/// pods' own role, whose only access entry is the one that EKS makes for its nodes.
 pub(crate) fn check_admins_for(admins: &[String], target: &Target) -> Result<(), Error> {
+    let pods = names::role_arn(target, &names::pod_execution_role(target));
+    if let Some(index) = admins.iter().position(|arn| *arn == pods) {
+        let expected = "another role: this one is the cluster's pod execution role";
+        return Err(Error::invalid(format!("{ADMINS}[{index}]"), pods, expected));
+    }
     let partition = Some(target.partition.as_str());
     let is_foreign = |arn: &str| arn.split(':').nth(1) != partition;
     match admins.iter().position(|arn| is_foreign(arn)) {

@@ -20,6 +20,14 @@ const PRIVATE: [Ipv4Net; 4] = [
     Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 0, 0), 16),
     Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10),
 ];
+/// What no address of the Internet is in: the private blocks, and those of RFC 6890 and RFC 1112.
+const RESERVED: [Ipv4Net; 5] = [
+    Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16),
+    Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4),
+    Ipv4Net::new_assert(Ipv4Addr::new(240, 0, 0, 0), 4),
+];
 /// EKS's own defaults for services, in the order of preference.
 const SERVICES: [Ipv4Net; 2] = [
     Ipv4Net::new_assert(Ipv4Addr::new(172, 20, 0, 0), 16),
@@ -37,7 +45,8 @@ pub(crate) fn of_vpc(asked: Option<&str>) -> Result<Ipv4Net, Error> {
     };
     let cidr = parse("network.cidr", text)?;
     if !PREFIXES.contains(&cidr.prefix_len()) {
-        let expected = "an IPv4 CIDR block from /16 to /24";
+        let expected = "an IPv4 CIDR block from /16 (EC2's largest) to /24: an eighth of it is a \
+                        subnet, which EKS wants to have 16 free addresses";
         return Err(Error::invalid("network.cidr", text, expected));
     }
     if !PRIVATE.iter().any(|block| block.contains(&cidr)) {
@@ -45,6 +54,12 @@ pub(crate) fn of_vpc(asked: Option<&str>) -> Result<Ipv4Net, Error> {
         return Err(Error::invalid("network.cidr", text, expected));
     }
     Ok(cidr)
+}
+
+/// Whether no address of the Internet is in it.
+pub(crate) fn is_reserved(block: Ipv4Net) -> bool {
+    let mut reserved = PRIVATE.iter().chain(&RESERVED);
+    reserved.any(|other| other.contains(&block))
 }
 
 /// An IPv4 CIDR block without host bits.
@@ -117,8 +132,8 @@ mod tests {
     #[test]
     fn other_blocks_are_refused_with_what_would_be_right() {
         for (text, expected) in [
-            ("10.0.0.0/15", "/16 to /24"),
-            ("10.0.0.0/25", "/16 to /24"),
+            ("10.0.0.0/15", "from /16"),
+            ("10.0.0.0/25", "to /24"),
             ("10.0.0.1/16", "10.0.0.0/16: no bits set"),
             ("172.32.0.0/16", "172.16.0.0/12"),
             ("203.0.113.0/24", "10.0.0.0/8"),

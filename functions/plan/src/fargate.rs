@@ -15,6 +15,12 @@ const LABELS_MAX: usize = 5;
 const RESERVED_PREFIX: &str = "eks-";
 const FIELD: &str = "fargateProfiles";
 
+/// Kubernetes documentation, names (RFC 1123 label) and labels; the wildcards are EKS's (EKS user guide,
+/// Fargate profile wildcards).
+const NAMESPACE: &str = "[a-z0-9*?](?:[a-z0-9*?-]{0,61}[a-z0-9*?])?";
+const LABEL_VALUE: &str = r"[A-Za-z0-9*?](?:[A-Za-z0-9*?_.-]{0,61}[A-Za-z0-9*?])?";
+const LABEL_KEY: &str = r"(?:[a-z0-9*?](?:[a-z0-9*?.-]{0,251}[a-z0-9*?])?/)?[A-Za-z0-9*?](?:[A-Za-z0-9*?_.-]{0,61}[A-Za-z0-9*?])?";
+
 /// Refuses profiles that EKS would refuse, and those without a place for CoreDNS.
 pub(crate) fn check(profiles: &[FargateProfile]) -> Result<(), Error> {
     if profiles.is_empty() || profiles.len() > PROFILES_MAX {
@@ -61,15 +67,15 @@ fn check_selectors(field: &str, selectors: &[Selector]) -> Result<(), Error> {
     }
     for (index, selector) in selectors.iter().enumerate() {
         let field = format!("{field}[{index}]");
-        let expected = "a Kubernetes namespace, in which * and ? may stand for other characters";
+        let expected = "a Kubernetes namespace (1 to 63 small letters, digits and hyphens, none of \
+                        them at an end), in which * and ? may stand for other characters";
         let namespace = format!("{field}.namespace");
-        check_shape(
-            &namespace,
-            &selector.namespace,
-            "[a-z0-9*?-]{1,63}",
-            expected,
-        )?;
+        check_shape(&namespace, &selector.namespace, NAMESPACE, expected)?;
         check_labels(&format!("{field}.labels"), selector)?;
+        if selectors[..index].contains(selector) {
+            let expected = "each selector once in a profile";
+            return Err(Error::invalid(field, selector, expected));
+        }
     }
     Ok(())
 }
@@ -84,12 +90,13 @@ fn check_labels(field: &str, selector: &Selector) -> Result<(), Error> {
         ));
     }
     let is_label = |(key, value): (&String, &String)| {
-        is_like(key, r"([a-z0-9*?.-]{1,253}/)?[A-Za-z0-9*?_.-]{1,63}")
-            && is_like(value, "[A-Za-z0-9*?_.-]{0,63}")
+        is_like(key, LABEL_KEY) && (value.is_empty() || is_like(value, LABEL_VALUE))
     };
     if labels.iter().all(is_label) {
         return Ok(());
     }
-    let expected = "Kubernetes labels, in which * and ? may stand for other characters";
+    let expected = "Kubernetes labels (at most 63 letters, digits and _.- with a letter or digit at \
+                    both ends; a key may have a DNS name and a slash before it), in which * and ? may \
+                    stand for other characters";
     Err(Error::invalid(field, labels, expected))
 }

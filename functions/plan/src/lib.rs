@@ -2,7 +2,10 @@
 //!
 //! Bad input is refused here, before anything exists in AWS, with the field, the value and what would
 //! be right. What needs no AWS is checked first ([`validate`]); then whether the account can be used yet
-//! ([`readiness`]).
+//! ([`readiness`]), whether what the input names in IAM exists, and whether the account's quotas have
+//! room.
+//!
+//! A dry run ends after it, with a [`preview`] of what the execution would do.
 //!
 //! Safe to repeat: nothing is made. Zones and CIDR blocks follow from region and input alone, and a
 //! cluster that exists keeps its Kubernetes version when none is asked for, so that a second execution
@@ -23,11 +26,19 @@ use step::{
 mod arns;
 mod cidr;
 mod fargate;
+mod iam;
+pub mod preview;
+mod prices;
+mod quotas;
 mod readiness;
+mod region;
 mod user_tags;
 pub mod validate;
 mod versions;
 mod zones;
+
+pub use preview::Preview;
+pub use prices::{Line, MonthlyPrice};
 
 /// The function `plan`.
 pub struct Planner;
@@ -42,11 +53,15 @@ enum Request {
 }
 
 /// What the steps need of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// The plan.
     pub plan: Plan,
+    /// Whether the execution ends here.
+    pub dry_run: bool,
+    /// What the execution would do; only of a dry run.
+    pub preview: Option<Preview>,
 }
 
 /// What a teardown needs of it: tags say the rest.
@@ -85,7 +100,40 @@ async fn provisioning(base: &Base, spec: &Value) -> Result<Outcome<Output>, Erro
 
     let (aws, zones) = readiness::enter(base, &target, &spec).await?;
     let plan = decide(&aws, &spec, target, &zones).await?;
-    Ok(Outcome::Ready(Output { plan }))
+    iam::check(&aws, &plan).await?;
+    let notes = quotas::check(&aws, &plan).await?;
+    let dry_run = spec.dry_run.unwrap_or_default();
+    let preview = if dry_run {
+        Some(preview::of(&aws, &plan, notes).await?)
+    } else {
+        None
+    };
+    Ok(Outcome::Ready(Output {
+        plan,
+        dry_run,
+        preview,
+    }))
+}
+
+/// What an execution with the input `spec` would do, without a state machine and with the caller's own
+/// credentials.
+///
+/// # Errors
+/// As the execution would end: [`Error::InvalidRequest`] about the input, [`Error::QuotaExceeded`],
+/// [`Error::ResourceConflict`], or what AWS answers.
+pub async fn dry_run(base: &Base, spec: &Value) -> Result<(Plan, Preview), Error> {
+    let mut spec = spec.clone();
+    if let Some(members) = spec.as_object_mut() {
+        members.insert("dryRun".to_owned(), true.into());
+    }
+    match provisioning(base, &spec).await? {
+        Outcome::Ready(Output {
+            plan,
+            preview: Some(preview),
+            ..
+        }) => Ok((plan, preview)),
+        other => Err(Error::Unexpected(format!("not a preview: {other:?}"))),
+    }
 }
 
 async fn teardown(base: &Base, spec: &Value) -> Result<Outcome<TeardownOutput>, Error> {

@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec};
 use step::{Error, Spec, Target, TeardownSpec};
 
-use crate::{arns, cidr, fargate, user_tags};
+use crate::{arns, cidr, fargate, region, user_tags};
 
 /// Every IPv4 address.
 pub(crate) const EVERYONE: &str = "0.0.0.0/0";
@@ -47,6 +47,7 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
 /// # Errors
 /// [`Error::InvalidRequest`] about the first field that is wrong.
 pub fn check_for(spec: &Spec, target: &Target) -> Result<(), Error> {
+    region::check_for(spec.region.as_deref(), target)?;
     let access = spec.access.as_ref();
     access.map_or(Ok(()), |access| {
         arns::check_admins_for(&access.admins, target)
@@ -76,11 +77,7 @@ fn check_place(
     let expected = "1 to 100 letters, digits, hyphens and underscores, a letter or digit first";
     let shape = "[0-9A-Za-z][A-Za-z0-9_-]{0,99}";
     check_shape("clusterName", cluster_name, shape, expected)?;
-    if let Some(region) = region {
-        let expected = "an AWS region such as ap-northeast-1";
-        let shape = "[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}";
-        check_shape("region", region, shape, expected)?;
-    }
+    region.map_or(Ok(()), region::check)?;
     account.map_or(Ok(()), check_account)
 }
 
@@ -145,10 +142,21 @@ fn public_blocks(cidrs: &[String]) -> Result<Vec<Ipv4Net>, Error> {
         let expected = format!("1 to {PUBLIC_CIDRS_MAX} CIDR blocks");
         return Err(Error::invalid("endpoint.publicCidrs", cidrs, expected));
     }
-    let blocks = cidrs.iter().enumerate();
-    blocks
-        .map(|(index, text)| cidr::parse(&format!("endpoint.publicCidrs[{index}]"), text))
-        .collect()
+    let mut blocks = vec![];
+    for (index, text) in cidrs.iter().enumerate() {
+        let field = format!("endpoint.publicCidrs[{index}]");
+        let block = cidr::parse(&field, text)?;
+        if cidr::is_reserved(block) {
+            let expected = "addresses of the Internet: nobody comes to a public endpoint from a \
+                            private or reserved block";
+            return Err(Error::invalid(field, text, expected));
+        }
+        if blocks.contains(&block) {
+            return Err(Error::invalid(field, text, "each block once"));
+        }
+        blocks.push(block);
+    }
+    Ok(blocks)
 }
 
 fn check_logging(logging: &[LogType]) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! Which Kubernetes version. None is hard-coded: EKS says what it offers.
 
+use aws_sdk_eks::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_eks::types::{Cluster, ClusterVersionInformation, InsightStatusValue, VersionStatus};
 use step::kubernetes_version::{FIELD, is_upgrade};
 use step::spec::SupportType;
@@ -78,6 +79,37 @@ pub(crate) fn check(
             Err(Error::invalid("supportType", support, expected))
         }
         Some(_) => Ok(()),
+    }
+}
+
+/// How long EKS supports a version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Support {
+    /// The version.
+    pub version: String,
+    /// Whether it is in extended support, which costs more.
+    pub is_extended: bool,
+    /// The day on which standard support ends, for example `2026-12-02`.
+    pub standard_until: Option<String>,
+    /// The day on which extended support ends.
+    pub extended_until: Option<String>,
+}
+
+/// How long `version` is supported.
+pub(crate) fn support(offered: &[ClusterVersionInformation], version: &str) -> Support {
+    let found = offered
+        .iter()
+        .find(|it| it.cluster_version() == Some(version));
+    let day = |time: Option<&DateTime>| {
+        let text = time?.fmt(DateTimeFormat::DateTime).ok()?;
+        text.split('T').next().map(str::to_owned)
+    };
+    Support {
+        version: version.to_owned(),
+        is_extended: found.and_then(|it| it.version_status())
+            == Some(&VersionStatus::ExtendedSupport),
+        standard_until: found.and_then(|it| day(it.end_of_standard_support_date())),
+        extended_until: found.and_then(|it| day(it.end_of_extended_support_date())),
     }
 }
 

@@ -12,6 +12,7 @@
 pub mod addon_versions;
 pub mod aws;
 pub mod codes;
+pub mod coredns;
 pub mod eks;
 pub mod eks_insights;
 pub mod eks_network;

@@ -68,6 +68,10 @@ pub struct Spec {
     /// Tags for everything that can be tagged, beside hardway's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
+    /// Whether the execution ends after the plan, with the resources that it would create, change or
+    /// adopt, the estimated minutes and the monthly price; nothing is created. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 /// The account to build in and how to get into it.
@@ -172,22 +176,28 @@ impl Selector {
 }
 
 /// Whether `text` matches a pattern in which `*` stands for any characters and `?` for one.
+///
+/// Only the last star seen so far ever takes more of the text, so that a pattern of many stars costs no
+/// more than its length times the text's.
 #[must_use]
 pub fn matches_wildcards(pattern: &str, text: &str) -> bool {
-    let mut rest = pattern.chars();
-    match rest.next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let rest = rest.as_str();
-            matches_wildcards(rest, text)
-                || text
-                    .char_indices()
-                    .any(|(at, c)| matches_wildcards(rest, &text[at + c.len_utf8()..]))
-        }
-        Some(wanted) => {
-            let mut text = text.chars();
-            text.next().is_some_and(|c| wanted == '?' || wanted == c)
-                && matches_wildcards(rest.as_str(), text.as_str())
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    let mut last_star = None;
+    loop {
+        let (before, mut after) = (text.clone(), text.clone());
+        match (pattern.next(), after.next()) {
+            (Some('*'), _) => last_star = Some((pattern.clone(), before)),
+            (Some(wanted), Some(c)) if wanted == '?' || wanted == c => text = after,
+            (None, None) => return true,
+            _ => {
+                let Some((rest, taken)) = &mut last_star else {
+                    return false;
+                };
+                if taken.next().is_none() {
+                    return false;
+                }
+                (pattern, text) = (rest.clone(), taken.clone());
+            }
         }
     }
 }
@@ -323,6 +333,10 @@ impl TeardownSpec {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(input: &Value) -> Result<T, Error> {
+    // Serde would take a list for an object whose members have no names.
+    if let Some((field, list)) = find_list_for_object(input) {
+        return Err(Error::invalid(field, list, "an object"));
+    }
     serde_path_to_error::deserialize(input).map_err(|error| {
         let field = match error.path().to_string() {
             path if path == "." => "input".to_owned(),
@@ -332,9 +346,44 @@ fn parse<T: serde::de::DeserializeOwned>(input: &Value) -> Result<T, Error> {
         Error::InvalidRequest {
             field,
             value,
-            expected: error.into_inner().to_string(),
+            expected: remedy(&error.into_inner().to_string()),
         }
     })
+}
+
+/// A list where an object belongs, with its path.
+fn find_list_for_object(input: &Value) -> Option<(String, &Value)> {
+    let elements = |list: &'_ Value| list.as_array().map(Vec::len).unwrap_or_default();
+    let mut objects = vec![("input".to_owned(), Some(input))];
+    for member in ["account", "network", "endpoint", "access"] {
+        objects.push((member.to_owned(), input.get(member)));
+    }
+    let profiles = &input["fargateProfiles"];
+    for profile in 0..elements(profiles) {
+        let field = format!("fargateProfiles[{profile}]");
+        let selectors = &profiles[profile]["selectors"];
+        for selector in 0..elements(selectors) {
+            let field = format!("{field}.selectors[{selector}]");
+            objects.push((field, selectors.get(selector)));
+        }
+        objects.push((field, profiles.get(profile)));
+    }
+    let objects = objects.into_iter();
+    let mut objects = objects.filter_map(|(field, value)| Some((field, value?)));
+    objects.find(|(_, value)| value.is_array())
+}
+
+/// What would be right, of what serde says. A value of the wrong kind is named already.
+fn remedy(message: &str) -> String {
+    let is_wrong = ["invalid type", "invalid value", "unknown variant"];
+    let is_wrong = is_wrong.iter().any(|start| message.starts_with(start));
+    match message.split_once(", expected ") {
+        Some((_, "a map")) => "an object".to_owned(),
+        Some((_, "a sequence")) => "a list".to_owned(),
+        Some((_, kind)) if is_wrong && kind.starts_with("struct ") => "an object".to_owned(),
+        Some((_, right)) if is_wrong => right.to_owned(),
+        _ => message.to_owned(),
+    }
 }
 
 /// The value at a path like `network.cidr` or `fargateProfiles[0].name`, as JSON text; the whole
@@ -385,6 +434,47 @@ mod tests {
             ("network.natGateways", "\"two\"")
         );
         assert!(expected.contains("`onePerAz`"), "{expected}");
+    }
+
+    #[test]
+    fn a_wrong_kind_is_told_what_would_be_right() {
+        for (members, right) in [
+            (json!({"region": 1}), "a string"),
+            (json!({"access": {"admins": "x"}}), "a list"),
+            (json!({"tags": []}), "an object"),
+            (json!({"account": "444455556666"}), "an object"),
+            (json!({"onFailure": "stop"}), "`keep` or `remove`"),
+        ] {
+            let mut input = json!({"clusterName": "demo"});
+            let Value::Object(members) = members else {
+                panic!("{members}")
+            };
+            input.as_object_mut().unwrap().extend(members);
+            assert_eq!(refusal(&input).2, right);
+        }
+        assert_eq!(refusal(&json!("demo")).2, "an object");
+    }
+
+    #[test]
+    fn a_list_is_no_object_without_names() {
+        for (input, list) in [
+            (json!(["demo"]), "input"),
+            (
+                json!({"clusterName": "demo", "network": ["10.0.0.0/16"]}),
+                "network",
+            ),
+            (
+                json!({"clusterName": "demo", "fargateProfiles": [["a", []]]}),
+                "fargateProfiles[0]",
+            ),
+            (
+                json!({"clusterName": "demo", "fargateProfiles": [{"selectors": [["a"]]}]}),
+                "fargateProfiles[0].selectors[0]",
+            ),
+        ] {
+            let (field, _, expected) = refusal(&input);
+            assert_eq!((field.as_str(), expected.as_str()), (list, "an object"));
+        }
     }
 
     #[test]
@@ -442,5 +532,15 @@ mod tests {
                 "{namespace}"
             );
         }
+    }
+
+    #[test]
+    fn a_pattern_of_stars_is_matched_in_no_time() {
+        let stars = "*".repeat(62);
+        assert!(!matches_wildcards(&format!("{stars}x"), COREDNS_NAMESPACE));
+        assert!(matches_wildcards(&format!("{stars}m"), COREDNS_NAMESPACE));
+        assert!(matches_wildcards("k*-*s?ste*", COREDNS_NAMESPACE));
+        assert!(matches_wildcards("**", "") && !matches_wildcards("?", ""));
+        assert!(!matches_wildcards("kube", COREDNS_NAMESPACE));
     }
 }

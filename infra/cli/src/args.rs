@@ -18,6 +18,8 @@ pub struct Args {
 pub enum Command {
     /// Build a cluster on this machine: the real template, functions and state machine, no AWS account
     Local(Local),
+    /// Show what an execution would make, how long it would take and what it would cost; makes nothing
+    Plan(Plan),
     /// Start an execution on AWS and follow it
     Start(Start),
     /// Follow an execution on AWS, of building or of removing a cluster
@@ -58,6 +60,21 @@ pub struct Local {
 
 /// A run of a quarter of an hour takes half a minute.
 pub const DEFAULT_SPEED: f64 = 40.0;
+
+/// Options of `hardway plan`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Plan {
+    /// The input of the execution, a JSON file
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "statemachine/examples/minimal.json"
+    )]
+    pub input: PathBuf,
+    /// Print the plan as data
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Options of `hardway start`.
 #[derive(Debug, Clone, clap::Args)]
@@ -215,6 +232,16 @@ mod tests {
             panic!("{args:?}");
         };
         assert!(local.keep && local.destroy);
+    }
+
+    #[test]
+    fn plan_prints_tables_by_default() {
+        let args = Args::parse_from(["hardway", "plan", "--input", "x.json"]);
+        let Command::Plan(plan) = args.command else {
+            panic!("{args:?}");
+        };
+        assert!(!plan.json);
+        assert!(plan.input.ends_with("x.json"));
     }
 
     #[test]

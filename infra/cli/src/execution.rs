@@ -10,6 +10,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
 
 use crate::args::{Start, Watch};
+use crate::plan;
 use crate::receipt::{self, Receipt};
 use crate::stack::Stack;
 use crate::summary;
@@ -375,6 +376,10 @@ fn conclude(ended: &Ended) -> Result<()> {
     let output = ended.output()?;
     if output["receipt"].is_object() {
         return Receipt::of(output)?.conclude();
+    }
+    if output["preview"].is_object() {
+        println!("{}", plan::text_of(output)?);
+        return Ok(());
     }
     println!("{}", summary::resources(output));
     Ok(())

@@ -1,5 +1,5 @@
 //! The operator's tool: a whole cluster on the laptop ([`local`]), and executions on AWS
-//! ([`execution`]), both with the same live [`view`].
+//! ([`execution`]), both with the same live [`view`]; before either, what would be made ([`plan`]).
 
 pub mod args;
 pub mod aws;
@@ -8,6 +8,7 @@ pub mod diagnose;
 pub mod execution;
 pub mod fleet;
 pub mod local;
+pub mod plan;
 pub mod receipt;
 pub mod stack;
 pub mod summary;
@@ -24,6 +25,7 @@ use args::Command;
 pub async fn run(args: Args) -> ExitCode {
     let done = match args.command {
         Command::Local(options) => local::run(&options).await,
+        Command::Plan(options) => plan::run(&options).await,
         Command::Start(options) => execution::start(&options).await,
         Command::Watch(options) => execution::watch(&options).await,
         Command::Destroy(options) => destroy::run(&options).await,

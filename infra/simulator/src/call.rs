@@ -16,7 +16,7 @@ pub struct Call {
     pub access_key: String,
     /// The region that it went to.
     pub region: String,
-    /// `ec2`, `eks`, `iam`, `logs` or `sts`.
+    /// `ec2`, `eks`, `iam`, `logs`, `servicequotas` or `sts`.
     pub service: String,
     /// For example `CreateVpc`.
     pub operation: String,
@@ -47,13 +47,13 @@ impl Call {
         format!("{}:{}", self.service, self.operation)
     }
 
-    /// Whether the call changes nothing: its operation only reads or is not simulated, or it is a dry run.
+    /// Whether the call changes nothing: its operation only reads, or it is a dry run.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         let is_dry_run =
             self.request["DryRun"] == "true" || self.error.as_deref() == Some("DryRunOperation");
         is_dry_run
-            || ["Describe", "Get", "List", "AssumeRole", "Unknown"]
+            || ["Describe", "Get", "List", "AssumeRole"]
                 .iter()
                 .any(|verb| self.operation.starts_with(verb))
     }

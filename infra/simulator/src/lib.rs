@@ -1,5 +1,5 @@
 //! AWS on a laptop: EC2 networking, IAM, STS, EKS and log groups with their lifecycles, constraints
-//! and errors.
+//! and errors, and Service Quotas.
 //!
 //! It speaks the real wire protocols, in process (as the HTTP client of an AWS SDK,
 //! [`Simulator::http_client`]) and as a server ([`Simulator::serve`]). It models what makes the job
@@ -25,6 +25,7 @@ pub mod logs;
 pub mod opening;
 pub mod params;
 mod permissions;
+pub mod quotas;
 pub mod refusal;
 pub mod regions;
 pub mod seed;
@@ -98,6 +99,7 @@ pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
         .chain(iam::operations().map(of("iam")))
         .chain(sts::operations().map(of("sts")))
         .chain(logs::operations().map(of("logs")))
+        .chain(quotas::operations().map(of("servicequotas")))
 }
 
 /// The simulated AWS. Clones share one world.

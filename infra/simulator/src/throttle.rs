@@ -200,7 +200,7 @@ pub(crate) fn check(
 
 /// EC2 developer guide, request throttling; for IAM and STS re:Post, IAM and STS throttling errors; for
 /// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for EKS awslabs/amazon-eks-ami pull request 218,
-/// where nothing is modelled.
+/// where nothing is modelled; for Service Quotas botocore's model.
 pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
     match service {
         "ec2" => Fault::new(503, "RequestLimitExceeded", "Request limit exceeded."),
@@ -209,6 +209,7 @@ pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
         }
         "eks" => Fault::new(429, "TooManyRequestsException", "Too Many Requests"),
         "logs" => Fault::client("ThrottlingException", "Rate exceeded"),
+        "servicequotas" => Fault::client("TooManyRequestsException", "Too Many Requests"),
         _ => Fault::client("Throttling", "Rate exceeded"),
     }
 }

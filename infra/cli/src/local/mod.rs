@@ -287,6 +287,10 @@ async fn build_cluster(laptop: &Laptop, input: &Value) -> Result<()> {
     let ended = laptop.execute(input).await?;
     let took = start.elapsed();
     let output = ended.output()?;
+    if output["preview"].is_object() {
+        println!("\n{}", crate::plan::text_of(output)?);
+        return Ok(());
+    }
     println!("\n{}\n", summary::resources(output));
     println!("{}\n", summary::durations(&laptop.simulator.durations()));
     let text = |field: &str| output[field].as_str().unwrap_or_default();

@@ -81,6 +81,28 @@ fn health(has_failed: bool) -> serde_json::Value {
     }
 }
 
+/// What an account may have in a region, with AWS' defaults (EKS user guide, Amazon EKS service quotas).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quotas {
+    /// `ResourceLimitExceededException` beyond.
+    pub clusters: usize,
+    /// `ResourceLimitExceededException` beyond.
+    pub fargate_profiles_per_cluster: usize,
+    /// What Fargate's pods may have together. No API that is simulated here refuses more. Accounts start
+    /// with six or less and get more as they use it (AWS Fargate user guide, service quotas).
+    pub fargate_vcpus: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            clusters: 100,
+            fargate_profiles_per_cluster: 10,
+            fargate_vcpus: 6,
+        }
+    }
+}
+
 /// The clusters of one account in one region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Eks {
@@ -96,6 +118,9 @@ pub struct Eks {
     /// CREATE_FAILED, and updates of clusters Failed. Tests turn it on.
     #[serde(default)]
     pub fails: Fails,
+    /// What the account may have. Tests change it.
+    #[serde(default)]
+    pub quotas: Quotas,
     /// What clusters that are gone have still to say.
     #[serde(default)]
     last_lines: Vec<log_group::LastLines>,

@@ -43,6 +43,31 @@ const DOCUMENTS: &[(&str, &str)] = &[
 /// IAM user guide, IAM quotas: managed policies attached to a role.
 const ATTACHED_MAX: usize = 10;
 
+/// `GetPolicy`. When a policy was made is not simulated: long ago.
+pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+    let arn = policy_arn(params, "PolicyArn")?;
+    if !exists(context, arn) {
+        return Err(no_such_entity(format!("Policy {arn} was not found.")));
+    }
+    let roles = context.iam().roles.values();
+    let attachments = roles.filter(|role| role.managed.current().contains(arn));
+    let attachments = attachments.count();
+    let id = context.seed.hex("policy", arn, 17).to_uppercase();
+    let made = "2015-02-06T18:40:00Z";
+    let policy = Element::new("Policy").children([
+        Element::text("PolicyName", policy_name(arn)),
+        Element::text("PolicyId", format!("ANPA{id}")),
+        Element::text("Arn", arn),
+        Element::text("Path", path(arn)),
+        Element::text("DefaultVersionId", "v1"),
+        Element::text("AttachmentCount", attachments),
+        Element::text("IsAttachable", !is_service_policy(arn)),
+        Element::text("CreateDate", made),
+        Element::text("UpdateDate", made),
+    ]);
+    Ok(vec![policy])
+}
+
 /// `AttachRolePolicy`. Attaching again changes nothing and is no error (botocore's IAM model has none
 /// for it).
 pub(super) fn attach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
@@ -141,6 +166,18 @@ fn path(arn: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use crate::iam::testing::{World, code};
+
+    #[tokio::test(start_paused = true)]
+    async fn policies_of_aws_are_found_and_others_are_not() {
+        let world = World::new();
+        let get = |arn: &str| world.iam.get_policy().policy_arn(arn).send();
+        let of_aws = get("arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole");
+        let policy = of_aws.await.unwrap().policy.unwrap();
+        assert_eq!(policy.policy_name(), Some("AWSLambdaBasicExecutionRole"));
+        assert_eq!(policy.path(), Some("/service-role/"));
+        let missing = get("arn:aws:iam::111122223333:policy/nothing").await;
+        assert_eq!(code(missing), "NoSuchEntity");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn attaching_twice_is_no_error() {

@@ -73,6 +73,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("DeleteRole", role::delete),
     ("ListInstanceProfilesForRole", role::list_instance_profiles),
     ("CreateServiceLinkedRole", service_linked_role::create),
+    ("GetPolicy", managed_policy::get),
     ("AttachRolePolicy", managed_policy::attach),
     ("DetachRolePolicy", managed_policy::detach),
     ("ListAttachedRolePolicies", managed_policy::list),

@@ -218,7 +218,10 @@ impl Call<'_> {
             .into_iter()
             .flatten()
         {
+            // KMS developer guide, controlling access with aliases: a policy that names an alias means
+            // the alias; the key behind it is the resource. Which one that is, nobody knows here.
             let key = config["provider"]["keyArn"].as_str().unwrap_or_default();
+            let key = &key.replacen(":alias/", ":key/", 1);
             for action in ["kms:DescribeKey", "kms:CreateGrant"] {
                 all.push(Needed::new(action, Resource::new(key)));
             }

@@ -57,6 +57,13 @@ pub(super) fn needed(
             let service = params.get("AWSServiceName").unwrap_or_default();
             vec![create_service_linked_role(context, service)]
         }
+        "GetPolicy" => {
+            let policy = params.get("PolicyArn").unwrap_or_default();
+            vec![Needed::new(
+                action,
+                Resource::new(policy).shown_as(format!("policy {policy}")),
+            )]
+        }
         of_role if OF_ROLE.contains(&of_role) => {
             let name = params.get("RoleName").unwrap_or_default();
             vec![Needed::new(action, role(context, name))]

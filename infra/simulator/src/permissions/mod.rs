@@ -13,6 +13,7 @@ mod ec2;
 mod eks;
 mod iam;
 mod logs;
+mod quotas;
 mod sts;
 
 use serde_json::Value;
@@ -164,6 +165,7 @@ fn needed(
             eks::needed(context, operation, path, query, body)
         }
         ("logs", Asked::Input(input)) => logs::needed(context, operation, input),
+        ("servicequotas", Asked::Input(_)) => quotas::needed(operation),
         _ => None,
     }
 }
@@ -292,7 +294,7 @@ fn parse(text: &str) -> Option<Document> {
     Document::parse(text).ok()
 }
 
-/// EC2's error codes, EKS' and CloudWatch Logs' common errors, IAM's and STS' common errors. EC2 names no
+/// EC2's error codes, EKS', CloudWatch Logs' and Service Quotas' common errors, IAM's and STS' common errors. EC2 names no
 /// resource where there is none.
 fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &str) -> Fault {
     let on = match &resource.shown {
@@ -307,7 +309,7 @@ fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &st
             format!("You are not authorized to perform this operation. {message}"),
         ),
         "eks" => Fault::new(403, "AccessDeniedException", message),
-        "logs" => Fault::client("AccessDeniedException", message),
+        "logs" | "servicequotas" => Fault::client("AccessDeniedException", message),
         _ => Fault::new(403, "AccessDenied", message),
     }
 }

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::params::Params;
 use crate::permissions::{self, Asked};
 use crate::state::Context;
-use crate::{Simulator, ec2, eks, iam, logs, opening, refusal, regions, sts, throttle};
+use crate::{Simulator, ec2, eks, iam, logs, opening, quotas, refusal, regions, sts, throttle};
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -74,7 +74,7 @@ fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
     }
     let code = match service {
         "ec2" => "RequestExpired",
-        "eks" | "logs" => "ExpiredTokenException",
+        "eks" | "logs" | "servicequotas" => "ExpiredTokenException",
         _ => "ExpiredToken",
     };
     let message = "The security token included in the request is expired";
@@ -132,6 +132,12 @@ impl Simulator {
                     admit(context, "logs", op, &Asked::Input(input))?;
                     logs::handle(context, op, input)
                 }),
+                "servicequotas" => {
+                    aws_json::answer(request, "ServiceQuotasV20190624", |op, input| {
+                        admit(context, "servicequotas", op, &Asked::Input(input))?;
+                        quotas::handle(context, op, input)
+                    })
+                }
                 other => Answer {
                     operation: "Unknown".to_owned(),
                     request: Value::Null,

@@ -18,8 +18,6 @@ use crate::iam::service_linked_role;
 use crate::state::{Context, partition};
 use crate::sts;
 
-/// EKS user guide, service quotas: clusters in a region.
-const CLUSTERS_MAX: usize = 100;
 /// `CreateCluster`.
 pub(in crate::eks) fn create(
     context: &mut Context<'_>,
@@ -50,7 +48,7 @@ pub(in crate::eks) fn create(
     roles::check_service_linked_role(around.iam, words)?;
     let vpc = asked.vpc(&around)?;
     let service_cidr = asked.service_cidr(&around, &vpc.vpc_id)?;
-    if eks.clusters.len() >= CLUSTERS_MAX {
+    if eks.clusters.len() >= eks.quotas.clusters {
         return Err(limit_exceeded("Cluster limit exceeded for account"));
     }
     let mut cluster = asked.cluster(eks, &around, now, version.name, vpc, service_cidr)?;

@@ -13,8 +13,7 @@ use crate::fault::Fault;
 use crate::iam::service_linked_role;
 use crate::state::{Context, partition};
 
-/// EKS user guide, service quotas: all three of them can be raised, so they are limits to EKS.
-const PROFILES_MAX: usize = 10;
+/// EKS user guide, service quotas: both can be raised, so they are limits to EKS.
 const SELECTORS_MAX: usize = 5;
 const LABELS_MAX: usize = 5;
 
@@ -41,6 +40,7 @@ pub(in crate::eks) fn create(
     let asked: CreateFargateProfile = request.read()?;
     let token = Token::of(request)?;
     let (eks, _) = parts(context);
+    let profiles_max = eks.quotas.fargate_profiles_per_cluster;
     let cluster = eks.cluster(request.cluster())?;
     cluster.check_active(now)?;
     if let Some(profile) = repeated(cluster, &asked, token.as_ref())? {
@@ -50,9 +50,9 @@ pub(in crate::eks) fn create(
     let name = &asked.fargate_profile_name;
     check_alone(cluster, &format!("create Fargate Profile {name}"), now)?;
     check_not_updating(cluster, &format!("create Fargate Profile {name}"), now)?;
-    if cluster.fargate_profiles.len() >= PROFILES_MAX {
+    if cluster.fargate_profiles.len() >= profiles_max {
         let message = format!(
-            "You have reached the limit of {PROFILES_MAX} Fargate Profiles for the cluster"
+            "You have reached the limit of {profiles_max} Fargate Profiles for the cluster"
         );
         return Err(limit_exceeded(&message));
     }

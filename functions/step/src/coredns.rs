@@ -1,7 +1,11 @@
-//! The add-on's configuration: what hardway wants in it, merged into what is there.
+//! CoreDNS on Fargate: on which profile its pods run, and the add-on's configuration, merged into what is
+//! there.
 
+use aws_sdk_eks::primitives::DateTime;
+use aws_sdk_eks::types::{FargateProfile, FargateProfileStatus};
 use serde_json::{Map, Value, json};
-use step::Error;
+
+use crate::{Error, eks};
 
 /// Annotation of the CoreDNS pods: ARN of the Fargate profile that was ACTIVE when they were made.
 pub const PROFILE_ANNOTATION: &str = "hardway.dev/fargate-profile";
@@ -26,7 +30,22 @@ const POD_ANNOTATIONS: &str = "podAnnotations";
 /// Exactly this spelling: EKS's schema takes any text and says nothing when it means nothing.
 const FARGATE: &str = "Fargate";
 
+/// ARN of the ACTIVE Fargate profile that CoreDNS runs on: the oldest of those that select it, so that
+/// another profile, made later, changes nothing. The ARN is another one when a profile is made anew.
+#[must_use]
+pub fn selecting_profile(profiles: &[FargateProfile]) -> Option<&str> {
+    let selects = |profile: &&FargateProfile| {
+        let mut selectors = profile.selectors().iter().map(eks::selector);
+        profile.status() == Some(&FargateProfileStatus::Active)
+            && selectors.any(|selector| selector.selects_coredns())
+    };
+    let age = |profile: &&FargateProfile| profile.created_at().map(DateTime::secs);
+    let oldest = profiles.iter().filter(selects).min_by_key(age)?;
+    oldest.fargate_profile_arn()
+}
+
 /// The configuration of a new add-on, as JSON text.
+#[must_use]
 pub fn wanted(birth: Birth<'_>) -> String {
     let mut configuration = Map::new();
     merge(&mut configuration, birth);
@@ -46,6 +65,7 @@ pub fn merged(current: Option<&str>, birth: Birth<'_>) -> Result<Option<String>,
 }
 
 /// The Kubernetes version that the pods were rolled out for; none if the configuration does not say.
+#[must_use]
 pub fn kubernetes(current: Option<&str>) -> Option<String> {
     let configuration = parse(current.unwrap_or_default()).ok()?;
     let annotation = configuration

@@ -1,0 +1,97 @@
+//! IAM roles, and the log group, which is made beside them.
+
+use aws_sdk_iam::error::ProvideErrorMetadata;
+use aws_sdk_iam::types::Role;
+use step::log_group::{self, Owner};
+use step::{Aws, During, Error, Plan, codes, names, tags};
+
+use super::{Change, Resource};
+
+/// Roles that all clusters of an account share: names, and CloudFormation's word for the kind.
+const SERVICE_LINKED: [&str; 2] = [
+    "AWSServiceRoleForAmazonEKS",
+    "AWSServiceRoleForAmazonEKSForFargate",
+];
+const SERVICE_LINKED_ROLE: &str = "AWS::IAM::ServiceLinkedRole";
+
+/// What a role of the cluster has to have.
+struct Wanted {
+    name: String,
+    /// Who assumes it.
+    service: &'static str,
+    policy: &'static str,
+}
+
+pub(super) async fn find(aws: &Aws, plan: &Plan) -> Result<Vec<Resource>, Error> {
+    let target = &plan.target;
+    let mut resources = vec![];
+    for name in SERVICE_LINKED {
+        let is_there = role(aws, name).await?.map(|_| true);
+        let change = Change::to_right(is_there);
+        resources.push(Resource::new(SERVICE_LINKED_ROLE, name, change));
+    }
+    for wanted in [
+        Wanted {
+            name: names::cluster_role(target),
+            service: "eks.amazonaws.com",
+            policy: "AmazonEKSClusterPolicy",
+        },
+        Wanted {
+            name: names::pod_execution_role(target),
+            service: "eks-fargate-pods.amazonaws.com",
+            policy: "AmazonEKSFargatePodExecutionRolePolicy",
+        },
+    ] {
+        let change = wanted.change(aws, plan).await?;
+        resources.push(Resource::new("AWS::IAM::Role", wanted.name, change));
+    }
+    if !plan.logging.is_empty() {
+        let change = match log_group::owner(aws, target).await? {
+            Owner::Nobody => Change::Create,
+            Owner::Us => Change::Keep,
+            Owner::Another => Change::Adopt,
+        };
+        let name = log_group::name(target);
+        resources.push(Resource::new(log_group::KIND, name, change));
+    }
+    Ok(resources)
+}
+
+impl Wanted {
+    async fn change(&self, aws: &Aws, plan: &Plan) -> Result<Change, Error> {
+        let Some(role) = role(aws, &self.name).await? else {
+            return Ok(Change::Create);
+        };
+        if !tags::iam_is_ours(role.tags(), &plan.target) {
+            return Err(tags::not_ours(
+                &format!("IAM role {}", self.name),
+                &plan.target,
+            ));
+        }
+        // IAM answers it percent-encoded, which leaves a service's name as it is.
+        let trust = role.assume_role_policy_document().unwrap_or_default();
+        let boundary = role.permissions_boundary();
+        let boundary = boundary.and_then(|it| it.permissions_boundary_arn());
+        let wanted_boundary = plan.permissions_boundary_arn.as_deref();
+        let is_right = trust.contains(self.service)
+            && (wanted_boundary.is_none() || boundary == wanted_boundary)
+            && self.has_policy(aws).await?;
+        Ok(Change::to_right(Some(is_right)))
+    }
+
+    async fn has_policy(&self, aws: &Aws) -> Result<bool, Error> {
+        let call = aws.iam.list_attached_role_policies().role_name(&self.name);
+        let policies = call.into_paginator().items().send();
+        let policies: Result<Vec<_>, _> = policies.collect().await;
+        let policies = policies.during("iam:ListAttachedRolePolicies")?;
+        let mut names = policies.iter().filter_map(|policy| policy.policy_name());
+        Ok(names.any(|name| name == self.policy))
+    }
+}
+
+async fn role(aws: &Aws, name: &str) -> Result<Option<Role>, Error> {
+    match aws.iam.get_role().role_name(name).send().await {
+        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => Ok(None),
+        answer => Ok(answer.during("iam:GetRole")?.role),
+    }
+}

@@ -1,5 +1,5 @@
-//! AWS on a laptop: EC2 networking, IAM, STS, EKS and log groups with their lifecycles, constraints
-//! and errors.
+//! AWS on a laptop: EC2 networking, IAM, STS, EKS, log groups and parameters with their lifecycles,
+//! constraints and errors.
 //!
 //! It speaks the real wire protocols, in process (as the HTTP client of an AWS SDK,
 //! [`Simulator::http_client`]) and as a server ([`Simulator::serve`]). It models what makes the job
@@ -25,6 +25,7 @@ pub mod logs;
 pub mod params;
 pub mod refusal;
 pub mod seed;
+pub mod ssm;
 pub mod state;
 pub mod sts;
 #[cfg(test)]
@@ -90,6 +91,7 @@ pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
         .chain(iam::operations().map(of("iam")))
         .chain(sts::operations().map(of("sts")))
         .chain(logs::operations().map(of("logs")))
+        .chain(ssm::operations().map(of("ssm")))
 }
 
 /// The simulated AWS. Clones share one world.

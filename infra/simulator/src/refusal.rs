@@ -30,7 +30,7 @@ pub(crate) fn check(
 }
 
 impl Refusal {
-    /// Codes of 500 and 503: EC2's list of server error codes, botocore's EKS and CloudWatch Logs
+    /// Codes of 500 and 503: EC2's list of server error codes, botocore's EKS, CloudWatch Logs and SSM
     /// models, IAM's and STS' common errors. The words of an explicit deny: IAM user guide,
     /// troubleshoot access denied error messages.
     fn fault(self, service: &str, operation: &str) -> Fault {
@@ -41,6 +41,7 @@ impl Refusal {
                     "ec2" => "InternalError",
                     "eks" => "ServerException",
                     "iam" => "ServiceFailure",
+                    "ssm" => "InternalServerError",
                     _ => "InternalFailure",
                 };
                 Fault::new(500, code, "An internal error has occurred")
@@ -56,7 +57,7 @@ impl Refusal {
             Self::ExplicitDeny => {
                 let code = match service {
                     "ec2" => "UnauthorizedOperation",
-                    "eks" | "logs" => "AccessDeniedException",
+                    "eks" | "logs" | "ssm" => "AccessDeniedException",
                     _ => "AccessDenied",
                 };
                 let message = format!(

@@ -1,4 +1,4 @@
-//! The JSON protocol of CloudWatch Logs (awsJson1_1): the operation in a header, members in the body.
+//! The JSON protocol of CloudWatch Logs and Systems Manager (awsJson1_1): the operation in a header, members in the body.
 
 use http::{HeaderValue, Request, Response};
 use serde_json::Value;

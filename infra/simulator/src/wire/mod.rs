@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
-use crate::{Simulator, ec2, eks, iam, logs, refusal, sts, throttle};
+use crate::{Simulator, ec2, eks, iam, logs, refusal, ssm, sts, throttle};
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -61,7 +61,7 @@ fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
     }
     let code = match service {
         "ec2" => "RequestExpired",
-        "eks" | "logs" => "ExpiredTokenException",
+        "eks" | "logs" | "ssm" => "ExpiredTokenException",
         _ => "ExpiredToken",
     };
     let message = "The security token included in the request is expired";
@@ -118,6 +118,10 @@ impl Simulator {
                 "logs" => aws_json::answer(request, "Logs_20140328", |op, input| {
                     admit(context, "logs", op, &Params::default())?;
                     logs::handle(context, op, input)
+                }),
+                "ssm" => aws_json::answer(request, "AmazonSSM", |op, input| {
+                    admit(context, "ssm", op, &Params::default())?;
+                    ssm::handle(context, op, input)
                 }),
                 other => Answer {
                     operation: "Unknown".to_owned(),

@@ -360,6 +360,7 @@ impl World {
             coredns::CoreDns,
             control_plane_logs::ControlPlaneLogs,
             receipt::ReceiptOfTeardown,
+            verify::Verify,
         )
     }
 }

@@ -814,6 +814,8 @@ class Cluster:
         eks.call("CreateAddon", configurationValues=configuration, tags={"a": "b"}, **addon)
         eks.refuses("CreateAddon", "ResourceInUseException", **addon)
         self.until_addon("ACTIVE")
+        eks.call("ListNodegroups", **CLUSTER)
+        eks.refuses("ListNodegroups", MISSING, **NOBODY)
         eks.call("ListAddons", **CLUSTER)
         eks.refuses("ListAddons", MISSING, **NOBODY)
         eks.refuses("DescribeAddon", MISSING, **CLUSTER, addonName="x")

@@ -85,11 +85,11 @@ fn every_task_has_retry_catch_with_result_path_and_timeout() {
             "{name} has no Retry"
         );
         for catcher in task["Catch"].as_array().unwrap() {
-            // A teardown that fails must not hide what made it necessary.
-            let path = if name == "Teardown" {
-                "$.teardown"
-            } else {
-                "$.error"
+            // What fails after a failure must not hide what made it necessary.
+            let path = match name.as_str() {
+                "Teardown" => "$.teardown",
+                "Diagnose" => "$.diagnosis",
+                _ => "$.error",
             };
             assert_eq!(catcher["ResultPath"], path, "{name}");
         }
@@ -145,6 +145,8 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
     ];
     // Only the last look of a teardown finds what lists have not forgotten yet.
     let of_receipt = "ResourcesLeft";
+    // Only the last look of a provisioning run finds what lists do not show yet.
+    let of_verify = "VerificationFailed";
     let terminal = [
         "InvalidRequest",
         "QuotaExceeded",
@@ -154,7 +156,10 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         "Unexpected",
     ];
     let all: BTreeSet<&str> = step::Error::iter().map(|error| error.name()).collect();
-    let known = retried.iter().chain(&terminal).chain([&of_receipt]);
+    let known = retried
+        .iter()
+        .chain(&terminal)
+        .chain([&of_receipt, &of_verify]);
     assert_eq!(all, known.copied().collect());
     for (name, task) in definitions().iter().flat_map(invocations) {
         let names: Vec<&str> = task["Retry"]
@@ -172,13 +177,21 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         }
         assert!(names.contains(&"Lambda.TooManyRequestsException"), "{name}");
         assert_eq!(names.contains(&of_receipt), name == "Receipt", "{name}");
+        assert_eq!(names.contains(&of_verify), name == "Verify", "{name}");
     }
 }
 
 #[test]
 fn every_task_is_asked_again_after_the_wait_that_it_wants() {
     // What only looks and decides is done at once.
-    let immediate = ["Plan", "Target", "Inventory", "Receipt"];
+    let immediate = [
+        "Plan",
+        "Target",
+        "Inventory",
+        "Receipt",
+        "Verify",
+        "Diagnose",
+    ];
     for definition in definitions() {
         let all = states(&definition);
         let state = |name: &str| &all.iter().find(|(other, _)| other == name).unwrap().1;
@@ -206,6 +219,7 @@ fn state_crate_and_function_have_one_name() {
             "Target" => "plan".to_owned(),
             "Inventory" => "receipt".to_owned(),
             "VPC once more" => "vpc".to_owned(),
+            "Diagnose" => "verify".to_owned(),
             _ => crate_of(&name),
         };
         let id = world::logical_id(&function);
@@ -242,10 +256,14 @@ fn every_failure_names_its_step() {
                 "Fail" => &state["CausePath"],
                 _ => &state["Parameters"]["Cause.$"],
             };
-            assert_eq!(
-                cause,
-                &format!("States.Format('{name}: {{}}', $.error.Cause)")
-            );
+            // A diagnosis that fails comes after the step that failed.
+            let expected = match name.as_str() {
+                "Diagnose" => "States.Format('{} It was not diagnosed: {}', $.error.Cause, \
+                               $.diagnosis.Cause)"
+                    .to_owned(),
+                _ => format!("States.Format('{name}: {{}}', $.error.Cause)"),
+            };
+            assert_eq!(cause, &expected);
         }
     }
 }

@@ -278,10 +278,8 @@ fn add_one_of_each(state: &mut State) -> Vec<(&'static str, String)> {
             kind: EndpointKind::Gateway,
             vpc_id: vpc_id.clone(),
             service_name: format!("com.amazonaws.{REGION}.s3"),
-            subnet_ids: vec![],
-            security_groups: vec![],
             owner: owner.clone(),
-            tags: Tags::new(),
+            ..NewVpcEndpoint::default()
         },
     );
     let group = ec2.add_security_group(

@@ -12,7 +12,9 @@
 //! profile, and one UpdateAddon with the annotation makes EKS roll them out anew; after that the
 //! configuration is as wanted and nothing changes any more. Foreign keys of the configuration are kept.
 //!
-//! DEGRADED is not failure: the add-on says so until its pods run.
+//! DEGRADED is not failure: the add-on says so until its pods run, for twenty minutes at most. How long
+//! it has been waited for is remembered from visit to visit; an execution that comes later waits anew,
+//! and gives an add-on that had failed another chance, because what was wrong may have been put right.
 
 mod configuration;
 mod version;
@@ -25,7 +27,9 @@ use aws_sdk_eks::types::{
 use serde::Serialize;
 use step::error::required;
 use step::telemetry::{changed, changing};
-use step::{Aws, During, Error, NoInput, Outcome, Plan, Removed, Step, Target, eks, names, tags};
+use step::{
+    Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Step, Target, eks, names, tags,
+};
 
 pub use configuration::PROFILE_ANNOTATION;
 
@@ -46,26 +50,29 @@ pub struct Output {
 const COREDNS: &str = "coredns";
 /// CoreDNS's pods take one to two minutes.
 const CHECK_AFTER_SECONDS: u64 = 15;
+/// How many looks pods that do not start are worth: twenty minutes, as other tools wait.
+const LOOKS_MAX: u32 = 80;
 
 impl Step for CoreDns {
     const NAME: &'static str = "coredns";
-    type Input = NoInput;
+    type Input = OnlyMemory;
     type Output = Output;
 
-    async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<Output>, Error> {
+    async fn ensure(aws: &Aws, plan: &Plan, input: OnlyMemory) -> Result<Outcome<Output>, Error> {
+        let memory = input.memory;
         let cluster = cluster(aws, &plan.target).await?;
         let profiles = eks::find_fargate_profiles(aws, &plan.target).await?;
         let Some(profile_arn) = selecting_profile(&profiles) else {
             let reason = "no ACTIVE Fargate profile selects the CoreDNS pods yet";
-            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+            return Ok(later(reason, memory));
         };
         let Some(addon) = eks::find_addon(aws, &plan.target, COREDNS).await? else {
-            return create(aws, plan, &cluster, profile_arn).await;
+            return create(aws, plan, &cluster, profile_arn, memory).await;
         };
         if !tags::map_is_ours(addon.tags(), &plan.target) {
             adopt(aws, plan, &addon).await?;
         }
-        status(aws, plan, &addon, profile_arn).await
+        status(aws, plan, &addon, profile_arn, memory).await
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
@@ -127,31 +134,59 @@ async fn status(
     plan: &Plan,
     addon: &Addon,
     profile_arn: &str,
+    memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
     let wanted = configuration::merged(addon.configuration_values(), profile_arn)?;
     match (addon.status(), wanted) {
         (Some(AddonStatus::Active), None) => output(addon).map(Outcome::Ready),
-        (Some(AddonStatus::Active | AddonStatus::Degraded), Some(wanted)) => {
-            update(aws, plan, wanted).await
-        }
         (
-            Some(
-                AddonStatus::Degraded
-                | AddonStatus::Creating
-                | AddonStatus::Updating
-                | AddonStatus::Deleting,
-            ),
-            _,
-        ) => Ok(Outcome::pending(CHECK_AFTER_SECONDS, describe(addon))),
-        // It failed with a configuration that could not work. Only a new one helps, and that one is
-        // made as wanted: if it fails too, the next branch says so.
+            Some(AddonStatus::Active | AddonStatus::Degraded | AddonStatus::UpdateFailed),
+            Some(wanted),
+        ) => update(aws, plan, wanted, profile_arn, memory).await,
+        (Some(AddonStatus::Degraded | AddonStatus::Creating | AddonStatus::Updating), _) => {
+            wait(addon, profile_arn, memory)
+        }
+        (Some(AddonStatus::Deleting), _) => Ok(later(describe(addon), memory)),
+        // It failed with a configuration that could not work, or before this execution came. Only a new
+        // one helps: if that one fails too, it is remembered, and a branch below says so.
         (Some(AddonStatus::CreateFailed), Some(_)) => replace(aws, &plan.target, addon).await,
+        (Some(AddonStatus::CreateFailed), None) if memory.is_empty() => {
+            replace(aws, &plan.target, addon).await
+        }
+        (Some(AddonStatus::UpdateFailed), None) if memory.is_empty() => {
+            let same = addon.configuration_values().unwrap_or_default();
+            update(aws, plan, same.to_owned(), profile_arn, memory).await
+        }
         (
             Some(AddonStatus::CreateFailed | AddonStatus::UpdateFailed | AddonStatus::DeleteFailed),
             _,
         ) => Err(Error::ResourceFailed(describe(addon))),
         _ => Err(Error::Unexpected(describe(addon))),
     }
+}
+
+/// Asks again later, and forgets nothing.
+fn later(reason: impl Into<String>, memory: Memory) -> Outcome<Output> {
+    Outcome::pending(CHECK_AFTER_SECONDS, reason).remembering(memory)
+}
+
+/// That this execution has made (or has watched) pods for the profile.
+fn watched(profile_arn: &str, mut memory: Memory) -> Memory {
+    memory.remember(COREDNS, profile_arn);
+    memory
+}
+
+/// Waits for the pods, but not for ever.
+fn wait(addon: &Addon, profile_arn: &str, memory: Memory) -> Result<Outcome<Output>, Error> {
+    if memory.looks >= LOOKS_MAX {
+        let minutes = u64::from(LOOKS_MAX) * CHECK_AFTER_SECONDS / 60;
+        let what = describe(addon);
+        return Err(Error::ResourceFailed(format!(
+            "for {minutes} minutes {what}"
+        )));
+    }
+    let memory = watched(profile_arn, memory.after_a_look());
+    Ok(later(describe(addon), memory))
 }
 
 fn output(addon: &Addon) -> Result<Output, Error> {
@@ -167,6 +202,7 @@ async fn create(
     plan: &Plan,
     cluster: &Cluster,
     profile_arn: &str,
+    memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
     let version = version::default_of(aws, cluster).await?;
     changing("eks:CreateAddon", COREDNS);
@@ -188,13 +224,13 @@ async fn create(
         Err(error) if eks::is_in_use(&error) => {
             let message = eks::message(&error);
             let reason = format!("add-on coredns cannot be created yet: {message}");
-            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+            return Ok(later(reason, memory));
         }
         answer => answer.during("eks:CreateAddon")?,
     };
     changed("eks:CreateAddon", COREDNS);
     let reason = format!("add-on coredns {version} is being created");
-    Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
+    Ok(later(reason, watched(profile_arn, Memory::default())))
 }
 
 /// Tags an add-on that came with the cluster or that a person made, so that it is ours from now on.
@@ -213,7 +249,13 @@ async fn adopt(aws: &Aws, plan: &Plan, addon: &Addon) -> Result<(), Error> {
 }
 
 /// Sets the configuration; the version stays, because changing it is an upgrade.
-async fn update(aws: &Aws, plan: &Plan, wanted: String) -> Result<Outcome<Output>, Error> {
+async fn update(
+    aws: &Aws,
+    plan: &Plan,
+    wanted: String,
+    profile_arn: &str,
+    memory: Memory,
+) -> Result<Outcome<Output>, Error> {
     changing("eks:UpdateAddon", COREDNS);
     // The configuration is all of the request, and the same one twice is one: no token of our own.
     let call = aws
@@ -227,13 +269,13 @@ async fn update(aws: &Aws, plan: &Plan, wanted: String) -> Result<Outcome<Output
         Err(error) if eks::is_in_use(&error) => {
             let message = eks::message(&error);
             let reason = format!("add-on coredns cannot be updated yet: {message}");
-            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
+            return Ok(later(reason, memory));
         }
         answer => answer.during("eks:UpdateAddon")?,
     };
     changed("eks:UpdateAddon", COREDNS);
     let reason = "CoreDNS is being rolled out on Fargate";
-    Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
+    Ok(later(reason, watched(profile_arn, Memory::default())))
 }
 
 async fn replace(aws: &Aws, target: &Target, addon: &Addon) -> Result<Outcome<Output>, Error> {
@@ -484,7 +526,24 @@ mod tests {
     }
 
     async fn ensure(world: World, changes: &Changes) -> Result<Outcome<Output>, Error> {
-        CoreDns::ensure(&aws(world, changes), &Plan::example(), NoInput {}).await
+        ensure_remembering(world, changes, Memory::default()).await
+    }
+
+    async fn ensure_remembering(
+        world: World,
+        changes: &Changes,
+        memory: Memory,
+    ) -> Result<Outcome<Output>, Error> {
+        let input = OnlyMemory { memory };
+        CoreDns::ensure(&aws(world, changes), &Plan::example(), input).await
+    }
+
+    /// What a visit knows after so many looks at pods that this execution made.
+    fn after_looks(looks: u32) -> Memory {
+        Memory {
+            looks,
+            ..watched(PROFILE_ARN, Memory::default())
+        }
     }
 
     async fn remove(world: World, changes: &Changes) -> Result<Outcome<Removed>, Error> {
@@ -641,7 +700,8 @@ mod tests {
         for status in [CreateFailed, UpdateFailed] {
             let changes = Changes::new();
             let world = World::with(with_issue(addon(status.clone())));
-            let error = ensure(world, &changes).await.unwrap_err();
+            let answer = ensure_remembering(world, &changes, after_looks(1)).await;
+            let error = answer.unwrap_err();
             assert_eq!(
                 error,
                 Error::ResourceFailed(format!(
@@ -650,6 +710,56 @@ mod tests {
             );
             assert_eq!(changes.calls(), [0, 0, 0, 0]);
         }
+    }
+
+    #[tokio::test]
+    async fn an_addon_that_failed_before_this_execution_gets_another_chance() {
+        let changes = Changes::new();
+        let failed = World::with(with_issue(addon(CreateFailed)));
+        let text = reason(ensure(failed, &changes).await);
+        assert!(text.contains("deleted to be made anew"), "{text}");
+        assert_eq!(changes.calls(), [0, 0, 0, 1]);
+
+        let changes = Changes::with_update(|configuration| {
+            configuration["podAnnotations"][PROFILE_ANNOTATION] == PROFILE_ARN
+        });
+        let failed = World::with(with_issue(addon(UpdateFailed)));
+        let text = reason(ensure(failed, &changes).await);
+        assert_eq!(text, "CoreDNS is being rolled out on Fargate");
+        assert_eq!(changes.calls(), [0, 1, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn pods_that_do_not_start_are_waited_for_twenty_minutes_and_no_longer() {
+        for status in [Degraded, Creating, Updating] {
+            let changes = Changes::new();
+            let world = || World::with(with_issue(addon(status.clone())));
+            let last = ensure_remembering(world(), &changes, after_looks(LOOKS_MAX - 1)).await;
+            let Ok(Outcome::Pending { memory, .. }) = last else {
+                panic!("{last:?}");
+            };
+            assert_eq!(memory, after_looks(LOOKS_MAX));
+            let error = ensure_remembering(world(), &changes, memory).await;
+            assert_eq!(
+                error,
+                Err(Error::ResourceFailed(format!(
+                    "for 20 minutes add-on coredns is {status}; InsufficientNumberOfReplicas: no \
+                     replicas"
+                )))
+            );
+            assert_eq!(changes.calls(), [0, 0, 0, 0]);
+        }
+    }
+
+    #[tokio::test]
+    async fn new_pods_are_waited_for_anew() {
+        let changes = Changes::with_update(|_| true);
+        let drifted = World::with(addon(Degraded).configuration_values("{}"));
+        let answer = ensure_remembering(drifted, &changes, after_looks(LOOKS_MAX)).await;
+        let Ok(Outcome::Pending { memory, .. }) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(memory, after_looks(0));
     }
 
     #[tokio::test]

@@ -55,6 +55,10 @@ pub enum Error {
     /// lag behind deletions, then fails.
     #[error("not everything is removed: {0}")]
     ResourcesLeft(String),
+    /// What was built is not as it has to be; names each cause, the most likely first. Looked at again
+    /// for minutes, because lists lag behind changes, then fails.
+    #[error("the cluster is not as it has to be: {0}")]
+    VerificationFailed(String),
     /// An answer of AWS that no one planned for. Fails at once with all that AWS said.
     #[error("unexpected answer: {0}")]
     Unexpected(String),

@@ -171,7 +171,8 @@ impl Selector {
 }
 
 /// Whether `text` matches a pattern in which `*` stands for any characters and `?` for one.
-fn matches_wildcards(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches_wildcards(pattern: &str, text: &str) -> bool {
     let mut rest = pattern.chars();
     match rest.next() {
         None => text.is_empty(),

@@ -24,6 +24,8 @@ pub enum Command {
     Watch(Watch),
     /// Remove a cluster on AWS, with everything that was made for it
     Destroy(Destroy),
+    /// Say what is wrong with a cluster on Fargate, whoever made it, most likely cause first
+    Diagnose(Diagnose),
     /// Install what `local` and `make` need beside Rust, under target/
     Tools,
 }
@@ -121,6 +123,28 @@ pub struct Destroy {
     /// How many times faster than AWS the time of a kept laptop runs
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
+}
+
+/// Options of `hardway diagnose`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Diagnose {
+    /// Name of the cluster
+    pub cluster: String,
+    /// Region of the cluster [default: that of your credentials]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Account of the cluster [default: that of your credentials]
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
+    /// The role to assume in that account [default: OrganizationAccountAccessRole]
+    #[arg(long, value_name = "NAME", requires = "account")]
+    pub role_name: Option<String>,
+    /// The external id that the role asks for
+    #[arg(long, value_name = "ID", requires = "account")]
+    pub external_id: Option<String>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod aws;
 pub mod destroy;
+pub mod diagnose;
 pub mod execution;
 pub mod local;
 pub mod receipt;
@@ -25,6 +26,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Start(options) => execution::start(&options).await,
         Command::Watch(options) => execution::watch(&options).await,
         Command::Destroy(options) => destroy::run(&options).await,
+        Command::Diagnose(options) => diagnose::run(&options).await,
         Command::Tools => local::install_tools().await,
     };
     finish(done)

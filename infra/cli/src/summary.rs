@@ -64,6 +64,12 @@ pub fn resources(output: &Value) -> String {
                 text(&output["coredns"]["addonVersion"])
             ),
         ),
+        (
+            "findings",
+            list("findings", &|finding| {
+                format!("{}  {}", text(&finding["id"]), text(&finding["seen"]))
+            }),
+        ),
         ("next", text(&output["updateKubeconfig"])),
     ];
     let mut table = table();

@@ -33,10 +33,10 @@ impl Call {
         format!("{}:{}", self.service, self.operation)
     }
 
-    /// Whether the operation only reads.
+    /// Whether the operation only reads; one that is not simulated changes nothing either.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        ["Describe", "Get", "List", "AssumeRole"]
+        ["Describe", "Get", "List", "AssumeRole", "Unknown"]
             .iter()
             .any(|verb| self.operation.starts_with(verb))
     }

@@ -284,6 +284,7 @@ fn invitation(laptop: &Laptop) -> String {
          aws stepfunctions start-execution --input '{{\"clusterName\": \"demo\"}}' \\\n  \
          --state-machine-arn {}\n\
          cargo run -- watch EXECUTION --speed {speed}\n\
+         cargo run -- diagnose CLUSTER\n\
          cargo run -- destroy CLUSTER --speed {speed}\n",
         laptop.executions.stack().provision_arn,
         speed = laptop.options.speed

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::nat_gateway::State;
 use super::route::Target;
 use super::subnet::RESERVED;
-use super::{Address, Ec2, InternetGateway, RouteTable, Subnet, Vpc};
+use super::{Address, Ec2, EndpointKind, InternetGateway, RouteTable, Subnet, Vpc, VpcEndpoint};
 
 /// All of the internet.
 const ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);
@@ -91,6 +91,28 @@ impl Ec2 {
             && gateway.allocation_id.is_some()
             && gateway.vpc_id == subnet.vpc_id
             && attached.is_some_and(|attached| attached.id == *way_out)
+    }
+
+    /// Whether what is in a subnet, and in a security group, pulls images and gets credentials without
+    /// the internet, through VPC endpoints (EKS user guide, private clusters; Amazon ECR user guide,
+    /// interface VPC endpoints: images' layers come from S3).
+    #[must_use]
+    pub fn has_endpoints_for_pods(&self, subnet_id: &str, group_id: &str) -> bool {
+        let Some(subnet) = self.subnet(subnet_id) else {
+            return false;
+        };
+        let table = self.route_table_of(subnet_id).map(|table| &table.id);
+        let lets_in = |endpoint: &VpcEndpoint| match endpoint.kind {
+            EndpointKind::Gateway => endpoint.route_table_ids.iter().any(|id| Some(id) == table),
+            EndpointKind::Interface => endpoint.security_groups.iter().any(|id| {
+                let group = self.security_groups.get(id);
+                group.is_some_and(|group| group.ingress_from.iter().any(|from| from == group_id))
+            }),
+        };
+        ["ecr.api", "ecr.dkr", "s3", "sts"].iter().all(|service| {
+            let mut endpoints = self.vpc_endpoints.values();
+            endpoints.any(|it| it.answers_for(&subnet.vpc_id, service) && lets_in(it))
+        })
     }
 
     /// When the last of the interfaces in a security group goes, of those that go by themselves.

@@ -30,6 +30,8 @@ pub enum Target {
     InternetGateway(String),
     /// A NAT gateway, by id.
     NatGateway(String),
+    /// A transit gateway, by id: a way into another network. No operation here makes it.
+    TransitGateway(String),
 }
 
 impl Route {
@@ -46,7 +48,7 @@ impl Route {
     /// gateway that is not attached to the VPC.
     fn is_black_hole(&self, ec2: &Ec2, vpc_id: &str, now: Timestamp) -> bool {
         match &self.target {
-            Target::Local => false,
+            Target::Local | Target::TransitGateway(_) => false,
             Target::InternetGateway(id) => {
                 let gateway = ec2.internet_gateways.get(id);
                 gateway.is_none_or(|gateway| gateway.vpc_id.as_deref() != Some(vpc_id))
@@ -87,7 +89,8 @@ impl Route {
             ("route.state", _) => Some(self.state(ec2, vpc_id, now).to_owned()),
             ("route.gateway-id", Target::Local) => Some("local".to_owned()),
             ("route.gateway-id", Target::InternetGateway(id))
-            | ("route.nat-gateway-id", Target::NatGateway(id)) => Some(id.clone()),
+            | ("route.nat-gateway-id", Target::NatGateway(id))
+            | ("route.transit-gateway-id", Target::TransitGateway(id)) => Some(id.clone()),
             _ => None,
         }
     }
@@ -97,6 +100,7 @@ impl Route {
             Target::Local => Element::text("gatewayId", "local"),
             Target::InternetGateway(id) => Element::text("gatewayId", id),
             Target::NatGateway(id) => Element::text("natGatewayId", id),
+            Target::TransitGateway(id) => Element::text("transitGatewayId", id),
         };
         vec![
             Element::text("destinationCidrBlock", self.destination),

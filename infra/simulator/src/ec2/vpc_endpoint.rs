@@ -27,6 +27,15 @@ pub struct VpcEndpoint {
     pub owner: String,
     /// Its interfaces, one in each of its subnets; none if it is a gateway.
     pub interface_ids: Vec<String>,
+    /// Ids of its interfaces' security groups.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
+    /// Ids of the route tables that lead to it, if it is a gateway.
+    #[serde(default)]
+    pub route_table_ids: Vec<String>,
+    /// Whether the service's own name leads to it within the VPC.
+    #[serde(default)]
+    pub private_dns_enabled: bool,
     /// As EC2 answers it, for example `available`. Tests change it.
     pub state: String,
     /// When it was made.
@@ -58,6 +67,10 @@ pub struct NewVpcEndpoint {
     pub subnet_ids: Vec<String>,
     /// Ids of the interfaces' security groups.
     pub security_groups: Vec<String>,
+    /// Ids of the route tables that are to lead to it, if it is a gateway.
+    pub route_table_ids: Vec<String>,
+    /// Whether the service's own name is to lead to it within the VPC.
+    pub private_dns_enabled: bool,
     /// The account that it belongs to.
     pub owner: String,
     /// Tags.
@@ -107,6 +120,9 @@ impl Ec2 {
             service_name: new.service_name,
             owner: new.owner,
             interface_ids,
+            security_groups: new.security_groups,
+            route_table_ids: new.route_table_ids,
+            private_dns_enabled: new.private_dns_enabled,
             state: "available".to_owned(),
             tags: new.tags,
         };
@@ -124,6 +140,15 @@ impl Ec2 {
 }
 
 impl VpcEndpoint {
+    /// Whether it works for who asks for the service by its own name.
+    pub(super) fn answers_for(&self, vpc_id: &str, service: &str) -> bool {
+        let rest = self.service_name.strip_suffix(service);
+        self.vpc_id == vpc_id
+            && self.state == "available"
+            && rest.is_some_and(|rest| rest.ends_with('.'))
+            && (self.kind == EndpointKind::Gateway || self.private_dns_enabled)
+    }
+
     /// Whether the VPC cannot be deleted because of it, which goes for gateway endpoints as well:
     /// gruntwork-io/cloud-nuke issue 252 is a VPC without subnets that nothing but endpoints held.
     pub(super) fn holds(&self, vpc_id: &str) -> bool {
@@ -183,6 +208,7 @@ impl Resource for VpcEndpoint {
             Element::text("ownerId", &self.owner),
             Element::text("ipAddressType", "ipv4"),
             Element::text("requesterManaged", false),
+            Element::text("privateDnsEnabled", self.private_dns_enabled),
             Element::text("creationTimestamp", self.created_at),
             tags::element(&self.tags),
         ];
@@ -194,7 +220,19 @@ impl Resource for VpcEndpoint {
             ids = ids.child(Element::text("item", &interface.id));
             subnets = subnets.child(Element::text("item", &interface.subnet_id));
         }
-        content.extend([ids, subnets]);
+        let mut tables = Element::new("routeTableIdSet");
+        for table in &self.route_table_ids {
+            tables = tables.child(Element::text("item", table));
+        }
+        let groups = self.security_groups.iter().map(|id| {
+            let name = ec2.security_groups.get(id).map_or("", |group| &group.name);
+            vec![
+                Element::text("groupId", id),
+                Element::text("groupName", name),
+            ]
+        });
+        let groups = Element::list("groupSet", "item", groups);
+        content.extend([ids, subnets, tables, groups]);
         content
     }
 }

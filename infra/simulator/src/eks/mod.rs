@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod fargate_profile;
 mod log_group;
 mod network;
+mod node_group;
 mod page;
 mod refusal;
 mod request;

@@ -260,9 +260,11 @@ impl Surroundings<'_> {
         interface.map(|interface| interface.private_ip)
     }
 
-    /// Whether what is in the subnet reaches the internet at `at`.
-    pub(crate) fn has_way_out(&self, subnet_id: &str, at: Timestamp) -> bool {
+    /// Whether a pod in the subnet, with the cluster's security group, reaches registries and STS at `at`:
+    /// through NAT, or through VPC endpoints.
+    pub(crate) fn has_way_out(&self, subnet_id: &str, group_id: &str, at: Timestamp) -> bool {
         self.ec2.has_working_nat_route(subnet_id, at)
+            || self.ec2.has_endpoints_for_pods(subnet_id, group_id)
     }
 
     /// The address with which what is in the subnet is seen on the internet: that of its NAT gateway.

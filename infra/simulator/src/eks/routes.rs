@@ -3,7 +3,8 @@
 use http::Method;
 
 use super::{
-    Operation, access_entry, access_policy, addon, cluster, fargate_profile, tag, update, version,
+    Operation, access_entry, access_policy, addon, cluster, fargate_profile, node_group, tag,
+    update, version,
 };
 
 /// All operations: names, methods and paths (botocore's EKS model). In a path `*` is any segment, and
@@ -48,6 +49,11 @@ const OPERATIONS: &[(&str, &str, Operation)] = &[
         "DeleteFargateProfile",
         "DELETE /clusters/*/fargate-profiles/*",
         fargate_profile::delete,
+    ),
+    (
+        "ListNodegroups",
+        "GET /clusters/*/node-groups",
+        node_group::list,
     ),
     (
         "DescribeAddonVersions",

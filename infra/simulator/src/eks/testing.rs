@@ -18,6 +18,7 @@ use aws_sdk_eks::types::{
     FargateProfileSelector, FargateProfileStatus, VpcConfigRequest,
 };
 
+use crate::ec2::{EndpointKind, NewVpcEndpoint};
 use crate::kubernetes::View;
 pub(crate) use crate::testing::{code, message, wait};
 use crate::{Clock, Simulator};
@@ -250,6 +251,31 @@ impl World {
             .delete_route()
             .route_table_id(&self.network.private_routes);
         call.destination_cidr_block(ANYWHERE).send().await.unwrap();
+    }
+
+    /// An endpoint for a service that is open for the cluster's pods.
+    pub(crate) fn vpc_endpoint(&self, service: &str) {
+        let group = &self.clusters()["demo"].vpc.cluster_security_group_id;
+        let new = NewVpcEndpoint {
+            kind: if service == "s3" {
+                EndpointKind::Gateway
+            } else {
+                EndpointKind::Interface
+            },
+            vpc_id: self.network.vpc.clone(),
+            service_name: format!("com.amazonaws.{}.{service}", self.region),
+            subnet_ids: self.network.private.clone(),
+            security_groups: vec![group.clone()],
+            route_table_ids: vec![self.network.private_routes.clone()],
+            private_dns_enabled: true,
+            owner: ACCOUNT.to_owned(),
+            ..NewVpcEndpoint::default()
+        };
+        self.simulator.change(|state| {
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let ec2 = &mut account.regions.get_mut(self.region).unwrap().ec2;
+            ec2.add_vpc_endpoint(crate::Seed(1), new);
+        });
     }
 
     /// The subnets of a cluster.

@@ -177,6 +177,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn vpc_endpoints_stand_in_for_the_internet_if_all_of_them_are_there() {
+        for missing in [None, Some("sts"), Some("s3"), Some("ecr.dkr")] {
+            let world = World::new().await;
+            let vpc = world.vpc_config().endpoint_private_access(true).build();
+            let call = world.create("demo").resources_vpc_config(vpc);
+            call.send().await.unwrap();
+            world.wait_until_active().await;
+            world.profile("kube-system").await;
+            wait(301).await;
+            world.remove_route_to_nat().await;
+            for service in ["ecr.api", "ecr.dkr", "s3", "sts"] {
+                if missing != Some(service) {
+                    world.vpc_endpoint(service);
+                }
+            }
+            world.coredns(Some(FARGATE)).send().await.unwrap();
+            wait(300).await;
+            let expected = if missing.is_none() { 2 } else { 0 };
+            assert_eq!(running(&world), expected, "{missing:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn pods_run_once_a_pending_nat_gateway_is_available() {
         let world = World::new().await;
         world.cluster_with_profile().await;

@@ -1,0 +1,30 @@
+//! Node groups: there are none, because nothing here makes them.
+
+use serde_json::Value;
+
+use super::page::page;
+use super::parts;
+use super::request::Request;
+use crate::fault::Fault;
+use crate::state::Context;
+
+/// `ListNodegroups`.
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+    let (eks, _) = parts(context);
+    eks.cluster(request.cluster())?;
+    page(request, "nodegroups", [])
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::eks::testing::{World, code};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cluster_has_no_node_groups_and_a_missing_one_is_not_found() {
+        let world = World::new().await;
+        let list = || world.eks.list_nodegroups().cluster_name("demo").send();
+        assert_eq!(code(&list().await), "ResourceNotFoundException");
+        world.cluster_creating().await;
+        assert!(list().await.unwrap().nodegroups().is_empty());
+    }
+}

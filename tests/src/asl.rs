@@ -1,10 +1,11 @@
-//! A small walker for the states that hardway's machines use: Task, Choice, Wait, Pass, Parallel,
+//! A small walker for the states that hardway's machines use: Task, Choice, Wait, Pass, Parallel, Map,
 //! Succeed and Fail, in the JSONPath query language.
 //!
 //! Source: the Amazon States Language specification (states-language.net). It refuses what it does
 //! not know, so that no field of the real file is silently passed over. Time is Tokio's: in a paused
 //! runtime waits and retries cost nothing.
 
+mod map;
 mod path;
 mod retry;
 
@@ -13,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
@@ -119,6 +121,11 @@ pub trait Invoke: Sync {
         resource: &str,
         payload: Value,
     ) -> impl Future<Output = Result<Value, Failure>> + Send;
+
+    /// What time it is where the machine runs.
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
 }
 
 impl Machine {
@@ -141,6 +148,10 @@ impl Machine {
                 "Id": format!("arn:aws:states:ap-northeast-1:111122223333:execution:hardway:{name}"),
                 "Name": name,
                 "Input": input,
+                "StartTime": invoker.now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            },
+            "StateMachine": {
+                "Id": "arn:aws:states:ap-northeast-1:111122223333:stateMachine:hardway",
             },
         });
         let walker = Walker {
@@ -189,6 +200,7 @@ impl<I: Invoke> Walker<'_, I> {
                 let state = &definition["States"][name];
                 self.record(name, "entered");
                 let (output, next) = self.state(name, state, data).await?;
+                check_size(name, &output)?;
                 data = output;
                 match next {
                     Some(next) => name = next,
@@ -208,6 +220,7 @@ impl<I: Invoke> Walker<'_, I> {
         match text(state, "Type")? {
             "Task" => self.task(name, state, data).await,
             "Parallel" => self.parallel(name, state, data).await,
+            "Map" => self.map(name, state, data).await,
             "Choice" => choose(state, &data).map(|next| (data, Some(next))),
             "Wait" => {
                 tokio::time::sleep(self.wait_time(state, &data)?).await;
@@ -361,6 +374,16 @@ impl<I: Invoke> Walker<'_, I> {
     }
 }
 
+/// Step Functions quotas: a state's input or result is at most 256 KiB.
+fn check_size(name: &str, data: &Value) -> Result<(), Failure> {
+    let size = data.to_string().len();
+    if size <= 256 * 1024 {
+        return Ok(());
+    }
+    let cause = format!("{name} answers {size} bytes");
+    Err(Failure::new("States.DataLimitExceeded", cause))
+}
+
 fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str, Failure> {
     value[field]
         .as_str()
@@ -423,6 +446,10 @@ fn check_fields(name: &str, state: &Value) -> Result<(), Failure> {
         "Next",
         "End",
         "Branches",
+        "ItemsPath",
+        "ItemSelector",
+        "ItemProcessor",
+        "MaxConcurrency",
         "Choices",
         "Default",
         "Seconds",

@@ -2,9 +2,10 @@
 //!
 //! Three rules keep it honest:
 //!
-//! - A finding is resolved when it is not seen any more, and not when it could not be looked for. What
-//!   may hide it is a finding itself (`not-checked` of `verify`, `not-examined` of this module), so a
-//!   finding that is older than such a one is kept as it is.
+//! - A finding is resolved when it is not seen any more, and not when it could not be looked for. While
+//!   the cluster cannot be looked at at all (`not-examined`), everything stays. What `verify` may not
+//!   read (`not-checked`) may hide every finding that is older than that; one that was seen while it
+//!   could not be read is not hidden by it.
 //! - An entry has room for some thirty findings. What does not fit is neither told nor forgotten: one
 //!   more finding, `more-findings`, says how many there are, and they come up when there is room.
 //! - Told first, written down afterwards: what is told twice is a nuisance, what is lost is a danger.
@@ -77,10 +78,11 @@ const RESERVED_BYTES: usize = 512;
 #[must_use]
 pub fn compare(entry: &Entry, verification: &Verification, at: &str) -> Vec<Change> {
     let mut seen = seen(&entry.target, verification);
-    let blind_since = blind_since(entry, &seen, at);
+    let unread_since = unread_since(entry, &seen, at);
     let is_hidden = |told: &Told| {
-        let is_blind = is_blind(&told.id);
-        !is_blind && blind_since.is_some_and(|since| told.since.as_str() < since)
+        let may_be_hidden = ![NOT_CHECKED, NOT_EXAMINED].contains(&told.id.as_str());
+        let is_older = unread_since.is_some_and(|since| told.since.as_str() < since);
+        verification.error.is_some() || (may_be_hidden && is_older)
     };
     let stays = |told: &&Told| is_seen(&seen, told) || is_hidden(told);
     let is_more = |told: &&Told| told.id == MORE_FINDINGS;
@@ -156,14 +158,10 @@ fn is_seen(seen: &[Finding], told: &Told) -> bool {
     seen.any(|finding| told.is_same(&finding.id, &finding.resource))
 }
 
-fn is_blind(id: &str) -> bool {
-    [NOT_CHECKED, NOT_EXAMINED].contains(&id)
-}
-
-/// Since when something cannot be looked at; the latest of several.
-fn blind_since<'a>(entry: &'a Entry, seen: &[Finding], at: &'a str) -> Option<&'a str> {
-    let blind = seen.iter().filter(|finding| is_blind(&finding.id));
-    let since = blind.map(|finding| {
+/// Since when something cannot be read; the latest of several.
+fn unread_since<'a>(entry: &'a Entry, seen: &[Finding], at: &'a str) -> Option<&'a str> {
+    let unread = seen.iter().filter(|finding| finding.id == NOT_CHECKED);
+    let since = unread.map(|finding| {
         let mut told = entry.findings.iter();
         let told = told.find(|it| it.is_same(&finding.id, &finding.resource));
         told.map_or(at, |it| it.since.as_str())

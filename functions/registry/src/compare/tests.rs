@@ -107,7 +107,10 @@ fn what_is_seen_twice_is_told_once() {
 
 #[test]
 fn a_cluster_that_cannot_be_examined_is_a_finding_and_resolves_nothing() {
-    let mut entry = entry(vec![told_at(BEFORE, "no-nat-route", "rtb-1")]);
+    let mut entry = entry(vec![
+        told_at(BEFORE, "no-nat-route", "rtb-1"),
+        told_at(BEFORE, "not-checked", "iam:GetRole"),
+    ]);
     let cause =
         r#"Examine: {"errorType":"AccountNotReady","errorMessage":"the role is gone","trace":[]}"#;
     let changes = compare(&entry, &failed(cause), NOW);
@@ -119,10 +122,14 @@ fn a_cluster_that_cannot_be_examined_is_a_finding_and_resolves_nothing() {
     assert_eq!(finding.seen, "AccountNotReady: the role is gone");
     tell(&mut entry, &failed(cause), NOW);
     assert_eq!(tell(&mut entry, &failed("timed out"), LATER), [""; 0]);
-    assert_eq!(entry.findings.len(), 2);
+    assert_eq!(entry.findings.len(), 3);
     assert_eq!(
         tell(&mut entry, &saw(&[]), LATER),
-        ["-no-nat-route rtb-1", "-not-examined demo"]
+        [
+            "-no-nat-route rtb-1",
+            "-not-checked iam:GetRole",
+            "-not-examined demo"
+        ]
     );
 }
 

@@ -10,6 +10,7 @@
 )]
 
 pub mod asl;
+pub mod bus;
 pub mod by_hand;
 pub mod faults;
 pub mod graph;

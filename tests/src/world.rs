@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::MutexGuard;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -20,6 +20,7 @@ use step::{Base, Error, Function, invoke};
 use tokio::time::timeout;
 
 use crate::asl::{Execution, Failure, Invoke, Machine};
+use crate::bus::Bus;
 use crate::faults::{Mishap, Script};
 use crate::project;
 use crate::wire::Wire;
@@ -37,6 +38,9 @@ pub struct World {
     seed: u64,
     wire: Wire,
     base: Base,
+    bus: Arc<Mutex<Bus>>,
+    /// The inputs of the executions that were started and not waited for.
+    started: Arc<Mutex<Vec<Value>>>,
 }
 
 /// An input that asks for one thing of each kind, and no more: a run with few calls.
@@ -107,6 +111,8 @@ impl World {
             seed,
             base: Base::new(sdk_config(&wire, ACCOUNT)),
             wire,
+            bus: Arc::default(),
+            started: Arc::default(),
         }
     }
 
@@ -176,6 +182,29 @@ impl World {
         self.run(&teardown(), input).await
     }
 
+    /// Runs the check machine to its end, as the schedule starts it.
+    pub async fn check(&self) -> Execution {
+        self.run(&checking(), json!({})).await
+    }
+
+    /// The event bus.
+    ///
+    /// # Panics
+    /// Never: nobody panics while something is put on it.
+    pub fn bus(&self) -> MutexGuard<'_, Bus> {
+        self.bus.lock().unwrap()
+    }
+
+    /// The inputs of the executions that an execution of the same machine has started, since the last
+    /// time that somebody asked.
+    ///
+    /// # Panics
+    /// Never: nobody panics while one is added.
+    #[must_use]
+    pub fn take_started(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.started.lock().unwrap())
+    }
+
     /// Runs a machine, for example a changed one, to its end.
     pub async fn run(&self, machine: &Machine, input: Value) -> Execution {
         machine.run(self, "test", input, self.seed).await
@@ -231,6 +260,12 @@ pub fn teardown() -> Machine {
     Machine::new(project::read_json("statemachine/teardown.asl.json"))
 }
 
+/// The check machine as it is deployed.
+#[must_use]
+pub fn checking() -> Machine {
+    Machine::new(project::read_json("statemachine/check.asl.json"))
+}
+
 fn sdk_config(wire: &Wire, access_key: &str) -> SdkConfig {
     let credentials = Credentials::new(access_key, "secret", None, None, "test");
     SdkConfig::builder()
@@ -251,6 +286,10 @@ const INVOCATION: Duration = Duration::from_millis(200);
 
 /// The service integration that runs another execution to its end.
 const START_EXECUTION: &str = "${StartExecutionSyncArn}";
+/// The one that starts an execution and goes on.
+const START_EXECUTION_ONLY: &str = "${StartExecutionArn}";
+/// The one that puts events on a bus.
+const PUT_EVENTS: &str = "${PutEventsArn}";
 
 impl World {
     /// Runs an execution for another one. Source: the Step Functions developer guide, "Start workflow
@@ -271,11 +310,31 @@ impl World {
     }
 }
 
+impl World {
+    /// Starts another execution of the machine that asks for it; it is the test's to run.
+    fn start(&self, payload: &Value) -> Value {
+        let machine = payload["StateMachineArn"].as_str();
+        assert!(machine.is_some_and(|arn| arn.ends_with(":stateMachine:hardway")));
+        self.started.lock().unwrap().push(payload["Input"].clone());
+        json!({"ExecutionArn": "arn:aws:states:ap-northeast-1:111122223333:execution:hardway:rest"})
+    }
+}
+
 impl Invoke for World {
+    fn now(&self) -> Timestamp {
+        self.simulator.now()
+    }
+
     async fn invoke(&self, resource: &str, payload: Value) -> Result<Value, Failure> {
         tokio::time::sleep(INVOCATION).await;
         if resource == START_EXECUTION {
             return self.nested(payload).await;
+        }
+        if resource == START_EXECUTION_ONLY {
+            return Ok(self.start(&payload));
+        }
+        if resource == PUT_EVENTS {
+            return self.bus().put(&payload);
         }
         let mishap = self.script().next_invocation(resource);
         match mishap {
@@ -361,6 +420,7 @@ impl World {
             control_plane_logs::ControlPlaneLogs,
             receipt::ReceiptOfTeardown,
             verify::Verify,
+            registry::Registry,
         )
     }
 }

@@ -19,6 +19,10 @@ const KEY_ORDER: &[&str] = &[
     "Type",
     "Resource",
     "Branches",
+    "ItemsPath",
+    "ItemSelector",
+    "MaxConcurrency",
+    "ItemProcessor",
     "Choices",
     "Default",
     "Seconds",
@@ -35,25 +39,29 @@ const KEY_ORDER: &[&str] = &[
     "End",
 ];
 
-/// Provisioning and teardown.
-fn definitions() -> [Value; 2] {
-    ["provision", "teardown"]
+/// Provisioning, teardown and the scheduled check.
+fn definitions() -> [Value; 3] {
+    ["provision", "teardown", "check"]
         .map(|name| project::read_json(&format!("statemachine/{name}.asl.json")))
 }
 
-/// Every state of the machine and of its branches, with its name.
+/// The machines inside a state: a Parallel's branches, a Map's item processor.
+fn inner(state: &Value) -> impl Iterator<Item = &Value> {
+    let branches = state["Branches"].as_array().into_iter().flatten();
+    branches.chain(state.get("ItemProcessor"))
+}
+
+/// Every state of the machine and of the machines inside it, with its name.
 fn states(machine: &Value) -> Vec<(String, Map<String, Value>)> {
     let mut found = Vec::new();
     for (name, state) in machine["States"].as_object().unwrap() {
         found.push((name.clone(), state.as_object().unwrap().clone()));
-        for branch in state["Branches"].as_array().into_iter().flatten() {
-            found.extend(states(branch));
-        }
+        found.extend(inner(state).flat_map(states));
     }
     found
 }
 
-/// The states of one type of both machines.
+/// The states of one type of all machines.
 fn of_type(kind: &str) -> Vec<(String, Map<String, Value>)> {
     let found: Vec<_> = definitions()
         .iter()
@@ -69,7 +77,7 @@ fn of_type_in(definition: &Value, kind: &str) -> Vec<(String, Map<String, Value>
     found
 }
 
-/// The Tasks that invoke a function; the other one runs a machine.
+/// The Tasks that invoke a function; the others start executions or put events.
 fn invocations(definition: &Value) -> Vec<(String, Map<String, Value>)> {
     let mut found = of_type_in(definition, "Task");
     found.retain(|(_, task)| task["Resource"].as_str().unwrap().ends_with("FunctionArn}"));
@@ -94,8 +102,8 @@ fn every_task_has_retry_catch_with_result_path_and_timeout() {
             assert_eq!(catcher["ResultPath"], path, "{name}");
         }
     }
-    for (name, parallel) in of_type("Parallel") {
-        for catcher in parallel["Catch"].as_array().unwrap() {
+    for (name, outer) in of_type("Parallel").into_iter().chain(of_type("Map")) {
+        for catcher in outer["Catch"].as_array().unwrap() {
             assert_eq!(catcher["ResultPath"], "$.error", "{name}");
         }
     }
@@ -106,6 +114,7 @@ fn every_error_name_of_the_machine_is_one_that_exists() {
     // AWS's own, from the Step Functions and Lambda documentation of error names.
     let aws = [
         "States.ALL",
+        "States.TaskFailed",
         "States.Timeout",
         "Lambda.ServiceException",
         "Lambda.AWSLambdaException",
@@ -191,6 +200,11 @@ fn every_task_is_asked_again_after_the_wait_that_it_wants() {
         "Receipt",
         "Verify",
         "Diagnose",
+        "Registry",
+        "Clusters",
+        "Examine",
+        "Compare",
+        "Record",
     ];
     for definition in definitions() {
         let all = states(&definition);
@@ -219,7 +233,8 @@ fn state_crate_and_function_have_one_name() {
             "Target" => "plan".to_owned(),
             "Inventory" => "receipt".to_owned(),
             "VPC once more" => "vpc".to_owned(),
-            "Diagnose" => "verify".to_owned(),
+            "Diagnose" | "Examine" => "verify".to_owned(),
+            "Clusters" | "Compare" | "Record" => "registry".to_owned(),
             _ => crate_of(&name),
         };
         let id = world::logical_id(&function);
@@ -231,7 +246,7 @@ fn state_crate_and_function_have_one_name() {
 
 #[test]
 fn a_teardown_removes_what_provisioning_makes() {
-    let [provision, teardown] = definitions();
+    let [provision, teardown, _] = definitions();
     let functions = |definition: &Value, action: &str| -> BTreeSet<String> {
         let mut tasks = invocations(definition);
         tasks.retain(|(_, task)| task["Parameters"]["action"] == action);
@@ -320,11 +335,7 @@ fn every_state_can_be_reached() {
                     .chain([&state["Next"], &state["Default"]])
                     .filter_map(Value::as_str),
             );
-            state["Branches"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .for_each(check);
+            inner(state).for_each(check);
         }
         assert_eq!(reached.len(), all.len(), "{reached:?} of {:?}", all.keys());
     }

@@ -55,9 +55,10 @@ const IMPLIED: &[(&str, &[&str])] = &[
     ("control-plane-logs", &["logs:TagResource"]),
     ("receipt", &[]),
     ("verify", &[]),
+    ("registry", &[]),
 ];
 
-/// The calls that a provisioning run, the teardown and a removal on its own make, by function.
+/// The calls that a provisioning run, the check, the teardown and a removal on its own make, by function.
 async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     let world = World::new(21);
     let input = json!({
@@ -67,6 +68,8 @@ async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     });
     world.prepare_for(&input);
     let execution = world.provision(input.clone()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    let execution = world.check().await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
     world.remove("cluster-access", "demo").await;
     let execution = world.tear_down(json!({"clusterName": "demo"})).await;

@@ -11,7 +11,7 @@ use simulator::state::Region;
 use tests::world::{ACCOUNT, REGION};
 use tests::{left, project};
 
-/// The AWS CLI as a person would use it.
+/// The AWS CLI as a person would use it; null where it has nothing to say.
 fn aws(laptop: &Laptop, arguments: &[&str]) -> Value {
     let output = Command::new(project::root().join("target/venv/bin/aws"))
         .args(arguments)
@@ -21,7 +21,10 @@ fn aws(laptop: &Laptop, arguments: &[&str]) -> Value {
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "aws {arguments:?}: {errors}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    match output.stdout.as_slice() {
+        [] => Value::Null,
+        json => serde_json::from_slice(json).unwrap(),
+    }
 }
 
 fn region(laptop: &Laptop) -> Region {
@@ -130,7 +133,97 @@ async fn assert_a_failure_removes_what_it_made(laptop: &Laptop, input: &Value) {
     assert_eq!(left(laptop), [""; 0]);
 }
 
-/// One test, because a laptop takes seconds to start: refuse, build, look, build again, remove, fail.
+/// Looks at every cluster, and waits for the end of it.
+fn check(laptop: &Laptop) {
+    let machine = format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:hardway-check");
+    let start = ["stepfunctions", "start-execution", "--state-machine-arn"];
+    let started = aws(laptop, &[&start[..], &[&machine, "--input", "{}"]].concat());
+    let arn = started["executionArn"].as_str().unwrap();
+    let describe = [
+        "stepfunctions",
+        "describe-execution",
+        "--execution-arn",
+        arn,
+    ];
+    let ended = loop {
+        let execution = aws(laptop, &describe);
+        if execution["status"] != "RUNNING" {
+            break execution;
+        }
+    };
+    assert_eq!(ended["status"], "SUCCEEDED", "{ended:#}");
+    let output: Value = serde_json::from_str(ended["output"].as_str().unwrap()).unwrap();
+    assert_eq!(output["clusters"][0]["clusterName"], "cheap");
+    assert_eq!(output["clusters"][0]["status"], "CHECKED");
+}
+
+/// The AWS CLI on SQS, for which it takes its endpoint from no variable.
+fn sqs(laptop: &Laptop, arguments: &[&str]) -> Value {
+    let environment = laptop.environment();
+    let endpoint = environment.iter().find(|it| it.0 == "AWS_ENDPOINT_URL");
+    let to = ["--endpoint-url", &endpoint.unwrap().1];
+    aws(laptop, &[&["sqs"], arguments, &to].concat())
+}
+
+/// A queue that gets what the topic of findings gets; its URL.
+fn subscribe(laptop: &Laptop) -> String {
+    let queue = sqs(laptop, &["create-queue", "--queue-name", "mails"]);
+    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:hardway-findings");
+    let endpoint = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:mails");
+    let subscribe = ["sns", "subscribe", "--protocol", "sqs"];
+    let which = ["--topic-arn", &topic, "--notification-endpoint", &endpoint];
+    aws(laptop, &[&subscribe[..], &which].concat());
+    queue["QueueUrl"].as_str().unwrap().to_owned()
+}
+
+/// The next mail, if one comes.
+fn mail(laptop: &Laptop, queue: &str) -> Option<String> {
+    let receive = ["receive-message", "--queue-url", queue];
+    let how = ["--wait-time-seconds", "2", "--visibility-timeout", "600"];
+    let received = sqs(laptop, &[&receive[..], &how].concat());
+    let body = received["Messages"][0]["Body"].as_str()?;
+    let body: Value = serde_json::from_str(body).unwrap();
+    body["Message"].as_str().map(ToOwned::to_owned)
+}
+
+fn set_dns_hostnames(laptop: &Laptop, on: bool) {
+    laptop.simulator().change(|state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        let region = account.regions.get_mut(REGION).unwrap();
+        for vpc in region.ec2.vpcs.values_mut() {
+            vpc.dns_hostnames = on;
+        }
+    });
+}
+
+/// From what somebody broke to the mail that says so, and once more when it is mended.
+fn assert_the_check_tells_what_is_new(laptop: &Laptop) {
+    let names: Vec<String> = region(laptop).ssm.parameters.into_keys().collect();
+    let name = format!("/hardway/hardway/clusters/{ACCOUNT}/{REGION}/cheap");
+    assert_eq!(names, [name]);
+    let queue = subscribe(laptop);
+    check(laptop);
+    while let Some(mail) = mail(laptop, &queue) {
+        // What the laptop's AWS does not play.
+        assert!(mail.contains("not-checked"), "{mail}");
+    }
+    set_dns_hostnames(laptop, false);
+    check(laptop);
+    let said = mail(laptop, &queue).unwrap();
+    let start = format!(
+        "\"Cluster cheap (account {ACCOUNT}, {REGION}) has a new finding: dns-hostnames-off (error).\""
+    );
+    assert_eq!(said.lines().next(), Some(start.as_str()), "{said}");
+    assert_eq!(said.lines().count(), 5, "{said}");
+    check(laptop);
+    assert_eq!(mail(laptop, &queue), None);
+    set_dns_hostnames(laptop, true);
+    check(laptop);
+    let said = mail(laptop, &queue).unwrap();
+    assert!(said.contains("dns-hostnames-off is over"), "{said}");
+}
+
+/// One test, because a laptop takes seconds to start: refuse, build, look, build again, check, remove, fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deployed_template_builds_a_cluster_once_and_removes_it_without_a_trace() {
     let laptop = Laptop::start(Options {
@@ -170,6 +263,7 @@ async fn the_deployed_template_builds_a_cluster_once_and_removes_it_without_a_tr
     assert_eq!(changes(&laptop), before);
     assert_resource_graph(&laptop);
 
+    assert_the_check_tells_what_is_new(&laptop);
     assert_it_goes_without_a_trace(&laptop, &input).await;
     assert_a_failure_removes_what_it_made(&laptop, &input).await;
 }

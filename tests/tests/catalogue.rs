@@ -134,6 +134,49 @@ async fn break_it(world: &World, id: &str) {
             let call = world.aws().ec2.modify_vpc_attribute().vpc_id(vpc(world));
             call.enable_dns_support(off()).send().await.unwrap();
         }
+        "vpc-endpoint-missing" => {
+            change_endpoint(world, "sts", |endpoint| {
+                "deleted".clone_into(&mut endpoint.state);
+            });
+        }
+        "vpc-endpoint-not-routed" => {
+            change_endpoint(world, "s3", |endpoint| endpoint.route_table_ids.clear());
+        }
+        "vpc-endpoint-without-private-dns" => {
+            change_endpoint(world, "ecr.dkr", |endpoint| {
+                endpoint.private_dns_enabled = false;
+            });
+        }
+        "vpc-endpoint-closed" => world.simulator.change(|state| {
+            let groups = region(state).ec2.security_groups.values_mut();
+            let mut groups = groups.filter(|group| group.name == "endpoints");
+            groups.next().unwrap().ingress_from.clear();
+        }),
+        "profile-in-public-subnet" => change_ec2(world, |ec2| {
+            let gateway = ec2.internet_gateways.keys().next().unwrap().clone();
+            change_nat_routes(ec2, &RouteTarget::InternetGateway(gateway));
+        }),
+        "unsupported-zone" => {
+            let subnet = describe_profile(world).await.subnets.unwrap().remove(0);
+            change_ec2(world, |ec2| {
+                let subnet = ec2.subnets.get_mut(&subnet).unwrap();
+                "use1-az3".clone_into(&mut subnet.zone_id);
+            });
+        }
+        "no-free-addresses" => fill_subnets(world).await,
+        "way-out-unknown" => change_ec2(world, |ec2| {
+            change_nat_routes(
+                ec2,
+                &RouteTarget::TransitGateway("tgw-0123456789abcdef0".to_owned()),
+            );
+        }),
+        other => break_in_the_cluster(world, other).await,
+    }
+}
+
+/// The rows about roles, profiles, CoreDNS and what EKS says of them.
+async fn break_in_the_cluster(world: &World, id: &str) {
+    match id {
         "coredns-not-on-fargate" => {
             let call = world.aws().eks.update_addon().cluster_name("demo");
             let call = call.addon_name("coredns");
@@ -158,39 +201,9 @@ async fn break_it(world: &World, id: &str) {
             delete_role(world).await;
             make_role(world).await;
         }
-        "vpc-endpoint-missing" => {
-            change_endpoint(world, "sts", |endpoint| {
-                endpoint.state = "deleted".to_owned()
-            });
-        }
-        "vpc-endpoint-not-routed" => {
-            change_endpoint(world, "s3", |endpoint| endpoint.route_table_ids.clear());
-        }
-        "vpc-endpoint-without-private-dns" => {
-            change_endpoint(world, "ecr.dkr", |endpoint| {
-                endpoint.private_dns_enabled = false
-            });
-        }
-        "vpc-endpoint-closed" => world.simulator.change(|state| {
-            let groups = region(state).ec2.security_groups.values_mut();
-            let mut groups = groups.filter(|group| group.name == "endpoints");
-            groups.next().unwrap().ingress_from.clear();
-        }),
         "cluster-endpoint-unreachable" => restrict_endpoint(world).await,
-        "profile-in-public-subnet" => change_ec2(world, |ec2| {
-            let gateway = ec2.internet_gateways.keys().next().unwrap().clone();
-            change_nat_routes(ec2, &RouteTarget::InternetGateway(gateway));
-        }),
-        "unsupported-zone" => {
-            let subnet = describe_profile(world).await.subnets.unwrap().remove(0);
-            change_ec2(world, |ec2| {
-                let subnet = ec2.subnets.get_mut(&subnet).unwrap();
-                subnet.zone_id = "use1-az3".to_owned();
-            });
-        }
         // The quota is not in this world.
         "fargate-quota" => {}
-        "no-free-addresses" => fill_subnets(world).await,
         "fargate-profile-unhealthy" => change_cluster(world, |cluster| {
             cluster
                 .fargate_profiles
@@ -205,7 +218,7 @@ async fn break_it(world: &World, id: &str) {
             wait(2).await;
         }
         "kubernetes-version-support" => {
-            change_cluster(world, |cluster| cluster.version = "1.33".to_owned());
+            change_cluster(world, |cluster| "1.33".clone_into(&mut cluster.version));
         }
         // Pods are gone, and nothing shows why.
         "coredns-unhealthy" => change_cluster(world, |cluster| {
@@ -213,14 +226,8 @@ async fn break_it(world: &World, id: &str) {
                 (pod.profile, pod.node) = (None, None);
             }
         }),
-        "way-out-unknown" => change_ec2(world, |ec2| {
-            change_nat_routes(
-                ec2,
-                &RouteTarget::TransitGateway("tgw-0123456789abcdef0".to_owned()),
-            );
-        }),
         "aws-auth-unknown" => change_cluster(world, |cluster| {
-            cluster.authentication_mode = "CONFIG_MAP".to_owned();
+            "CONFIG_MAP".clone_into(&mut cluster.authentication_mode);
         }),
         "not-checked" => world.follow(Script::with_denied("DescribeRouteTables")),
         other => panic!("nothing breaks {other}"),
@@ -433,7 +440,7 @@ fn every_service_that_pods_need_without_the_internet_is_named() {
     let reports = many::each(&services, async |_, service| {
         let world = World::resume(SEED, made_by_hand());
         change_endpoint(&world, service, |endpoint| {
-            endpoint.state = "failed".to_owned()
+            "failed".clone_into(&mut endpoint.state);
         });
         examine(&world, by_hand::CLUSTER, QUOTA).await
     });

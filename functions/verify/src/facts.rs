@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{NatGateway, RouteTable, SecurityGroup, Subnet, VpcEndpoint};
 use aws_sdk_eks::types::{
     AccessEntry, Addon, AddonStatus, AuthenticationMode, Cluster, ClusterVersionInformation,
-    FargateProfile, FargateProfileStatus, VpcConfigResponse,
+    ComputeConfigResponse, FargateProfile, FargateProfileStatus, VpcConfigResponse,
 };
 use aws_sdk_iam::types::Role;
 use serde_json::Value;
@@ -175,7 +175,7 @@ impl Facts {
     pub(crate) fn may_have_nodes(&self) -> bool {
         let config = self.cluster.compute_config();
         config
-            .and_then(|config| config.enabled())
+            .and_then(ComputeConfigResponse::enabled)
             .unwrap_or_default()
             || self.node_groups.read().is_none_or(|it| !it.is_empty())
     }

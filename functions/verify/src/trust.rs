@@ -108,7 +108,7 @@ mod tests {
     const PROFILE: &str =
         "arn:aws:eks:ap-northeast-1:111122223333:fargateprofile/demo/kube-system/1";
 
-    fn policy(service: Value, condition: Value) -> Value {
+    fn policy(service: &Value, condition: &Value) -> Value {
         json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow",
             "Principal": {"Service": service},
@@ -117,26 +117,26 @@ mod tests {
         }]})
     }
 
-    fn with_condition(condition: Value) -> Trust {
-        of(&policy(json!(PODS_SERVICE), condition), PROFILE)
+    fn with_condition(condition: &Value) -> Trust {
+        of(&policy(&json!(PODS_SERVICE), condition), PROFILE)
     }
 
     #[test]
     fn fargate_must_be_a_principal() {
         let none = json!({});
         assert_eq!(
-            of(&policy(json!(PODS_SERVICE), none.clone()), PROFILE),
+            of(&policy(&json!(PODS_SERVICE), &none), PROFILE),
             Trust::Allows
         );
         let both = json!(["ec2.amazonaws.com", PODS_SERVICE]);
-        assert_eq!(of(&policy(both, none.clone()), PROFILE), Trust::Allows);
-        let other = of(&policy(json!("eks.amazonaws.com"), none), PROFILE);
+        assert_eq!(of(&policy(&both, &none), PROFILE), Trust::Allows);
+        let other = of(&policy(&json!("eks.amazonaws.com"), &none), PROFILE);
         assert!(matches!(other, Trust::Refuses(why) if why.contains(PODS_SERVICE)));
     }
 
     #[test]
     fn a_single_statement_needs_no_list() {
-        let mut policy = policy(json!(PODS_SERVICE), json!({}));
+        let mut policy = policy(&json!(PODS_SERVICE), &json!({}));
         policy["Statement"] = policy["Statement"][0].take();
         assert_eq!(of(&policy, PROFILE), Trust::Allows);
     }
@@ -147,8 +147,8 @@ mod tests {
             let own = format!("arn:aws:eks:ap-northeast-1:111122223333:fargateprofile/{cluster}/*");
             json!({"ArnLike": {"aws:SourceArn": own}})
         };
-        assert_eq!(with_condition(arn("demo")), Trust::Allows);
-        let Trust::Refuses(why) = with_condition(arn("other")) else {
+        assert_eq!(with_condition(&arn("demo")), Trust::Allows);
+        let Trust::Refuses(why) = with_condition(&arn("other")) else {
             panic!("another cluster's profiles");
         };
         assert!(
@@ -156,9 +156,9 @@ mod tests {
             "{why}"
         );
         let account = |id: &str| json!({"StringEquals": {"aws:SourceAccount": id}});
-        assert_eq!(with_condition(account("111122223333")), Trust::Allows);
+        assert_eq!(with_condition(&account("111122223333")), Trust::Allows);
         assert!(matches!(
-            with_condition(account("444455556666")),
+            with_condition(&account("444455556666")),
             Trust::Refuses(_)
         ));
     }
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn other_conditions_cannot_be_judged() {
         let other = json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}});
-        assert_eq!(with_condition(other), Trust::Unclear);
+        assert_eq!(with_condition(&other), Trust::Unclear);
         let negative = json!({"ArnNotLike": {"aws:SourceArn": "x"}});
-        assert_eq!(with_condition(negative), Trust::Unclear);
+        assert_eq!(with_condition(&negative), Trust::Unclear);
     }
 }

@@ -1,5 +1,7 @@
 //! What is wrong with a cluster, for a person to read: `verify` with the caller's own credentials.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result, bail};
 use console::{Term, style};
 use step::plan::Account;
@@ -30,7 +32,7 @@ pub async fn run(options: &Diagnose) -> Result<()> {
     } else {
         let width = Term::stdout().size_checked();
         let width = width.map_or(WIDTH_WITHOUT_TERMINAL, |(_, columns)| usize::from(columns));
-        println!("{}", text(&report, &target, width.min(WIDTH_MAX)));
+        print!("{}", text(&report, &target, width.min(WIDTH_MAX)));
     }
     match verdict(&report) {
         Ok(sentence) if options.json => {
@@ -122,7 +124,7 @@ fn paragraph(finding: &Finding, width: usize) -> String {
         let mut name = name;
         for line in wrap(value, width.saturating_sub(INDENT)) {
             let label = style(format!("  {name:<10}")).dim();
-            text.push_str(&format!("{label}{line}\n"));
+            let _ = writeln!(text, "{label}{line}");
             name = "";
         }
     }

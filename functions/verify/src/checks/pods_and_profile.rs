@@ -4,6 +4,7 @@
 //! eksctl-io/eksctl issue 8355). Pods are as old as the add-on or its last update; the APIs do not
 //! show pods.
 
+use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types::{Addon, AddonStatus, FargateProfile};
 
 use super::{compute_type, problem};
@@ -31,7 +32,7 @@ pub fn older(facts: &Facts) -> Vec<Problem> {
     if !compute_type::not_fargate(facts).is_empty() {
         return vec![];
     }
-    let age = |profile: &&FargateProfile| profile.created_at().map(|time| time.secs());
+    let age = |profile: &&FargateProfile| profile.created_at().map(DateTime::secs);
     let Some(profile) = facts.coredns_profiles().min_by_key(age) else {
         return vec![];
     };
@@ -55,12 +56,19 @@ pub fn older(facts: &Facts) -> Vec<Problem> {
                 .find_map(FargateProfile::created_at)
         ),
     );
-    let fix = format!(
-        "make new pods: run kubectl rollout restart deployment coredns -n kube-system, or change an \
-         annotation with aws eks update-addon --cluster-name {} --addon-name coredns \
-         --configuration-values (podAnnotations)",
-        facts.cluster_name()
-    );
+    let cluster = facts.cluster_name();
+    let fix = match addon.status() {
+        // aws/containers-roadmap issue 1411: nothing else helps.
+        Some(AddonStatus::CreateFailed) => format!(
+            "make it again: aws eks delete-addon --cluster-name {cluster} --addon-name coredns, then \
+             aws eks create-addon with the same configuration"
+        ),
+        _ => format!(
+            "make new pods: run kubectl rollout restart deployment coredns -n kube-system, or change \
+             an annotation with aws eks update-addon --cluster-name {cluster} --addon-name coredns \
+             --configuration-values (podAnnotations)"
+        ),
+    };
     let expected = format!("pods that were made after {profile} became ACTIVE");
     let arn = addon.addon_arn().unwrap_or("coredns");
     vec![problem(severity, arn, seen, expected, fix)]
@@ -103,8 +111,10 @@ fn of_times(addon: &Addon, profile: &FargateProfile) -> Verdict {
     }
 }
 
-fn time(time: Option<&aws_sdk_eks::primitives::DateTime>) -> String {
-    time.map_or_else(|| "some time".to_owned(), ToString::to_string)
+/// Without fractions of a second.
+fn time(time: Option<&DateTime>) -> String {
+    let time = time.map(|time| DateTime::from_secs(time.secs()).to_string());
+    time.unwrap_or_else(|| "some time".to_owned())
 }
 
 #[cfg(test)]
@@ -112,7 +122,6 @@ mod tests {
     use super::*;
     use crate::facts::Known;
     use crate::fixtures::{PROFILE_MADE, degraded, healthy};
-    use aws_sdk_eks::primitives::DateTime;
 
     /// An add-on without hardway's mark, made and changed so long after the profile was made.
     fn with(status: AddonStatus, made: i64, changed: i64) -> Facts {

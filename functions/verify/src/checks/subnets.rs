@@ -74,18 +74,13 @@ pub fn full(facts: &Facts) -> Vec<Problem> {
             let subnets = profile.subnets();
             subnets.iter().any(|id| id == subnet) && subnets.iter().all(|id| is_full(id))
         });
-        let (severity, which) = match stuck {
-            Some(profile) => {
-                let name = name_of(profile);
-                (
-                    Severity::Error,
-                    format!("the Fargate profile {name} has no other subnet with one"),
-                )
-            }
-            None => {
-                let profiles = facts.profiles_in(&[subnet]);
-                (Severity::Warning, format!("Fargate profiles: {profiles}"))
-            }
+        let (severity, which) = if let Some(profile) = stuck {
+            let name = name_of(profile);
+            let which = format!("the Fargate profile {name} has no other subnet with one");
+            (Severity::Error, which)
+        } else {
+            let profiles = facts.profiles_in(&[subnet]);
+            (Severity::Warning, format!("Fargate profiles: {profiles}"))
         };
         let seen = format!("no address is free; {which}");
         let fix = "free some, or make a larger subnet and the Fargate profile again with it";

@@ -286,7 +286,7 @@ mod tests {
         for needed in NEEDED {
             let mut facts = private_only();
             change(&mut facts, needed.service, |it| {
-                it.state = Some(State::Failed)
+                it.state = Some(State::Failed);
             });
             let found = missing(&facts);
             assert_eq!(found.len(), 1, "{}", needed.service);
@@ -303,7 +303,7 @@ mod tests {
     fn states_are_read_in_either_spelling() {
         let mut facts = private_only();
         change(&mut facts, "sts", |it| {
-            it.state = Some(State::from("available"))
+            it.state = Some(State::from("available"));
         });
         assert_eq!(missing(&facts), []);
     }
@@ -312,13 +312,13 @@ mod tests {
     fn s3_must_be_in_the_route_table_of_the_pods() {
         let mut facts = private_only();
         change(&mut facts, "s3", |it| {
-            it.route_table_ids = Some(vec!["rtb-other".to_owned()])
+            it.route_table_ids = Some(vec!["rtb-other".to_owned()]);
         });
         let found = not_routed(&facts);
         assert_eq!(found.len(), 1);
         assert!(found[0].seen.contains("rtb-private"), "{:?}", found[0]);
         change(&mut facts, "s3", |it| {
-            it.vpc_endpoint_type = Some(VpcEndpointType::Interface)
+            it.vpc_endpoint_type = Some(VpcEndpointType::Interface);
         });
         assert_eq!(not_routed(&facts), []);
     }
@@ -327,7 +327,7 @@ mod tests {
     fn an_endpoint_must_have_the_services_name() {
         let mut facts = private_only();
         change(&mut facts, "ecr.dkr", |it| {
-            it.private_dns_enabled = Some(false)
+            it.private_dns_enabled = Some(false);
         });
         let found = without_private_dns(&facts);
         assert_eq!(found.len(), 1);

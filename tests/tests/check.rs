@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::ssm::Parameter;
-use simulator::{Refusal, State};
+use simulator::{Call, Refusal, State};
 use tests::faults::Script;
 use tests::world::{ACCOUNT, REGION, checking, region};
 use tests::{Execution, World, project};
 
 /// Where the entries are when the template says nothing.
-const PATH: &str = "/hardway/clusters";
+const PATH: &str = "/hardway/hardway/clusters";
 const MEMBER: &str = "444455556666";
 
 fn demo() -> Value {
@@ -321,7 +321,7 @@ async fn a_registry_that_cannot_be_written_fails_provisioning_and_removes_nothin
     assert!(execution.result.is_ok(), "{}", execution.timeline());
     let new: Vec<String> = world.changes()[changes..]
         .iter()
-        .map(|it| it.action())
+        .map(Call::action)
         .collect();
     assert_eq!(new, ["ssm:PutParameter"]);
 }

@@ -14,8 +14,8 @@ pub(crate) const KIND: &str = "AWS::SSM::Parameter";
 
 /// The variable in which the template says where the entries are.
 const PATH_VARIABLE: &str = "REGISTRY_PATH";
-/// Where they are if it says nothing.
-const PATH: &str = "/hardway/clusters";
+/// Where they are if it says nothing: where the template of a stack called hardway says.
+const PATH: &str = "/hardway/hardway/clusters";
 
 const GET: &str = "ssm:GetParameter";
 const LIST: &str = "ssm:GetParametersByPath";

@@ -11,7 +11,7 @@ use step::{Plan, codes};
 
 use super::*;
 
-const NAME: &str = "/hardway/clusters/111122223333/ap-northeast-1/demo";
+const NAME: &str = "/hardway/hardway/clusters/111122223333/ap-northeast-1/demo";
 
 fn target() -> Target {
     Plan::example().target
@@ -87,7 +87,7 @@ fn deletes() -> Rule {
 fn store(rules: [&Rule; 2]) -> Store {
     let [one, other] = rules;
     let client = step::mocked!(aws_sdk_ssm, [one, other]);
-    Store::new(client, "/hardway/clusters".to_owned())
+    Store::new(client, "/hardway/hardway/clusters".to_owned())
 }
 
 #[tokio::test]
@@ -205,7 +205,10 @@ async fn the_list_has_every_page_in_the_order_of_the_names() {
             let entry = |name: &&str| {
                 let mut target = target();
                 target.cluster_name = (*name).to_owned();
-                parameter(&format!("/hardway/clusters/{name}"), &Entry::of(target))
+                parameter(
+                    &format!("/hardway/hardway/clusters/{name}"),
+                    &Entry::of(target),
+                )
             };
             let output = GetParametersByPathOutput::builder();
             let output = output.set_parameters(Some(names.iter().map(entry).collect()));
@@ -214,7 +217,7 @@ async fn the_list_has_every_page_in_the_order_of_the_names() {
     };
     let first = mock!(Client::get_parameters_by_path)
         .match_requests(|call| {
-            call.path() == Some("/hardway/clusters")
+            call.path() == Some("/hardway/hardway/clusters")
                 && call.recursive() == Some(true)
                 && call.next_token().is_none()
         })
@@ -233,7 +236,9 @@ async fn the_list_has_every_page_in_the_order_of_the_names() {
     let all = list(&store, None).await.unwrap();
     assert!(all.get("after").is_none());
     assert_eq!(names(all), ["a", "b", "c"]);
-    let rest = list(&store, Some("/hardway/clusters/a")).await.unwrap();
+    let rest = list(&store, Some("/hardway/hardway/clusters/a"))
+        .await
+        .unwrap();
     assert_eq!(names(rest), ["b", "c"]);
 }
 

@@ -84,10 +84,10 @@ mod tests {
             self.most.fetch_max(running, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_secs(1)).await;
             self.running.fetch_sub(1, Ordering::Relaxed);
-            match payload["number"] == 13 {
-                true => Err(Failure::new("Unlucky", "13")),
-                false => Ok(payload),
+            if payload["number"] == 13 {
+                return Err(Failure::new("Unlucky", "13"));
             }
+            Ok(payload)
         }
     }
 

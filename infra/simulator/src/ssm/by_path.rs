@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::check::{broken, check_name, invalid, read, refuse_unmodelled};
+use super::parameter::Parameter;
 use crate::fault::Fault;
 use crate::state::Context;
 
@@ -74,7 +75,7 @@ pub(super) fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, Fau
     let (limit, start) = (asked.limit()?, asked.start()?);
     let parameters = context.ssm().parameters.values();
     let found = parameters.filter(|parameter| asked.accepts(&parameter.name));
-    let mut rest: Vec<Value> = found.skip(start).map(|it| it.to_json()).collect();
+    let mut rest: Vec<Value> = found.skip(start).map(Parameter::to_json).collect();
     let has_more = rest.len() > limit;
     rest.truncate(limit);
     let mut output = json!({"Parameters": rest});

@@ -1,12 +1,13 @@
-//! A small walker for the states that hardway's machines use: Task, Choice, Wait, Pass, Parallel, Map
-//! (distributed), Succeed and Fail, in the JSONPath query language.
+//! A small walker for the states that hardway's machines use: Task, Choice, Wait, Pass, Parallel, Map,
+//! Succeed and Fail, in the JSONPath query language.
 //!
 //! Source: the Amazon States Language specification (states-language.net). It refuses what it does
 //! not know, so that no field of the real file is silently passed over. Time is Tokio's: in a paused
 //! runtime waits and retries cost nothing.
 
+mod distributed_map;
 mod history;
-mod map;
+mod inline_map;
 mod path;
 mod retry;
 
@@ -21,9 +22,9 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout};
 
+pub use distributed_map::{Child, MapRun, Status};
 pub use history::History;
 use history::Meter;
-pub use map::{Child, MapRun, Status};
 use path::Data;
 
 /// An error name and its cause, as Catch sees them.
@@ -177,6 +178,7 @@ impl Machine {
                     "Input": input,
                     "StartTime": invoker.now().to_string(),
                 },
+                "StateMachine": {"Id": arn("stateMachine", &self.name)},
             }),
             start: Instant::now(),
             meter: Meter::default(),
@@ -255,7 +257,10 @@ impl<I: Invoke> Walker<'_, I> {
         match text(state, "Type")? {
             "Task" => self.task(name, state, data).await,
             "Parallel" => self.parallel(name, state, data).await,
-            "Map" => self.map(name, state, data).await,
+            "Map" => match state["ItemProcessor"]["ProcessorConfig"]["Mode"].as_str() {
+                Some("DISTRIBUTED") => self.distributed_map(name, state, data).await,
+                _ => self.inline_map(name, state, data).await,
+            },
             "Choice" => choose(state, &data).map(|next| (data, Some(next))),
             "Wait" => {
                 tokio::time::sleep(self.wait_time(state, &data)?).await;
@@ -483,6 +488,7 @@ fn check_fields(name: &str, state: &Value) -> Result<(), Failure> {
         "ItemReader",
         "ItemsPath",
         "ItemSelector",
+        "MaxConcurrency",
         "MaxConcurrencyPath",
         "ToleratedFailurePercentagePath",
         "ItemProcessor",

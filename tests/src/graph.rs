@@ -69,7 +69,7 @@ fn id(name: &str) -> &str {
 /// `subnets private-apne1-az1`; a cluster, a role and a log group have names of their own.
 fn name_of(name: &str, thing: &Value) -> Option<String> {
     let kind = name.split_once(' ')?.0;
-    if ["clusters", "roles", "log groups"].contains(&kind) {
+    if ["clusters", "roles", "log groups", "parameters"].contains(&kind) {
         return Some(name.to_owned());
     }
     let role = thing["tags"]["hardway:role"].as_str()?;

@@ -25,7 +25,9 @@ pub fn of_cluster(state: &State, account: &str, cluster: &str) -> BTreeMap<Strin
     let tag = format!("\"hardway:cluster\":\"{cluster}\"");
     let own = |name: &str, thing: &Value| {
         let text = thing.to_string();
-        text.contains(&tag) || name.ends_with(&format!("/aws/eks/{cluster}/cluster"))
+        text.contains(&tag)
+            || name.ends_with(&format!("/aws/eks/{cluster}/cluster"))
+            || (name.starts_with("parameters ") && name.ends_with(&format!("/{cluster}")))
     };
     let vpcs: Vec<String> = all
         .iter()
@@ -73,6 +75,7 @@ pub(crate) fn things(state: &State, account: &str) -> BTreeMap<String, Value> {
         }
         add("clusters", &region["eks"]["clusters"]);
         add("log groups", &region["logs"]["groups"]);
+        add("parameters", &region["ssm"]["parameters"]);
     }
     found.retain(|name, thing| !is_history(name, thing));
     found

@@ -11,6 +11,7 @@
 
 pub mod asl;
 pub mod bucket;
+pub mod bus;
 pub mod by_hand;
 pub mod faults;
 pub mod graph;

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::MutexGuard;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use crate::asl::{Execution, Failure, Invoke, Machine, MapRun};
 use crate::bucket::{self, Bucket};
+use crate::bus::Bus;
 use crate::faults::{Mishap, Script};
 use crate::step_functions::{PROVISION, StepFunctions, machine_arn};
 use crate::wire::Wire;
@@ -43,6 +44,9 @@ pub struct World {
     seed: u64,
     wire: Wire,
     base: Base,
+    bus: Arc<Mutex<Bus>>,
+    /// The inputs of the executions that were started and not waited for.
+    started: Arc<Mutex<Vec<Value>>>,
 }
 
 /// An input that asks for one thing of each kind, and no more: a run with few calls.
@@ -115,6 +119,8 @@ impl World {
             seed,
             base: Base::new(sdk_config(&wire, ACCOUNT)),
             wire,
+            bus: Arc::default(),
+            started: Arc::default(),
         }
     }
 
@@ -242,6 +248,29 @@ impl World {
         self.run(&teardown(), input).await
     }
 
+    /// Runs the check machine to its end, as the schedule starts it.
+    pub async fn check(&self) -> Execution {
+        self.run(&checking(), json!({})).await
+    }
+
+    /// The event bus.
+    ///
+    /// # Panics
+    /// Never: nobody panics while something is put on it.
+    pub fn bus(&self) -> MutexGuard<'_, Bus> {
+        self.bus.lock().unwrap()
+    }
+
+    /// The inputs of the executions that an execution of the same machine has started, since the last
+    /// time that somebody asked.
+    ///
+    /// # Panics
+    /// Never: nobody panics while one is added.
+    #[must_use]
+    pub fn take_started(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.started.lock().unwrap())
+    }
+
     /// Runs a machine, for example a changed one, to its end.
     pub async fn run(&self, machine: &Machine, input: Value) -> Execution {
         self.run_as(machine, "test", input).await
@@ -314,6 +343,12 @@ pub fn fleet() -> Machine {
     Machine::named("hardway-fleet", serde_json::from_str(&definition).unwrap())
 }
 
+/// The check machine as it is deployed.
+#[must_use]
+pub fn checking() -> Machine {
+    Machine::new(project::read_json("statemachine/check.asl.json"))
+}
+
 fn sdk_config(wire: &Wire, access_key: &str) -> SdkConfig {
     let credentials = Credentials::new(access_key, "secret", None, None, "test");
     SdkConfig::builder()
@@ -334,6 +369,10 @@ const INVOCATION: Duration = Duration::from_millis(200);
 
 /// The service integration that runs another execution to its end.
 const START_EXECUTION: &str = "${StartExecutionSyncArn}";
+/// The one that starts an execution and goes on.
+const START_EXECUTION_ONLY: &str = "${StartExecutionArn}";
+/// The one that puts events on a bus.
+const PUT_EVENTS: &str = "${PutEventsArn}";
 
 impl World {
     /// Runs an execution for another one. Source: the Step Functions developer guide, "Start workflow
@@ -354,6 +393,16 @@ impl World {
     }
 }
 
+impl World {
+    /// Starts another execution of the machine that asks for it; it is the test's to run.
+    fn start(&self, payload: &Value) -> Value {
+        let machine = payload["StateMachineArn"].as_str();
+        assert!(machine.is_some_and(|arn| arn.ends_with(":stateMachine:hardway")));
+        self.started.lock().unwrap().push(payload["Input"].clone());
+        json!({"ExecutionArn": "arn:aws:states:ap-northeast-1:111122223333:execution:hardway:rest"})
+    }
+}
+
 impl Invoke for World {
     async fn invoke(&self, resource: &str, payload: Value) -> Result<Value, Failure> {
         tokio::time::sleep(INVOCATION).await;
@@ -363,6 +412,8 @@ impl Invoke for World {
             "${DescribeMapRunArn}" => return self.step_functions.describe_map_run(&payload),
             "${GetObjectArn}" => return self.bucket.get_object(&payload),
             "${PutObjectArn}" => return self.bucket.put_object(&payload),
+            START_EXECUTION_ONLY => return Ok(self.start(&payload)),
+            PUT_EVENTS => return self.bus().put(&payload),
             _ => {}
         }
         let mishap = self.script().next_invocation(resource);
@@ -458,6 +509,7 @@ impl World {
             receipt::ReceiptOfTeardown,
             fleet_member::FleetMember,
             verify::Verify,
+            registry::Registry,
         )
     }
 }

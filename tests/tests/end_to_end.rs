@@ -4,8 +4,8 @@
 
 use hardway::local::{Laptop, Options};
 use serde_json::{Value, json};
-use simulator::Call;
 use simulator::state::Region;
+use simulator::{Call, State};
 use tests::laptop::aws;
 use tests::world::{ACCOUNT, REGION};
 use tests::{left, project};
@@ -87,36 +87,137 @@ async fn assert_it_goes_without_a_trace(laptop: &Laptop, input: &Value) {
     assert_eq!(kinds("AWS::Logs::LogGroup"), 1);
     assert_eq!(left(laptop), [""; 0]);
 
+    assert_eq!(entries(laptop), [""; 0]);
+
     let before = changes(laptop);
     let again = laptop.destroy(input).await.unwrap();
     assert_eq!(again.output().unwrap()["receipt"]["removed"], json!([]));
     assert_eq!(changes(laptop), before);
 }
 
-/// Provisioning that fails half way and was asked to clean up.
+/// Provisioning that fails half way and was asked to clean up: somebody else has a role of that name.
 async fn assert_a_failure_removes_what_it_made(laptop: &Laptop, input: &Value) {
-    laptop.simulator().change(|state| {
-        let account = state.accounts.get_mut(ACCOUNT).unwrap();
-        account
-            .regions
-            .get_mut(REGION)
-            .unwrap()
-            .ec2
-            .quotas
-            .addresses = 0;
-    });
+    let role = format!("hardway-cheap-{REGION}-cluster");
+    let trust = State::organization_trust(ACCOUNT);
+    let theirs = [(role.as_str(), trust.as_str())];
+    let simulator = laptop.simulator();
+    simulator.change(|state| state.add_account(ACCOUNT, theirs));
     let mut input = input.clone();
     input["onFailure"] = json!("remove");
     let failed = laptop.execute(&input).await.unwrap();
-    assert_eq!(failed.error.as_deref(), Some("QuotaExceeded"));
+    assert_eq!(failed.error.as_deref(), Some("ResourceConflict"));
     let cause = failed.cause.unwrap();
-    assert!(cause.starts_with("NAT gateways: "), "{cause}");
+    assert!(cause.starts_with("Cluster role: "), "{cause}");
     assert!(cause.contains("Teardown: "), "{cause}");
     assert!(cause.ends_with("nothing is left"), "{cause}");
+    // The role is not ours to remove.
+    let removed = simulator.change(|state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        account.iam.roles.remove(&role)
+    });
+    assert!(removed.is_some());
     assert_eq!(left(laptop), [""; 0]);
 }
 
-/// One test, because a laptop takes seconds to start: refuse, build, look, build again, remove, fail.
+/// The names of the registry's entries.
+fn entries(laptop: &Laptop) -> Vec<String> {
+    let path = ["--path", "/hardway/hardway/clusters", "--recursive"];
+    let parameters = aws(
+        laptop,
+        &[&["ssm", "get-parameters-by-path"], &path[..]].concat(),
+    );
+    let parameters = parameters["Parameters"].as_array().unwrap().iter();
+    let names = parameters.map(|parameter| parameter["Name"].as_str().unwrap().to_owned());
+    names.collect()
+}
+
+/// Looks at every cluster, and waits for the end of it.
+fn check(laptop: &Laptop) {
+    let machine = format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:hardway-check");
+    let start = ["stepfunctions", "start-execution", "--state-machine-arn"];
+    let started = aws(laptop, &[&start[..], &[&machine, "--input", "{}"]].concat());
+    let arn = started["executionArn"].as_str().unwrap();
+    let describe = [
+        "stepfunctions",
+        "describe-execution",
+        "--execution-arn",
+        arn,
+    ];
+    let ended = loop {
+        let execution = aws(laptop, &describe);
+        if execution["status"] != "RUNNING" {
+            break execution;
+        }
+    };
+    assert_eq!(ended["status"], "SUCCEEDED", "{ended:#}");
+    let output: Value = serde_json::from_str(ended["output"].as_str().unwrap()).unwrap();
+    assert_eq!(output["clusters"][0]["clusterName"], "cheap");
+    assert_eq!(output["clusters"][0]["status"], "CHECKED");
+}
+
+/// The AWS CLI on SQS, for which it takes its endpoint from no variable.
+fn sqs(laptop: &Laptop, arguments: &[&str]) -> Value {
+    let environment = laptop.environment();
+    let endpoint = environment.iter().find(|it| it.0 == "AWS_ENDPOINT_URL");
+    let to = ["--endpoint-url", &endpoint.unwrap().1];
+    aws(laptop, &[&["sqs"], arguments, &to].concat())
+}
+
+/// A queue that gets what the topic of findings gets; its URL.
+fn subscribe(laptop: &Laptop) -> String {
+    let queue = sqs(laptop, &["create-queue", "--queue-name", "mails"]);
+    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:hardway-findings");
+    let endpoint = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:mails");
+    let subscribe = ["sns", "subscribe", "--protocol", "sqs"];
+    let which = ["--topic-arn", &topic, "--notification-endpoint", &endpoint];
+    aws(laptop, &[&subscribe[..], &which].concat());
+    queue["QueueUrl"].as_str().unwrap().to_owned()
+}
+
+/// The next mail, if one comes.
+fn mail(laptop: &Laptop, queue: &str) -> Option<String> {
+    let receive = ["receive-message", "--queue-url", queue];
+    let how = ["--wait-time-seconds", "2", "--visibility-timeout", "600"];
+    let received = sqs(laptop, &[&receive[..], &how].concat());
+    let body = received["Messages"][0]["Body"].as_str()?;
+    let body: Value = serde_json::from_str(body).unwrap();
+    body["Message"].as_str().map(ToOwned::to_owned)
+}
+
+fn set_dns_hostnames(laptop: &Laptop, on: bool) {
+    laptop.simulator().change(|state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        let region = account.regions.get_mut(REGION).unwrap();
+        for vpc in region.ec2.vpcs.values_mut() {
+            vpc.dns_hostnames = on;
+        }
+    });
+}
+
+/// From what somebody broke to the mail that says so, and once more when it is mended.
+fn assert_the_check_tells_what_is_new(laptop: &Laptop) {
+    let name = format!("/hardway/hardway/clusters/{ACCOUNT}/{REGION}/cheap");
+    assert_eq!(entries(laptop), [name]);
+    let queue = subscribe(laptop);
+    check(laptop);
+    assert_eq!(mail(laptop, &queue), None, "a healthy cluster");
+    set_dns_hostnames(laptop, false);
+    check(laptop);
+    let said = mail(laptop, &queue).unwrap();
+    let start = format!(
+        "\"Cluster cheap (account {ACCOUNT}, {REGION}) has a new finding: dns-hostnames-off (error).\""
+    );
+    assert_eq!(said.lines().next(), Some(start.as_str()), "{said}");
+    assert_eq!(said.lines().count(), 5, "{said}");
+    check(laptop);
+    assert_eq!(mail(laptop, &queue), None);
+    set_dns_hostnames(laptop, true);
+    check(laptop);
+    let said = mail(laptop, &queue).unwrap();
+    assert!(said.contains("dns-hostnames-off is over"), "{said}");
+}
+
+/// One test, because a laptop takes seconds to start: refuse, build, look, build again, check, remove, fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deployed_template_builds_a_cluster_once_and_removes_it_without_a_trace() {
     let laptop = Laptop::start(Options {
@@ -156,6 +257,7 @@ async fn the_deployed_template_builds_a_cluster_once_and_removes_it_without_a_tr
     assert_eq!(changes(&laptop), before);
     assert_resource_graph(&laptop);
 
+    assert_the_check_tells_what_is_new(&laptop);
     assert_it_goes_without_a_trace(&laptop, &input).await;
     assert_a_failure_removes_what_it_made(&laptop, &input).await;
 }

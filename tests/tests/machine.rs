@@ -23,6 +23,7 @@ const KEY_ORDER: &[&str] = &[
     "ItemReader",
     "ItemsPath",
     "ItemSelector",
+    "MaxConcurrency",
     "MaxConcurrencyPath",
     "ToleratedFailurePercentagePath",
     "ItemProcessor",
@@ -44,9 +45,9 @@ const KEY_ORDER: &[&str] = &[
     "End",
 ];
 
-/// Provisioning, teardown and fleet.
-fn definitions() -> [Value; 3] {
-    ["provision", "teardown", "fleet"]
+/// Provisioning, teardown, fleet and the scheduled check.
+fn definitions() -> [Value; 4] {
+    ["provision", "teardown", "fleet", "check"]
         .map(|name| project::read_json(&format!("statemachine/{name}.asl.json")))
 }
 
@@ -82,7 +83,7 @@ fn of_type_in(definition: &Value, kind: &str) -> Vec<(String, Map<String, Value>
     found
 }
 
-/// The Tasks that invoke a function; the other one runs a machine.
+/// The Tasks that invoke a function; the others start executions or put events.
 fn invocations(definition: &Value) -> Vec<(String, Map<String, Value>)> {
     let mut found = of_type_in(definition, "Task");
     found.retain(|(_, task)| task["Resource"].as_str().unwrap().ends_with("FunctionArn}"));
@@ -107,8 +108,8 @@ fn every_task_has_retry_catch_with_result_path_and_timeout() {
             assert_eq!(catcher["ResultPath"], path, "{name}");
         }
     }
-    for (name, parallel) in of_type("Parallel") {
-        for catcher in parallel["Catch"].as_array().unwrap() {
+    for (name, outer) in of_type("Parallel").into_iter().chain(of_type("Map")) {
+        for catcher in outer["Catch"].as_array().unwrap() {
             assert_eq!(catcher["ResultPath"], "$.error", "{name}");
         }
     }
@@ -119,6 +120,7 @@ fn every_error_name_of_the_machine_is_one_that_exists() {
     // AWS's own, from the Step Functions and Lambda documentation of error names.
     let aws = [
         "States.ALL",
+        "States.TaskFailed",
         "States.Timeout",
         "Lambda.ServiceException",
         "Lambda.AWSLambdaException",
@@ -220,7 +222,7 @@ fn waits(task: &Map<String, Value>, error: &str) -> Vec<f64> {
 #[test]
 fn an_account_that_is_not_ready_is_asked_again_for_four_hours_and_in_a_teardown_for_less_than_one()
 {
-    let [provision, teardown, _] = definitions();
+    let [provision, teardown, ..] = definitions();
     let hours = |task: &Map<String, Value>| {
         let waits = waits(task, "AccountNotReady");
         assert!(waits[0] <= 60.0, "the first wait is short");
@@ -250,6 +252,11 @@ fn every_task_is_asked_again_after_the_wait_that_it_wants() {
         "Settings",
         "Verify",
         "Diagnose",
+        "Registry",
+        "Clusters",
+        "Examine",
+        "Compare",
+        "Record",
     ];
     for definition in definitions() {
         let all = states(&definition);
@@ -279,7 +286,8 @@ fn state_crate_and_function_have_one_name() {
             "Inventory" => "receipt".to_owned(),
             "VPC once more" => "vpc".to_owned(),
             "Settings" | "Fleet member from S3" => "fleet-member".to_owned(),
-            "Diagnose" => "verify".to_owned(),
+            "Diagnose" | "Examine" => "verify".to_owned(),
+            "Clusters" | "Compare" | "Record" => "registry".to_owned(),
             _ => crate_of(&name),
         };
         let id = world::logical_id(&function);
@@ -293,7 +301,7 @@ fn state_crate_and_function_have_one_name() {
 
 #[test]
 fn a_teardown_removes_what_provisioning_makes() {
-    let [provision, teardown, _] = definitions();
+    let [provision, teardown, ..] = definitions();
     let functions = |definition: &Value, action: &str| -> BTreeSet<String> {
         let mut tasks = invocations(definition);
         tasks.retain(|(_, task)| task["Parameters"]["action"] == action);
@@ -310,7 +318,7 @@ fn a_teardown_removes_what_provisioning_makes() {
 /// they do with a member is the same but for the names, which are unique in a machine.
 #[test]
 fn a_fleet_does_the_same_with_a_member_wherever_the_list_is() {
-    let [.., fleet] = definitions();
+    let [_, _, fleet, _] = definitions();
     let of = |map: &str| fleet["States"][map]["ItemProcessor"].to_string();
     let from_s3 = of("Members from S3");
     assert!(from_s3.contains(" from S3"));

@@ -60,10 +60,11 @@ const IMPLIED: &[(&str, &[&str])] = &[
     ("account-created", &[]),
     ("fleet-member", &[]),
     ("verify", &[]),
+    ("registry", &[]),
 ];
 
-/// The calls that a provisioning run, an upgrade, the teardown, a removal on its own and a fleet make, by
-/// function.
+/// The calls that a provisioning run, an upgrade, the check, the teardown, a removal on its own and a fleet
+/// make, by function.
 async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     let world = World::new(21);
     let mut input = json!({
@@ -83,6 +84,8 @@ async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     dry["dryRun"] = true.into();
     let preview = world.provision(dry).await;
     assert!(preview.result.is_ok(), "{}", preview.timeline());
+    let execution = world.check().await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
     world.remove("cluster-access", "demo").await;
     let execution = world.tear_down(json!({"clusterName": "demo"})).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());

@@ -9,7 +9,9 @@
 
 use std::collections::BTreeSet;
 
+use registry::{Change, Finding, Told, event};
 use serde_json::{Value, json};
+use step::Plan;
 use tests::template::{functions, policies, template};
 use tests::{project, world};
 
@@ -109,6 +111,7 @@ fn each_state_machine_gets_what_its_definition_names_and_logs_everything() {
         ("ProvisionStateMachine", "provision"),
         ("TeardownStateMachine", "teardown"),
         ("FleetStateMachine", "fleet"),
+        ("CheckStateMachine", "check"),
     ] {
         let machine = &template["Resources"][id]["Properties"];
         let definition = project::read(&format!("statemachine/{file}.asl.json"));
@@ -131,6 +134,7 @@ fn each_state_machine_may_invoke_the_functions_of_its_definition_and_no_others()
         "ProvisionStateMachine",
         "TeardownStateMachine",
         "FleetStateMachine",
+        "CheckStateMachine",
     ] {
         let machine = &template["Resources"][id]["Properties"];
         let substitutions = machine["DefinitionSubstitutions"].as_object().unwrap();
@@ -156,7 +160,7 @@ fn each_state_machine_may_invoke_the_functions_of_its_definition_and_no_others()
 /// What is in no machine is invoked by events.
 #[test]
 fn every_function_is_in_a_state_machine_or_has_events() {
-    let definitions = ["provision", "teardown", "fleet"]
+    let definitions = ["provision", "teardown", "fleet", "check"]
         .map(|file| project::read(&format!("statemachine/{file}.asl.json")))
         .concat();
     let used = placeholders(&definitions);
@@ -235,6 +239,84 @@ fn buckets_are_private_encrypted_and_empty_themselves() {
             assert_eq!(bucket[policy], "Retain", "{id}");
         }
     }
+}
+
+/// A mail is made of an event by its rule: each says what the other has.
+#[test]
+fn mails_say_what_is_in_the_events() {
+    let told = Told {
+        id: "no-nat-route".to_owned(),
+        severity: "error".to_owned(),
+        resource: "rtb-1".to_owned(),
+        since: "2026-11-24T10:00:00.000Z".to_owned(),
+    };
+    let finding = Finding {
+        id: told.id.clone(),
+        severity: told.severity.clone(),
+        resource: told.resource.clone(),
+        seen: "seen".to_owned(),
+        expected: "expected".to_owned(),
+        fix: "fix".to_owned(),
+    };
+    let template = template();
+    for (id, change) in [
+        (
+            "FindingAppearedRule",
+            Change::Appeared(told.clone(), finding),
+        ),
+        ("FindingResolvedRule", Change::Resolved(told)),
+    ] {
+        let event = event::of(&Plan::example().target, &change, "default");
+        let rule = &template["Resources"][id]["Properties"];
+        assert_eq!(rule["EventPattern"]["source"], json!([event["Source"]]));
+        assert_eq!(
+            rule["EventPattern"]["detail-type"],
+            json!([event["DetailType"]])
+        );
+        assert_eq!(rule["EventBusName"]["!Ref"], "EventBusName");
+        let transformer = &rule["Targets"][0]["InputTransformer"];
+        let mail = transformer["InputTemplate"].as_str().unwrap();
+        let used: BTreeSet<&str> = mail
+            .split('<')
+            .skip(1)
+            .filter_map(|part| part.split('>').next())
+            .collect();
+        let paths = transformer["InputPathsMap"].as_object().unwrap();
+        let given: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
+        assert_eq!(used, given, "{id}");
+        for (name, path) in paths {
+            let path = path.as_str().unwrap().strip_prefix("$.detail.").unwrap();
+            let value = event["Detail"].pointer(&format!("/{}", path.replace('.', "/")));
+            assert!(
+                value.is_some_and(Value::is_string),
+                "{id}: {name} is {path}"
+            );
+        }
+        // EventBridge takes text only in quotation marks, line by line.
+        let is_quoted = |line: &str| line.starts_with('"') && line.ends_with('"');
+        assert!(mail.lines().all(is_quoted), "{mail}");
+    }
+}
+
+#[test]
+fn nothing_is_checked_by_itself_unless_somebody_says_how_often() {
+    let template = template();
+    assert_eq!(template["Parameters"]["CheckSchedule"]["Default"], "");
+    for id in ["ScheduledCheck", "ScheduledCheckRole"] {
+        assert_eq!(template["Resources"][id]["Condition"], "IsScheduled");
+    }
+}
+
+#[test]
+fn only_the_rules_of_the_stack_publish_to_its_topic() {
+    let template = template();
+    let policy = &template["Resources"]["FindingsTopicPolicy"]["Properties"]["PolicyDocument"];
+    let statements = policy["Statement"].as_array().unwrap();
+    assert_eq!(statements.len(), 1);
+    assert_eq!(statements[0]["Action"], "sns:Publish");
+    let sources = &statements[0]["Condition"]["ArnEquals"]["aws:SourceArn"];
+    let rules = ["FindingAppearedRule.Arn", "FindingResolvedRule.Arn"];
+    assert_eq!(*sources, json!(rules.map(|rule| json!({"!GetAtt": rule}))));
 }
 
 /// The names in `${…}`.

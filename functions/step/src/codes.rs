@@ -92,6 +92,15 @@ pub const UNSUPPORTED_AVAILABILITY_ZONE: &str = "UnsupportedAvailabilityZoneExce
 /// CloudWatch Logs: the log group exists already.
 pub const RESOURCE_ALREADY_EXISTS: &str = "ResourceAlreadyExistsException";
 
+/// Systems Manager: no such parameter.
+pub const PARAMETER_NOT_FOUND: &str = "ParameterNotFound";
+/// Systems Manager: the name is taken.
+pub const PARAMETER_ALREADY_EXISTS: &str = "ParameterAlreadyExists";
+/// Systems Manager: a member of the request is not as it should be.
+pub const VALIDATION: &str = "ValidationException";
+/// Systems Manager's words, as [`VALIDATION`], for an update of a parameter that does not exist.
+pub const PARAMETER_TYPE_REQUIRED_MESSAGE: &str = "parameter type is required";
+
 /// Codes that mean: slow down. The SDK has retried them already.
 pub const THROTTLED: &[&str] = &[
     "Throttling",
@@ -173,6 +182,7 @@ pub const QUOTA_EXCEEDED: &[&str] = &[
     "ServiceQuotaExceededException",
     LIMIT_EXCEEDED,
     "LimitExceededException",
+    "ParameterLimitExceeded",
 ];
 
 /// Codes of something that exists but cannot be seen everywhere yet, or that is changing right now.
@@ -200,6 +210,7 @@ pub const NOT_YET_VISIBLE: &[&str] = &[
     NO_SUCH_ENTITY,
     "ConcurrentModification",
     "ConcurrentModificationException",
+    "TooManyUpdates",
     RESOURCE_NOT_FOUND,
 ];
 

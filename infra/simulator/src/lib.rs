@@ -1,5 +1,5 @@
-//! AWS on a laptop: EC2 networking, IAM, STS, EKS and log groups with their lifecycles, constraints
-//! and errors, and Service Quotas.
+//! AWS on a laptop: EC2 networking, IAM, STS, EKS, log groups and parameters with their lifecycles,
+//! constraints and errors, and Service Quotas.
 //!
 //! It speaks the real wire protocols, in process (as the HTTP client of an AWS SDK,
 //! [`Simulator::http_client`]) and as a server ([`Simulator::serve`]). It models what makes the job
@@ -29,6 +29,7 @@ pub mod quotas;
 pub mod refusal;
 pub mod regions;
 pub mod seed;
+pub mod ssm;
 pub mod state;
 pub mod sts;
 #[cfg(test)]
@@ -100,6 +101,7 @@ pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
         .chain(sts::operations().map(of("sts")))
         .chain(logs::operations().map(of("logs")))
         .chain(quotas::operations().map(of("servicequotas")))
+        .chain(ssm::operations().map(of("ssm")))
 }
 
 /// The simulated AWS. Clones share one world.

@@ -30,8 +30,8 @@ pub(crate) fn check(
 }
 
 impl Refusal {
-    /// Codes of 500 and 503: EC2's list of server error codes, botocore's EKS, CloudWatch Logs and Service
-    /// Quotas models, IAM's and STS' common errors. The words of an explicit deny: IAM user guide,
+    /// Codes of 500 and 503: EC2's list of server error codes, botocore's EKS, CloudWatch Logs, Service
+    /// Quotas and SSM models, IAM's and STS' common errors. The words of an explicit deny: IAM user guide,
     /// troubleshoot access denied error messages.
     fn fault(self, service: &str, operation: &str) -> Fault {
         match self {
@@ -42,6 +42,7 @@ impl Refusal {
                     "eks" => "ServerException",
                     "iam" => "ServiceFailure",
                     "servicequotas" => "ServiceException",
+                    "ssm" => "InternalServerError",
                     _ => "InternalFailure",
                 };
                 Fault::new(500, code, "An internal error has occurred")
@@ -57,7 +58,7 @@ impl Refusal {
             Self::ExplicitDeny => {
                 let code = match service {
                     "ec2" => "UnauthorizedOperation",
-                    "eks" | "logs" | "servicequotas" => "AccessDeniedException",
+                    "eks" | "logs" | "servicequotas" | "ssm" => "AccessDeniedException",
                     _ => "AccessDenied",
                 };
                 let message = format!(

@@ -11,7 +11,7 @@ use crate::opening::Opening;
 use crate::refusal::Refusal;
 use crate::seed::Seed;
 use crate::weather::Weather;
-use crate::{ec2, eks, iam, logs, sts, throttle};
+use crate::{ec2, eks, iam, logs, ssm, sts, throttle};
 
 /// Everything that exists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -174,6 +174,9 @@ pub struct Region {
     /// Log groups.
     #[serde(default)]
     pub logs: logs::Logs,
+    /// Parameters.
+    #[serde(default)]
+    pub ssm: ssm::Ssm,
 }
 
 /// What an operation works with: who called, where, when, and the world.
@@ -219,6 +222,11 @@ impl Context<'_> {
     /// The caller's log groups in the region of the call.
     pub fn logs(&mut self) -> &mut logs::Logs {
         &mut self.here().logs
+    }
+
+    /// The caller's parameters in the region of the call.
+    pub fn ssm(&mut self) -> &mut ssm::Ssm {
+        &mut self.here().ssm
     }
 
     /// The caller's IAM.

@@ -1,7 +1,7 @@
 //! Throttling: token buckets that calls drain and time fills again.
 //!
 //! Each account has buckets of its own in each region (in IAM one for all regions), and in all of
-//! them but STS one for each operation. A call that is refused takes nothing.
+//! them but STS one for each operation (in Systems Manager one for all that only read). A call that is refused takes nothing.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,10 @@ pub struct Throttling {
     pub logs: Bucket,
     /// CloudWatch Logs' operations with sizes of their own.
     pub logs_own: BTreeMap<String, Bucket>,
+    /// All of Systems Manager's operations that only read, together.
+    pub ssm_reads: Bucket,
+    /// Each of Systems Manager's other operations.
+    pub ssm_changes: Bucket,
 }
 
 /// EC2 developer guide, request throttling: unfiltered and unpaginated non-mutating actions.
@@ -91,6 +95,12 @@ impl Default for Throttling {
             // CloudWatch Logs user guide, CloudWatch Logs quotas: ListTagsForResource.
             logs: bucket(5.0, 5.0),
             logs_own: by_operation(LOGS_OWN),
+            // AWS General Reference, Systems Manager endpoints and quotas: 40 a second by default, which
+            // GetParameter, GetParameters and GetParametersByPath share.
+            ssm_reads: bucket(40.0, 40.0),
+            // PutParameter: what AWS support told users (github-aws-runners/terraform-aws-github-runner
+            // issue 2944). Of the others nothing is known.
+            ssm_changes: bucket(3.0, 3.0),
         }
     }
 }
@@ -107,6 +117,8 @@ impl Throttling {
             &mut self.iam,
             &mut self.sts,
             &mut self.logs,
+            &mut self.ssm_reads,
+            &mut self.ssm_changes,
         ];
         let own = (self.ec2_own.values_mut()).chain(self.logs_own.values_mut());
         for bucket in fixed.into_iter().chain(own) {
@@ -124,6 +136,8 @@ impl Throttling {
             "eks" => (name, self.eks),
             "iam" => (name, self.iam),
             "logs" => (name, *self.logs_own.get(operation).unwrap_or(&self.logs)),
+            "ssm" if operation.starts_with("Get") => ("ssm/reads".to_owned(), self.ssm_reads),
+            "ssm" => (name, self.ssm_changes),
             _ => (service.to_owned(), self.sts),
         }
     }
@@ -199,8 +213,9 @@ pub(crate) fn check(
 }
 
 /// EC2 developer guide, request throttling; for IAM and STS re:Post, IAM and STS throttling errors; for
-/// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for EKS awslabs/amazon-eks-ami pull request 218,
-/// where nothing is modelled; for Service Quotas botocore's model.
+/// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for Systems Manager re:Post, throttling of
+/// Parameter Store; for EKS awslabs/amazon-eks-ami pull request 218, where nothing is modelled; for
+/// Service Quotas botocore's model.
 pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
     match service {
         "ec2" => Fault::new(503, "RequestLimitExceeded", "Request limit exceeded."),
@@ -208,7 +223,7 @@ pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
             Fault::new(429, "ThrottlingException", "Rate exceeded")
         }
         "eks" => Fault::new(429, "TooManyRequestsException", "Too Many Requests"),
-        "logs" => Fault::client("ThrottlingException", "Rate exceeded"),
+        "logs" | "ssm" => Fault::client("ThrottlingException", "Rate exceeded"),
         "servicequotas" => Fault::client("TooManyRequestsException", "Too Many Requests"),
         _ => Fault::client("Throttling", "Rate exceeded"),
     }
@@ -222,6 +237,7 @@ mod tests {
     use crate::ec2::testing::{ACCOUNT, World, client};
     use crate::eks::testing::World as EksWorld;
     use crate::logs::testing::client as logs_client;
+    use crate::ssm::testing::client as ssm_client;
     use crate::testing::{code, code_of, wait};
 
     fn throttled(simulator: &crate::Simulator, factor: f64) {
@@ -323,6 +339,26 @@ mod tests {
         assert_eq!(code_of(tags().await), "ThrottlingException");
         wait(1).await;
         groups().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parameters_are_read_from_one_bucket_and_written_from_another() {
+        let world = World::new();
+        throttled(&world.simulator, 1.0);
+        let ssm = ssm_client(&world.simulator, ACCOUNT, "ap-northeast-1");
+        for _ in 0..20 {
+            let by_path = ssm.get_parameters_by_path().path("/a").send();
+            by_path.await.unwrap();
+            let get = ssm.get_parameter().name("/a").send();
+            assert_eq!(code_of(get.await), "ParameterNotFound");
+        }
+        let get = ssm.get_parameter().name("/a").send();
+        assert_eq!(code_of(get.await), "ThrottlingException");
+        let put = || ssm.put_parameter().name("/a").value("x").send();
+        for _ in 0..3 {
+            assert_eq!(code_of(put().await), "ValidationException");
+        }
+        assert_eq!(code_of(put().await), "ThrottlingException");
     }
 
     #[tokio::test(start_paused = true)]

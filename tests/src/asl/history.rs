@@ -19,7 +19,7 @@ const BYTES_MAX: usize = 256 * 1024;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct History {
     /// Entries of its history: entering and leaving a state is one each, a Task's attempt three, the
-    /// branches of a Parallel and the Map Run of a Map two, start and end of the execution one each.
+    /// branches of a Parallel, a Map and each of its iterations in line two, start and end of the execution one each.
     pub events: usize,
     /// Bytes of the longest input or output of a state.
     pub bytes: usize,

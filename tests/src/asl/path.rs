@@ -1,4 +1,5 @@
-//! Reference paths (`$.a.b[0]`, `$$.Execution.Id`), payload templates and `States.Format`.
+//! Paths (`$.a.b[0]`, `$.a[*].b`, `$$.Execution.Id`), payload templates, `States.Format` and
+//! `States.ArrayContains`.
 
 use serde_json::{Map, Value};
 
@@ -12,8 +13,14 @@ pub(super) struct Data<'a> {
 }
 
 impl Data<'_> {
-    /// The value at a reference path.
+    /// The value at a path; of a path with `[*]` in it, the values of all items.
     pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
+        if let Some((list, rest)) = path.split_once("[*]") {
+            let list = self.get(list)?;
+            let items = list.as_array().into_iter().flatten();
+            let of_item = |data| Data { data, ..*self }.get(&format!("${rest}"));
+            return items.map(of_item).collect();
+        }
         let (root, rest) = match path.strip_prefix("$$") {
             Some(rest) => (self.context, rest),
             None => (self.data, path.strip_prefix('$').unwrap_or(path)),
@@ -36,6 +43,9 @@ impl Data<'_> {
 
     /// A path, or a call of an intrinsic function.
     pub(super) fn evaluate(&self, expression: &str) -> Result<Value, Failure> {
+        if let Some(call) = expression.strip_prefix("States.ArrayContains(") {
+            return self.array_contains(call);
+        }
         let Some(call) = expression.strip_prefix("States.Format('") else {
             return self.get(expression);
         };
@@ -56,6 +66,17 @@ impl Data<'_> {
             text.replace_range(place..place + 2, &value);
         }
         Ok(Value::String(text))
+    }
+
+    /// `$.list, 'text')` of a call of `States.ArrayContains`.
+    fn array_contains(&self, call: &str) -> Result<Value, Failure> {
+        let bad = || Failure::new("States.IntrinsicFailure", call);
+        let (list, text) = call.split_once(',').ok_or_else(bad)?;
+        let text = text.trim().strip_prefix('\'').ok_or_else(bad)?;
+        let text = text.strip_suffix("')").ok_or_else(bad)?;
+        let list = self.get(list)?;
+        let list = list.as_array().ok_or_else(bad)?;
+        Ok(list.iter().any(|item| item == text).into())
     }
 
     /// A payload template: members whose names end in `.$` are paths.
@@ -125,6 +146,24 @@ mod tests {
         );
         let text = data.evaluate("States.Format('{} of {}', $.a[0].b, $$.Execution.Id)");
         assert_eq!(text.unwrap(), "1 of x");
+    }
+
+    #[test]
+    fn a_list_contains_what_one_of_its_items_has() {
+        let data = json!({"all": [{"is": "a"}, {"is": "b"}], "none": []});
+        let data = Data {
+            data: &data,
+            context: &Value::Null,
+        };
+        assert_eq!(data.get("$.all[*].is").unwrap(), json!(["a", "b"]));
+        let contains = |call: &str| data.evaluate(&format!("States.ArrayContains({call})"));
+        assert_eq!(contains("$.all[*].is, 'b'").unwrap(), true);
+        assert_eq!(contains("$.all[*].is, 'c'").unwrap(), false);
+        assert_eq!(contains("$.none[*].is, 'b'").unwrap(), false);
+        assert_eq!(
+            contains("$.all[*].it, 'b'").unwrap_err().error,
+            "States.ParameterPathFailure"
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct Setup<'a> {
     pub folder: &'a Path,
     /// The region that it plays.
     pub region: &'a str,
-    /// Where the functions find EC2, IAM, STS and EKS, and the log groups of clusters.
+    /// Where the functions find EC2, IAM, STS, EKS and Systems Manager, and the log groups of clusters.
     pub simulator: &'a str,
     /// How many times faster than AWS its waits and retries are.
     pub speed: f64,

@@ -146,7 +146,7 @@ impl Laptop {
         })
     }
 
-    /// The simulated EC2, IAM, STS and EKS.
+    /// The simulated EC2, IAM, STS, EKS and Systems Manager.
     #[must_use]
     pub fn simulator(&self) -> &Simulator {
         &self.simulator

@@ -14,6 +14,7 @@ mod eks;
 mod iam;
 mod logs;
 mod quotas;
+mod ssm;
 mod sts;
 
 use serde_json::Value;
@@ -166,6 +167,7 @@ fn needed(
         }
         ("logs", Asked::Input(input)) => logs::needed(context, operation, input),
         ("servicequotas", Asked::Input(_)) => quotas::needed(operation),
+        ("ssm", Asked::Input(input)) => ssm::needed(context, operation, input),
         _ => None,
     }
 }
@@ -294,7 +296,7 @@ fn parse(text: &str) -> Option<Document> {
     Document::parse(text).ok()
 }
 
-/// EC2's error codes, EKS', CloudWatch Logs' and Service Quotas' common errors, IAM's and STS' common errors. EC2 names no
+/// EC2's error codes, the common errors of EKS, CloudWatch Logs, Service Quotas and SSM, IAM's and STS' common errors. EC2 names no
 /// resource where there is none.
 fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &str) -> Fault {
     let on = match &resource.shown {
@@ -309,7 +311,7 @@ fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &st
             format!("You are not authorized to perform this operation. {message}"),
         ),
         "eks" => Fault::new(403, "AccessDeniedException", message),
-        "logs" | "servicequotas" => Fault::client("AccessDeniedException", message),
+        "logs" | "servicequotas" | "ssm" => Fault::client("AccessDeniedException", message),
         _ => Fault::new(403, "AccessDenied", message),
     }
 }

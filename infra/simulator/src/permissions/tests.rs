@@ -89,7 +89,7 @@ fn of_every_operation_is_known_what_it_needs() {
     for (service, operation) in crate::operations() {
         let asked = match service {
             "eks" => Asked::Rest(&[], &query, &body),
-            "logs" | "servicequotas" => Asked::Input(&body),
+            "logs" | "servicequotas" | "ssm" => Asked::Input(&body),
             _ => Asked::Params(&params),
         };
         let needed = needed(&mut context, service, operation, &asked);

@@ -1,4 +1,5 @@
-//! The JSON protocol of CloudWatch Logs and Service Quotas (awsJson1_1): the operation in a header, members in the body.
+//! The JSON protocol of CloudWatch Logs, Service Quotas and Systems Manager (awsJson1_1): the operation in
+//! a header, members in the body.
 
 use http::{HeaderValue, Request, Response};
 use serde_json::Value;

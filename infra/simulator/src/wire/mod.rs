@@ -14,7 +14,9 @@ use crate::fault::Fault;
 use crate::params::Params;
 use crate::permissions::{self, Asked};
 use crate::state::Context;
-use crate::{Simulator, ec2, eks, iam, logs, opening, quotas, refusal, regions, sts, throttle};
+use crate::{
+    Simulator, ec2, eks, iam, logs, opening, quotas, refusal, regions, ssm, sts, throttle,
+};
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -74,7 +76,7 @@ fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
     }
     let code = match service {
         "ec2" => "RequestExpired",
-        "eks" | "logs" | "servicequotas" => "ExpiredTokenException",
+        "eks" | "logs" | "servicequotas" | "ssm" => "ExpiredTokenException",
         _ => "ExpiredToken",
     };
     let message = "The security token included in the request is expired";
@@ -138,6 +140,10 @@ impl Simulator {
                         quotas::handle(context, op, input)
                     })
                 }
+                "ssm" => aws_json::answer(request, "AmazonSSM", |op, input| {
+                    admit(context, "ssm", op, &Asked::Input(input))?;
+                    ssm::handle(context, op, input)
+                }),
                 other => Answer {
                     operation: "Unknown".to_owned(),
                     request: Value::Null,

@@ -167,7 +167,7 @@ fn check_members(value: &Value, known: &[&str]) -> Result<(), Failure> {
 }
 
 impl<I: Invoke> Walker<'_, I> {
-    pub(super) fn map<'s, 'a: 's>(
+    pub(super) fn distributed_map<'s, 'a: 's>(
         &'s self,
         name: &'s str,
         state: &'a Value,

@@ -1,0 +1,124 @@
+//! The rules for names and values, and how the service says that they are broken.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::fault::Fault;
+
+/// Systems Manager user guide, requirements and constraints for parameter names: beside letters and
+/// digits.
+const NAME_SYMBOLS: &str = "_.-";
+/// The same page: the ARN in front of the name counts as well.
+const ARN_LENGTH_MAX: usize = 1011;
+/// The same page: hierarchy depth.
+const LEVELS_MAX: usize = 15;
+/// botocore's SSM model, PSParameterName.
+const NAME_LENGTH_MAX: usize = 2048;
+/// What the service says of the 4 KB that PutParameter's documentation names.
+const STANDARD_VALUE_LENGTH_MAX: usize = 4096;
+
+/// `ValidationException`.
+pub(super) fn invalid(message: impl Into<String>) -> Fault {
+    Fault::client("ValidationException", message)
+}
+
+/// A value that breaks a constraint of the model.
+pub(super) fn broken(value: &str, member: &str, constraint: &str) -> Fault {
+    invalid(format!(
+        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: \
+         {constraint}"
+    ))
+}
+
+/// The members of an input.
+pub(super) fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Fault> {
+    T::deserialize(input).map_err(|error| invalid(error.to_string()))
+}
+
+/// Refuses members that the service has and the simulator does not model.
+pub(super) fn refuse_unmodelled(input: &Value, members: &[&str]) -> Result<(), Fault> {
+    match members.iter().find(|member| !input[**member].is_null()) {
+        None => Ok(()),
+        Some(member) => Err(invalid(format!("The simulator does not model {member}."))),
+    }
+}
+
+/// The name of a parameter, wherever one is named: its shape.
+pub(super) fn check_name(name: &str, member: &str) -> Result<(), Fault> {
+    if name.is_empty() {
+        let constraint = "Member must have length greater than or equal to 1";
+        return Err(broken(name, member, constraint));
+    }
+    if name.len() > NAME_LENGTH_MAX {
+        let constraint = format!("Member must have length less than or equal to {NAME_LENGTH_MAX}");
+        return Err(broken(name, member, &constraint));
+    }
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || NAME_SYMBOLS.contains(c);
+    let mut levels = name.strip_prefix('/').unwrap_or(name).split('/');
+    if !levels.all(|level| !level.is_empty() && level.chars().all(is_allowed)) {
+        return Err(bad_name());
+    }
+    // The user guide's "fully qualified": a name in a hierarchy begins with a slash.
+    if name.contains('/') && !name.starts_with('/') {
+        return Err(invalid("Parameter name must be a fully qualified name."));
+    }
+    Ok(())
+}
+
+/// As it is quoted in the terraform-provider-aws issues about names.
+fn bad_name() -> Fault {
+    invalid(
+        "Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it \
+         can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of \
+         letters, numbers and the following 3 symbols .-_",
+    )
+}
+
+/// The name of a parameter that is to be made: nobody may use the names of AWS. The user guide shows
+/// examples; the codes are what users report for `/aws…` and `/ssm…`.
+pub(super) fn check_new_name(name: &str, arn: &str) -> Result<(), Fault> {
+    check_name(name, "name")?;
+    let bare = name.trim_start_matches('/');
+    let begins_with = |prefix: &str| bare.to_lowercase().starts_with(prefix);
+    if begins_with("aws") && name.starts_with('/') {
+        let message = format!("No access to reserved parameter name: {bare}.");
+        return Err(Fault::client("AccessDeniedException", message));
+    }
+    if begins_with("aws") || begins_with("ssm") {
+        return Err(bad_name());
+    }
+    if bare.split('/').count() > LEVELS_MAX {
+        let message = format!("A hierarchy can have a maximum of {LEVELS_MAX} levels.");
+        return Err(Fault::client(
+            "HierarchyLevelLimitExceededException",
+            message,
+        ));
+    }
+    if arn.len() > ARN_LENGTH_MAX {
+        return Err(invalid(format!(
+            "Parameter ARN must be at most {ARN_LENGTH_MAX} characters long."
+        )));
+    }
+    Ok(())
+}
+
+/// The value of a standard parameter. botocore's SSM model, PutParameterRequest$Value: at most 4 KB, and
+/// nothing in double brackets; the words are those that users report.
+pub(super) fn check_value(value: &str) -> Result<(), Fault> {
+    if value.is_empty() {
+        let constraint = "Member must have length greater than or equal to 1.";
+        return Err(broken(value, "value", constraint));
+    }
+    if value.chars().count() > STANDARD_VALUE_LENGTH_MAX {
+        return Err(invalid(format!(
+            "Standard tier parameters support a maximum parameter value of \
+             {STANDARD_VALUE_LENGTH_MAX} characters."
+        )));
+    }
+    let brackets = value.split_once("{{").filter(|(_, it)| it.contains("}}"));
+    if brackets.is_some() {
+        let message = "Parameter value can't nest another parameter.";
+        return Err(invalid(message));
+    }
+    Ok(())
+}

@@ -12,22 +12,19 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::AttributeBooleanValue;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, VpcConfigRequest};
-use aws_sdk_servicequotas::operation::get_service_quota::GetServiceQuotaOutput;
-use aws_sdk_servicequotas::types::ServiceQuota;
-use aws_smithy_mocks::mock;
 use serde_json::{Value, json};
 use simulator::ec2::route::Target as RouteTarget;
 use simulator::ec2::{Ec2, NewInterface, VpcEndpoint};
 use simulator::eks::Cluster;
-use step::{Aws, Plan, Target};
+use simulator::kubernetes::Workload;
+use step::{Plan, Target};
 use tests::faults::Script;
 use tests::world::{ACCOUNT, Moment, region};
 use tests::{World, by_hand, many};
 use verify::{CATALOGUE, Finding, Report, Severity};
 
 const SEED: u64 = 23;
-/// What a new account has.
-const QUOTA: f64 = 6.0;
+const OLD_NODE: &str = "fargate-ip-10-0-0-9.ap-northeast-1.compute.internal";
 const ROLE: &str = "hardway-demo-ap-northeast-1-pod-execution";
 
 /// Few subnets, and small ones: one of the rows fills them up.
@@ -69,26 +66,14 @@ async fn wait(minutes: u64) {
     tokio::time::sleep(Duration::from_mins(minutes)).await;
 }
 
-/// One look at a cluster, in an account with this quota of Fargate vCPUs.
-async fn examine(world: &World, cluster: &str, quota: f64) -> Report {
-    let quota = mock!(aws_sdk_servicequotas::Client::get_service_quota)
-        .match_requests(|call| {
-            call.service_code() == Some("fargate") && call.quota_code() == Some("L-3032A538")
-        })
-        .then_output(move || {
-            let quota = ServiceQuota::builder().value(quota).build();
-            GetServiceQuotaOutput::builder().quota(quota).build()
-        });
-    let aws = Aws {
-        quotas: step::mocked!(aws_sdk_servicequotas, [&quota]),
-        ..world.aws()
-    };
+/// One look at a cluster.
+async fn examine(world: &World, cluster: &str) -> Report {
     let target = Target {
         cluster_name: cluster.to_owned(),
         ..Plan::example().target
     };
     let before = world.changes().len();
-    let report = verify::examine(&aws, &target).await.unwrap();
+    let report = verify::examine(&world.aws(), &target).await.unwrap();
     assert_eq!(world.changes().len(), before, "it changes nothing");
     report
 }
@@ -202,8 +187,9 @@ async fn break_in_the_cluster(world: &World, id: &str) {
             make_role(world).await;
         }
         "cluster-endpoint-unreachable" => restrict_endpoint(world).await,
-        // The quota is not in this world.
-        "fargate-quota" => {}
+        "fargate-quota" => world
+            .simulator
+            .change(|state| region(state).eks.quotas.fargate_vcpus = 0),
         "fargate-profile-unhealthy" => change_cluster(world, |cluster| {
             cluster
                 .fargate_profiles
@@ -219,6 +205,22 @@ async fn break_in_the_cluster(world: &World, id: &str) {
         }
         "kubernetes-version-support" => {
             change_cluster(world, |cluster| "1.33".clone_into(&mut cluster.version));
+        }
+        "kubelets-too-old" => {
+            change_cluster(world, |cluster| {
+                let pod = Workload {
+                    namespace: "default".to_owned(),
+                    name: "shop-5d9c7b6f4-x2x2x".to_owned(),
+                    node: OLD_NODE.to_owned(),
+                    ip: "10.0.0.9".to_owned(),
+                    kubernetes: "1.32".to_owned(),
+                };
+                cluster.workloads = vec![pod];
+                // The newest version has no next one.
+                "1.35".clone_into(&mut cluster.version);
+            });
+            // EKS looks once a day.
+            wait(24 * 60).await;
         }
         // Pods are gone, and nothing shows why.
         "coredns-unhealthy" => change_cluster(world, |cluster| {
@@ -410,12 +412,7 @@ fn every_row_is_named_first_and_nothing_false_beside_it() {
     let complaints = many::each(CATALOGUE, async |_, row| {
         let (world, cluster) = scene(row.id);
         break_it(&world, row.id).await;
-        let quota = if row.id == "fargate-quota" {
-            0.0
-        } else {
-            QUOTA
-        };
-        complaint(row.id, &examine(&world, cluster, quota).await)
+        complaint(row.id, &examine(&world, cluster).await)
     });
     let complaints: Vec<String> = complaints.into_iter().flatten().collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
@@ -427,7 +424,7 @@ fn a_healthy_cluster_has_no_finding() {
         let report = many::one(async || {
             let world = World::resume(SEED, moment);
             assert!(world.coredns_runs(cluster));
-            examine(&world, cluster, QUOTA).await
+            examine(&world, cluster).await
         });
         assert_eq!(ids(&report), [""; 0], "{cluster}: {:#?}", report.findings);
         assert!(report.summary.starts_with("Nothing is wrong"));
@@ -442,7 +439,7 @@ fn every_service_that_pods_need_without_the_internet_is_named() {
         change_endpoint(&world, service, |endpoint| {
             "failed".clone_into(&mut endpoint.state);
         });
-        examine(&world, by_hand::CLUSTER, QUOTA).await
+        examine(&world, by_hand::CLUSTER).await
     });
     for (service, report) in services.iter().zip(reports) {
         assert_eq!(ids(&report), ["vpc-endpoint-missing"], "{service}");
@@ -477,7 +474,7 @@ fn of_a_pitfall_and_what_follows_from_it_the_pitfall_is_the_first() {
         let call = call.configuration_values(configuration.to_string());
         call.send().await.unwrap();
         wait(30).await;
-        examine(&world, "demo", QUOTA).await
+        examine(&world, "demo").await
     });
     let mut found = ids(&report);
     found.dedup();

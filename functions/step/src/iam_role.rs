@@ -247,7 +247,11 @@ async fn put_boundary(aws: &Aws, name: &str, boundary_arn: &str) -> Result<(), E
     Ok(())
 }
 
-async fn attached_policies(aws: &Aws, name: &str) -> Result<Vec<String>, Error> {
+/// ARNs of the managed policies that are attached to the role with this name.
+///
+/// # Errors
+/// What IAM answers, that there is no such role included.
+pub async fn attached_policies(aws: &Aws, name: &str) -> Result<Vec<String>, Error> {
     let pages = aws
         .iam
         .list_attached_role_policies()

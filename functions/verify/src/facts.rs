@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{NatGateway, RouteTable, SecurityGroup, Subnet, VpcEndpoint};
 use aws_sdk_eks::types::{
     AccessEntry, Addon, AddonStatus, AuthenticationMode, Cluster, ClusterVersionInformation,
-    ComputeConfigResponse, FargateProfile, FargateProfileStatus, VpcConfigResponse,
+    ComputeConfigResponse, FargateProfile, FargateProfileStatus, Insight, VpcConfigResponse,
 };
 use aws_sdk_iam::types::Role;
 use serde_json::Value;
@@ -69,6 +69,8 @@ pub struct Facts {
     pub node_groups: Known<Vec<String>>,
     /// What EKS says of its Kubernetes version.
     pub version: Known<Option<ClusterVersionInformation>>,
+    /// EKS's upgrade insights that speak against the next version.
+    pub blocking_insights: Known<Vec<Insight>>,
     /// Whether the VPC answers DNS queries.
     pub dns_support: Known<bool>,
     /// Whether the VPC gives its addresses names.

@@ -36,6 +36,7 @@ pub fn healthy() -> Facts {
                 .version_status(VersionStatus::StandardSupport)
                 .build(),
         )),
+        blocking_insights: Known::Read(vec![]),
         dns_support: Known::Read(true),
         dns_hostnames: Known::Read(true),
         subnets: Known::Read(["subnet-a", "subnet-b", "subnet-p"].map(subnet).to_vec()),

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::VpcAttributeName;
-use aws_sdk_eks::types::{AccessEntry, AuthenticationMode, Cluster, ClusterVersionInformation};
+use aws_sdk_eks::types::{
+    AccessEntry, AuthenticationMode, Cluster, ClusterVersionInformation, InsightStatusValue,
+};
 use step::eks_network::find_security_groups;
 use step::tags::ec2_filter;
-use step::{Aws, During, Error, Target, eks, iam_role, route_tables};
+use step::{Aws, During, Error, Target, eks, eks_insights, iam_role, route_tables};
 
 use crate::facts::{Facts, Known, PodRole, Unread};
 
@@ -41,6 +43,9 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let node_groups = unread.keep(NODE_GROUPS, node_groups(aws, name).await)?;
     let version = unread.keep(VERSIONS, version(aws, &cluster).await)?;
 
+    let insights = eks_insights::find(aws, target, &[InsightStatusValue::Error]).await;
+    let blocking_insights = unread.keep("eks:ListInsights", insights)?;
+
     let dns_support = dns(aws, &vpc, VpcAttributeName::EnableDnsSupport).await;
     let dns_support = unread.keep(VPC_ATTRIBUTE, dns_support)?;
     let dns_hostnames = dns(aws, &vpc, VpcAttributeName::EnableDnsHostnames).await;
@@ -71,6 +76,7 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
         coredns,
         node_groups,
         version,
+        blocking_insights,
         dns_support,
         dns_hostnames,
         subnets,
@@ -102,7 +108,6 @@ const VPC_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
 const SUBNETS: &str = "ec2:DescribeSubnets";
 const NAT_GATEWAYS: &str = "ec2:DescribeNatGateways";
 const VPC_ENDPOINTS: &str = "ec2:DescribeVpcEndpoints";
-const ATTACHED: &str = "iam:ListAttachedRolePolicies";
 const INLINE: &str = "iam:ListRolePolicies";
 const QUOTA: &str = "servicequotas:GetServiceQuota";
 
@@ -177,14 +182,8 @@ async fn pod_role(
         arn: arn.clone(),
     };
     if matches!(found.role, Known::Read(Some(_))) {
-        let attached = aws.iam.list_attached_role_policies().role_name(name);
-        let attached = attached.into_paginator().items().send();
-        let attached = attached.try_collect().await.during(ATTACHED);
-        let arns = attached.map(|policies| {
-            let policies = policies.into_iter();
-            policies.filter_map(|policy| policy.policy_arn).collect()
-        });
-        found.attached = unread.keep(ATTACHED, arns)?;
+        let attached = iam_role::attached_policies(aws, name).await;
+        found.attached = unread.keep("iam:ListAttachedRolePolicies", attached)?;
         let inline = aws.iam.list_role_policies().role_name(name);
         let inline = inline.into_paginator().items().send();
         found.inline = unread.keep(INLINE, inline.try_collect().await.during(INLINE))?;

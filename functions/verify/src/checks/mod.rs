@@ -9,6 +9,7 @@ mod cluster;
 mod cluster_endpoint;
 mod compute_type;
 mod dns;
+mod kubelets;
 mod nat;
 mod pod_role;
 mod pods_and_profile;
@@ -179,6 +180,11 @@ pub const CATALOGUE: &[Row] = &[
         "kubernetes-version-support",
         "The Kubernetes version is out of standard support.",
         version::out_of_support,
+    ),
+    row(
+        "kubelets-too-old",
+        "Pods' kubelets are too old for the next Kubernetes version.",
+        kubelets::too_old,
     ),
     row(
         SYMPTOM,

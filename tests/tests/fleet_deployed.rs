@@ -100,7 +100,7 @@ async fn the_deployed_fleet_builds_clusters_in_other_accounts_and_names_the_one_
         (REGION, "demo")
     );
     assert_eq!(failure.error, "QuotaExceeded");
-    let cause = format!("{FLAWED}-{REGION}-demo: NAT gateways: ");
+    let cause = format!("{FLAWED}-{REGION}-demo: Plan: ");
     assert!(failure.cause.starts_with(&cause), "{}", failure.cause);
 
     set_addresses(&laptop, 5);

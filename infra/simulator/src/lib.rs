@@ -99,9 +99,9 @@ pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
         .chain(eks::operations().map(of("eks")))
         .chain(iam::operations().map(of("iam")))
         .chain(sts::operations().map(of("sts")))
-        .chain(logs::operations().map(of("logs")))
-        .chain(quotas::operations().map(of("servicequotas")))
-        .chain(ssm::operations().map(of("ssm")))
+        .chain(logs::OPERATIONS.names().map(of("logs")))
+        .chain(quotas::OPERATIONS.names().map(of("servicequotas")))
+        .chain(ssm::OPERATIONS.names().map(of("ssm")))
 }
 
 /// The simulated AWS. Clones share one world.

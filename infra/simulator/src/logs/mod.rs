@@ -9,10 +9,8 @@ pub(crate) mod testing;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::fault::Fault;
-use crate::state::Context;
+use crate::wire::aws_json::Operations;
 
 pub use log_group::LogGroup;
 
@@ -23,34 +21,13 @@ pub struct Logs {
     pub groups: BTreeMap<String, LogGroup>,
 }
 
-/// What every operation is: it reads or changes the log groups and answers with its output.
-type Operation = fn(&mut Context<'_>, &Value) -> Result<Value, Fault>;
-
 /// All operations, by their names.
-const OPERATIONS: &[(&str, Operation)] = &[
+pub(crate) const OPERATIONS: Operations = Operations(&[
     ("CreateLogGroup", log_group::create),
     ("DeleteLogGroup", log_group::delete),
     ("DescribeLogGroups", log_group::describe),
     ("ListTagsForResource", tags::list),
-];
-
-/// Answers `operation` with its output.
-///
-/// # Errors
-/// The service's own codes.
-pub fn handle(context: &mut Context<'_>, operation: &str, input: &Value) -> Result<Value, Fault> {
-    let work = OPERATIONS.iter().find(|(name, _)| *name == operation);
-    let (_, work) = work.ok_or_else(|| {
-        let message = format!("Operation {operation} is not known.");
-        Fault::client("UnknownOperationException", message)
-    })?;
-    work(context, input)
-}
-
-/// The names of all operations.
-pub fn operations() -> impl Iterator<Item = &'static str> {
-    OPERATIONS.iter().map(|(name, _)| *name)
-}
+]);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,8 @@ use super::{Needed, Resource};
 use crate::quotas;
 
 pub(super) fn needed(operation: &str) -> Option<Vec<Needed>> {
-    quotas::operations()
+    quotas::OPERATIONS
+        .names()
         .any(|known| known == operation)
         .then(|| {
             let action = format!("servicequotas:{operation}");

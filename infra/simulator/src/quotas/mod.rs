@@ -13,39 +13,19 @@ use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
 use crate::state::Context;
+use crate::wire::aws_json::Operations;
 
 use table::{QUOTAS, Quota, Values};
 
-/// What every operation is: it answers with its output.
-type Operation = fn(&mut Context<'_>, &Value) -> Result<Value, Fault>;
-
 /// All operations, by their names.
-const OPERATIONS: &[(&str, Operation)] = &[
+pub(crate) const OPERATIONS: Operations = Operations(&[
     ("GetServiceQuota", get),
     ("GetAWSDefaultServiceQuota", get_default),
     ("ListServiceQuotas", list),
-];
+]);
 
 /// botocore's Service Quotas model, MaxResults.
 const RESULTS_MAX: usize = 100;
-
-/// Answers `operation` with its output.
-///
-/// # Errors
-/// The service's own codes.
-pub fn handle(context: &mut Context<'_>, operation: &str, input: &Value) -> Result<Value, Fault> {
-    let work = OPERATIONS.iter().find(|(name, _)| *name == operation);
-    let (_, work) = work.ok_or_else(|| {
-        let message = format!("Operation {operation} is not known.");
-        Fault::client("UnknownOperationException", message)
-    })?;
-    work(context, input)
-}
-
-/// The names of all operations.
-pub fn operations() -> impl Iterator<Item = &'static str> {
-    OPERATIONS.iter().map(|(name, _)| *name)
-}
 
 /// botocore's Service Quotas model, GetServiceQuotaRequest.
 #[derive(Deserialize)]

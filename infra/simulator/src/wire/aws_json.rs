@@ -6,9 +6,38 @@ use serde_json::Value;
 
 use super::Answer;
 use crate::fault::Fault;
+use crate::state::Context;
 
 const TARGET: &str = "x-amz-target";
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+
+/// What every operation is: it reads or changes the account and answers with its output.
+type Operation = fn(&mut Context<'_>, &Value) -> Result<Value, Fault>;
+
+/// All operations of a service, by their names.
+pub(crate) struct Operations(pub(crate) &'static [(&'static str, Operation)]);
+
+impl Operations {
+    /// Their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.0.iter().map(|(name, _)| *name)
+    }
+
+    /// Answers one of them with its output, or with the service's own codes.
+    pub(crate) fn answer(
+        &self,
+        context: &mut Context<'_>,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, Fault> {
+        let work = self.0.iter().find(|(name, _)| *name == operation);
+        let (_, work) = work.ok_or_else(|| {
+            let message = format!("Operation {operation} is not known.");
+            Fault::client("UnknownOperationException", message)
+        })?;
+        work(context, input)
+    }
+}
 
 /// Answers a call of the service whose targets start with `prefix`; `handle` gets the operation's name
 /// and the members of its input.

@@ -1,6 +1,6 @@
 //! The wire: HTTP requests in, HTTP answers out, in process or over a socket.
 
-mod aws_json;
+pub(crate) mod aws_json;
 mod client;
 mod query;
 pub mod rest_json;
@@ -132,17 +132,17 @@ impl Simulator {
                 }),
                 "logs" => aws_json::answer(request, "Logs_20140328", |op, input| {
                     admit(context, "logs", op, &Asked::Input(input))?;
-                    logs::handle(context, op, input)
+                    logs::OPERATIONS.answer(context, op, input)
                 }),
                 "servicequotas" => {
                     aws_json::answer(request, "ServiceQuotasV20190624", |op, input| {
                         admit(context, "servicequotas", op, &Asked::Input(input))?;
-                        quotas::handle(context, op, input)
+                        quotas::OPERATIONS.answer(context, op, input)
                     })
                 }
                 "ssm" => aws_json::answer(request, "AmazonSSM", |op, input| {
                     admit(context, "ssm", op, &Asked::Input(input))?;
-                    ssm::handle(context, op, input)
+                    ssm::OPERATIONS.answer(context, op, input)
                 }),
                 other => Answer {
                     operation: "Unknown".to_owned(),

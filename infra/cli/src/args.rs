@@ -86,15 +86,12 @@ pub struct Start {
         default_value = "statemachine/examples/minimal.json"
     )]
     pub input: PathBuf,
-    /// The CloudFormation stack that hardway was deployed as
-    #[arg(long, default_value = "hardway")]
-    pub stack: String,
+    /// Where it runs.
+    #[command(flatten)]
+    pub deployed: Deployed,
     /// Name of the execution [default: the cluster's name and the time]
     #[arg(long)]
     pub name: Option<String>,
-    /// How many times faster than AWS the time of a kept laptop runs
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
-    pub speed: f64,
 }
 
 /// Options of `hardway watch`.
@@ -102,46 +99,29 @@ pub struct Start {
 pub struct Watch {
     /// ARN or name of the execution
     pub execution: String,
-    /// The CloudFormation stack that hardway was deployed as
-    #[arg(long, default_value = "hardway")]
-    pub stack: String,
-    /// How many times faster than AWS the time of a kept laptop runs
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
-    pub speed: f64,
+    /// Where it runs.
+    #[command(flatten)]
+    pub deployed: Deployed,
 }
 
 /// Options of `hardway destroy`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Destroy {
-    /// Name of the cluster
-    pub cluster: String,
-    /// Region of the cluster [default: the state machine's own]
-    #[arg(long)]
-    pub region: Option<String>,
-    /// Account of the cluster [default: the state machine's own]
-    #[arg(long, value_name = "ID")]
-    pub account: Option<String>,
-    /// The role to assume in that account [default: OrganizationAccountAccessRole]
-    #[arg(long, value_name = "NAME", requires = "account")]
-    pub role_name: Option<String>,
-    /// The external id that the role asks for
-    #[arg(long, value_name = "ID", requires = "account")]
-    pub external_id: Option<String>,
+    /// Which one.
+    #[command(flatten)]
+    pub cluster: Cluster,
     /// Remove the cluster even if it is protected from deletion
     #[arg(long)]
     pub disable_deletion_protection: bool,
     /// Ask nothing
     #[arg(long)]
     pub yes: bool,
-    /// The CloudFormation stack that hardway was deployed as
-    #[arg(long, default_value = "hardway")]
-    pub stack: String,
+    /// Where it runs.
+    #[command(flatten)]
+    pub deployed: Deployed,
     /// Name of the execution [default: the cluster's name and the time]
     #[arg(long)]
     pub name: Option<String>,
-    /// How many times faster than AWS the time of a kept laptop runs
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
-    pub speed: f64,
 }
 
 /// Options of `hardway fleet`.
@@ -164,22 +144,42 @@ pub struct Fleet {
     /// How many of a hundred may fail before the rest is not started [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub tolerated_failure_percentage: Option<u32>,
-    /// The CloudFormation stack that hardway was deployed as
-    #[arg(long, default_value = "hardway")]
-    pub stack: String,
+    /// Where it runs.
+    #[command(flatten)]
+    pub deployed: Deployed,
     /// Name of the execution [default: the time]
     #[arg(long)]
     pub name: Option<String>,
-    /// How many times faster than AWS the time of a kept laptop runs
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
-    pub speed: f64,
 }
 
 /// Options of `hardway diagnose`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Diagnose {
+    /// Which one.
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where hardway runs.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Deployed {
+    /// The CloudFormation stack that hardway was deployed as
+    #[arg(long, default_value = "hardway")]
+    pub stack: String,
+    /// How many times faster than AWS the time of a kept laptop runs
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+}
+
+/// A cluster that is there.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Cluster {
     /// Name of the cluster
-    pub cluster: String,
+    #[arg(id = "cluster")]
+    pub name: String,
     /// Region of the cluster [default: that of your credentials]
     #[arg(long)]
     pub region: Option<String>,
@@ -192,9 +192,6 @@ pub struct Diagnose {
     /// The external id that the role asks for
     #[arg(long, value_name = "ID", requires = "account")]
     pub external_id: Option<String>,
-    /// Print the findings as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -251,8 +248,8 @@ mod tests {
         let Command::Destroy(destroy) = args.command else {
             panic!("{args:?}");
         };
-        assert_eq!(destroy.cluster, "demo");
-        assert_eq!(destroy.stack, "hardway");
+        assert_eq!(destroy.cluster.name, "demo");
+        assert_eq!(destroy.deployed.stack, "hardway");
         assert!(!destroy.yes && !destroy.disable_deletion_protection);
     }
 

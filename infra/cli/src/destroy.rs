@@ -21,7 +21,7 @@ pub async fn run(options: &Destroy) -> Result<()> {
     // The question is written to standard error and answered on standard input.
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     check_consent(options, can_ask)?;
-    let executions = on_aws(&options.stack, options.speed).await?;
+    let executions = on_aws(&options.deployed).await?;
     eprintln!("{}\n", notice(options, executions.stack()));
     let arn = start(options, &executions, ask).await?;
     println!("{arn}");
@@ -34,7 +34,7 @@ fn check_consent(options: &Destroy, can_ask: bool) -> Result<()> {
     ensure!(
         options.yes || can_ask,
         "there is no terminal to ask on whether {} shall be removed; --yes removes it without a question",
-        options.cluster
+        options.cluster.name
     );
     Ok(())
 }
@@ -48,9 +48,9 @@ async fn start(
     if !options.yes {
         let answer = ask()?;
         ensure!(
-            answer.trim() == options.cluster,
+            answer.trim() == options.cluster.name,
             "that is not {}: nothing was started",
-            options.cluster
+            options.cluster.name
         );
     }
     let input = input(options);
@@ -69,14 +69,18 @@ fn ask() -> Result<String> {
 
 /// What is going to be removed, and from where.
 fn notice(options: &Destroy, stack: &Stack) -> String {
-    let account = options.account.as_deref().unwrap_or(stack.account());
-    let account = match &options.role_name {
+    let account = options
+        .cluster
+        .account
+        .as_deref()
+        .unwrap_or(stack.account());
+    let account = match &options.cluster.role_name {
         Some(role) => format!("{account}, with its role {role}"),
         None => account.to_owned(),
     };
-    let region = options.region.as_deref().unwrap_or(stack.region());
+    let region = options.cluster.region.as_deref().unwrap_or(stack.region());
     let mut table = summary::table();
-    table.add_row(["cluster", &options.cluster]);
+    table.add_row(["cluster", &options.cluster.name]);
     table.add_row(["account", &account]);
     table.add_row(["region", region]);
     if options.disable_deletion_protection {
@@ -89,14 +93,15 @@ fn notice(options: &Destroy, stack: &Stack) -> String {
 
 /// The input of the teardown.
 fn input(options: &Destroy) -> Value {
-    let account = options.account.as_ref().map(|id| AccountSpec {
+    let cluster = &options.cluster;
+    let account = cluster.account.as_ref().map(|id| AccountSpec {
         id: id.clone(),
-        role_name: options.role_name.clone(),
-        external_id: options.external_id.clone(),
+        role_name: cluster.role_name.clone(),
+        external_id: cluster.external_id.clone(),
     });
     json!(TeardownSpec {
-        cluster_name: options.cluster.clone(),
-        region: options.region.clone(),
+        cluster_name: cluster.name.clone(),
+        region: cluster.region.clone(),
         account,
         disable_deletion_protection: options.disable_deletion_protection.then_some(true),
         started_by: None,

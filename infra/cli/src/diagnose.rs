@@ -8,7 +8,7 @@ use step::plan::{Account, ORGANIZATION_ROLE_NAME};
 use step::{Aws, Base, Session, Target};
 use verify::{CATALOGUE, Finding, Report, Severity};
 
-use crate::args::Diagnose;
+use crate::args::{Cluster, Diagnose};
 
 /// What a session in another account may do there: read, but of any cluster and any role, whoever made
 /// them.
@@ -42,7 +42,7 @@ const WIDTH_WITHOUT_TERMINAL: usize = 100;
 /// If the cluster cannot be looked at, or a finding is an error.
 pub async fn run(options: &Diagnose) -> Result<()> {
     let base = Base::from_env().await;
-    let target = target(options, &base).await?;
+    let target = target(&options.cluster, &base).await?;
     let aws: Aws = base.target(&target, &SESSION).await?;
     let report = verify::examine(&aws, &target).await?;
     if options.json {
@@ -66,8 +66,8 @@ pub async fn run(options: &Diagnose) -> Result<()> {
 }
 
 /// Which cluster, where: what was not said is that of the credentials.
-async fn target(options: &Diagnose, base: &Base) -> Result<Target> {
-    let region = options.region.as_deref().or(base.region());
+async fn target(cluster: &Cluster, base: &Base) -> Result<Target> {
+    let region = cluster.region.as_deref().or(base.region());
     let region = region.context("no region is configured; say which with --region")?;
     let caller = base
         .own(Some(region))
@@ -80,7 +80,7 @@ async fn target(options: &Diagnose, base: &Base) -> Result<Target> {
         .context("your credentials do not work")?;
     let arn = caller.arn().unwrap_or_default();
     let own = caller.account().unwrap_or_default();
-    Ok(target_for(options, region, arn, own))
+    Ok(target_for(cluster, region, arn, own))
 }
 
 /// The SDK's errors say what happened only in their sources.
@@ -88,17 +88,17 @@ fn aws_error(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::E
     anyhow::Error::new(error)
 }
 
-fn target_for(options: &Diagnose, region: &str, caller: &str, own_account: &str) -> Target {
-    let id = options.account.as_deref().unwrap_or(own_account);
+fn target_for(cluster: &Cluster, region: &str, caller: &str, own_account: &str) -> Target {
+    let id = cluster.account.as_deref().unwrap_or(own_account);
     let default_role = (id != own_account).then(|| ORGANIZATION_ROLE_NAME.to_owned());
     Target {
-        cluster_name: options.cluster.clone(),
+        cluster_name: cluster.name.clone(),
         region: region.to_owned(),
         partition: caller.split(':').nth(1).unwrap_or("aws").to_owned(),
         account: Account {
             id: id.to_owned(),
-            role_name: options.role_name.clone().or(default_role),
-            external_id: options.external_id.clone(),
+            role_name: cluster.role_name.clone().or(default_role),
+            external_id: cluster.external_id.clone(),
         },
     }
 }
@@ -226,7 +226,7 @@ mod tests {
     const CALLER: &str = "arn:aws-cn:sts::111122223333:assumed-role/Admin/me";
 
     fn target_with(more: &[&str]) -> Target {
-        target_for(&options(more), "eu-west-1", CALLER, "111122223333")
+        target_for(&options(more).cluster, "eu-west-1", CALLER, "111122223333")
     }
 
     #[test]

@@ -9,7 +9,7 @@ use aws_sdk_cloudwatchlogs::error::DisplayErrorContext;
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
 
-use crate::args::{Start, Watch};
+use crate::args::{Deployed, Start, Watch};
 use crate::plan;
 use crate::receipt::{self, Receipt};
 use crate::stack::Stack;
@@ -337,7 +337,7 @@ const AWS_INTERVAL: Duration = Duration::from_secs(3);
 /// If the execution cannot be started, or fails.
 pub async fn start(options: &Start) -> Result<()> {
     let input = read_input(&options.input)?;
-    let executions = on_aws(&options.stack, options.speed).await?;
+    let executions = on_aws(&options.deployed).await?;
     let name = options.name.clone().unwrap_or_else(|| name_for(&input));
     let machine = &executions.stack.provision_arn;
     let arn = executions.start(machine, &name, &input).await?;
@@ -350,7 +350,7 @@ pub async fn start(options: &Start) -> Result<()> {
 /// # Errors
 /// If there is no such execution, or it fails.
 pub async fn watch(options: &Watch) -> Result<()> {
-    let executions = on_aws(&options.stack, options.speed).await?;
+    let executions = on_aws(&options.deployed).await?;
     let arn = if options.execution.starts_with("arn:") {
         options.execution.clone()
     } else {
@@ -359,16 +359,12 @@ pub async fn watch(options: &Watch) -> Result<()> {
     conclude(&executions.follow(&arn).await?)
 }
 
-/// Executions of the stack `stack` in the AWS of environment and profile.
-pub(crate) async fn on_aws(stack: &str, speed: f64) -> Result<Executions> {
+/// Executions of the stack in the AWS of environment and profile.
+pub(crate) async fn on_aws(deployed: &Deployed) -> Result<Executions> {
     let config = crate::aws::from_env().await;
-    let stack = Stack::find(&config, stack).await?;
-    Ok(Executions::new(
-        &config,
-        stack,
-        AWS_INTERVAL.div_f64(speed),
-        speed,
-    ))
+    let stack = Stack::find(&config, &deployed.stack).await?;
+    let (interval, speed) = (AWS_INTERVAL.div_f64(deployed.speed), deployed.speed);
+    Ok(Executions::new(&config, stack, interval, speed))
 }
 
 /// Prints what an execution of either machine has made or removed.

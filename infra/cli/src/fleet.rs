@@ -91,7 +91,7 @@ fn table(failures: &[Failure]) -> Table {
 /// # Errors
 /// If the execution cannot be started or followed, or a cluster failed.
 pub async fn run(options: &Fleet) -> Result<()> {
-    let executions = on_aws(&options.stack, options.speed).await?;
+    let executions = on_aws(&options.deployed).await?;
     let input = input(options, executions.stack())?;
     let name = options.name.clone().unwrap_or_else(|| {
         let now = jiff::Timestamp::now().as_millisecond();

@@ -15,13 +15,11 @@ pub mod policy;
 mod refusal;
 
 use aws_sdk_organizations::types::{Parent, ParentType};
-use aws_sdk_sfn::error::SdkError;
-use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use serde::Serialize;
 use serde_json::Value;
 use step::error::required;
 use step::function::respond;
-use step::{Base, During, Error, Function, Spec, names, telemetry};
+use step::{Base, During, Error, Function, Spec, execution, names};
 
 use event::{Event, NewAccount};
 use policy::{Decision, Place, Policy};
@@ -176,22 +174,11 @@ impl Starter {
         let (id, cluster) = (&account.id, &spec.cluster_name);
         let region = spec.region.as_deref().unwrap_or(&self.place.region);
         let name = names::execution(id, region, cluster, 1);
-        let input = serde_json::to_string(spec);
-        let input = input.map_err(|error| Error::Unexpected(error.to_string()))?;
-
-        telemetry::changing("states:StartExecution", &name);
-        let call = self.sfn.start_execution().name(&name).input(input);
-        let answer = call.state_machine_arn(&self.state_machine_arn).send().await;
-        let refusal = answer.as_ref().err().and_then(SdkError::as_service_error);
-        let existed = refusal.is_some_and(StartExecutionError::is_execution_already_exists);
-        if !existed {
-            answer.during("states:StartExecution")?;
-            telemetry::changed("states:StartExecution", &name);
-        }
-        let status = if existed {
-            Status::AlreadyStarted
-        } else {
+        let is_started = execution::start(&self.sfn, &self.state_machine_arn, &name, spec).await?;
+        let status = if is_started {
             Status::Started
+        } else {
+            Status::AlreadyStarted
         };
         let reason = format!("execution {name}: cluster {cluster} in account {id}, {region}");
         Ok(Answer { status, reason })

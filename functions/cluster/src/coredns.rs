@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_eks::types::{Addon, AddonStatus, ResolveConflicts};
+use aws_sdk_eks::types::{Addon, AddonStatus};
 use step::addon_versions::{self, AddonVersion, numbers};
+use step::coredns::{self, Asked};
 use step::eks::COREDNS;
 use step::error::required;
-use step::telemetry::{changed, changing};
-use step::{Aws, During, Error, Memory, Outcome, Plan, eks, tags};
+use step::{Aws, Error, Memory, Outcome, Plan, eks, tags};
 
 use crate::CHECK_AFTER_SECONDS;
 use crate::update::remember;
@@ -76,25 +76,11 @@ async fn update<T>(
     version: &str,
     memory: &mut Memory,
 ) -> Result<Outcome<T>, Error> {
-    changing("eks:UpdateAddon", COREDNS);
-    let call = aws
-        .eks
-        .update_addon()
-        .cluster_name(&plan.target.cluster_name)
-        .addon_name(COREDNS)
-        .addon_version(version)
-        .set_configuration_values(addon.configuration_values().map(str::to_owned))
-        .resolve_conflicts(ResolveConflicts::Overwrite);
-    let answer = match call.send().await {
-        Err(error) if eks::is_in_use(&error) => {
-            let message = eks::message(&error);
-            let reason = format!("add-on coredns cannot be updated yet: {message}");
-            return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
-        }
-        answer => answer.during("eks:UpdateAddon")?,
-    };
-    changed("eks:UpdateAddon", COREDNS);
-    remember(memory, COREDNS, answer.update());
+    let configuration = addon.configuration_values();
+    match coredns::update(aws, &plan.target, Some(version), configuration).await? {
+        Asked::Accepted(update) => remember(memory, COREDNS, update.as_ref()),
+        Asked::Later(reason) => return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason)),
+    }
     let kubernetes = &plan.kubernetes_version;
     let reason = format!("CoreDNS is being updated to {version}, which runs on {kubernetes}");
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))

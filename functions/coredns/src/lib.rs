@@ -25,7 +25,7 @@ mod version;
 
 use aws_sdk_eks::types::{Addon, AddonStatus, Cluster, ResolveConflicts};
 use serde::Serialize;
-use step::coredns::{self, Birth};
+use step::coredns::{self, Asked, Birth};
 use step::eks::{COREDNS, addon_line};
 use step::error::required;
 use step::telemetry::{changed, changing};
@@ -243,25 +243,10 @@ async fn update(
         Some(version) => format!("CoreDNS {version} is being rolled out on Fargate"),
         None => "CoreDNS is being rolled out on Fargate".to_owned(),
     };
-    changing("eks:UpdateAddon", COREDNS);
-    // What is wanted is all of the request, and the same one twice is one: no token of our own.
-    let call = aws
-        .eks
-        .update_addon()
-        .cluster_name(&plan.target.cluster_name)
-        .addon_name(COREDNS)
-        .set_addon_version(version)
-        .configuration_values(wanted)
-        .resolve_conflicts(ResolveConflicts::Overwrite);
-    match call.send().await {
-        Err(error) if eks::is_in_use(&error) => {
-            let message = eks::message(&error);
-            let reason = format!("add-on coredns cannot be updated yet: {message}");
-            return Ok(later(reason, memory));
-        }
-        answer => answer.during("eks:UpdateAddon")?,
-    };
-    changed("eks:UpdateAddon", COREDNS);
+    let asked = coredns::update(aws, &plan.target, version.as_deref(), Some(&wanted)).await?;
+    if let Asked::Later(reason) = asked {
+        return Ok(later(reason, memory));
+    }
     Ok(later(reason, watched(birth.profile_arn, Memory::default())))
 }
 

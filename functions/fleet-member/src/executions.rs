@@ -2,15 +2,12 @@
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::{DescribeExecutionError, DescribeExecutionOutput};
-use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use jiff::Timestamp;
 use serde_json::Value;
 use step::spec::AccountSpec;
-use step::telemetry::{changed, changing};
-use step::{During, Error, Spec, names};
+use step::{During, Error, Spec, execution, names};
 
-const START: &str = "states:StartExecution";
 const DESCRIBE: &str = "states:DescribeExecution";
 /// Step Functions' limit for a cause is 32,768 characters; the execution's name comes before it.
 const CAUSE_MAX: usize = 32_000;
@@ -141,22 +138,7 @@ impl Executions {
     /// Starts an attempt; `false` if somebody else has.
     pub(crate) async fn start(&self, number: u32) -> Result<bool, Error> {
         let name = self.name(number);
-        let input = serde_json::to_string(&self.spec);
-        let input = input.map_err(|error| Error::Unexpected(error.to_string()))?;
-        changing(START, &name);
-        let call = self.sfn.start_execution();
-        let call = call.state_machine_arn(&self.state_machine_arn);
-        let answer = call.name(&name).input(input).send().await;
-        let exists = answer.as_ref().is_err_and(|error| {
-            let error = error.as_service_error();
-            error.is_some_and(StartExecutionError::is_execution_already_exists)
-        });
-        if exists {
-            return Ok(false);
-        }
-        answer.during(START)?;
-        changed(START, &name);
-        Ok(true)
+        execution::start(&self.sfn, &self.state_machine_arn, &name, &self.spec).await
     }
 
     /// Whether an attempt was asked for what is asked for now, whether or not the defaults were named.

@@ -1,11 +1,15 @@
-//! CoreDNS on Fargate: on which profile its pods run, and the add-on's configuration, merged into what is
-//! there.
+//! CoreDNS on Fargate: on which profile its pods run, the add-on's configuration, merged into what is there,
+//! and its update.
 
 use aws_sdk_eks::primitives::DateTime;
-use aws_sdk_eks::types::{FargateProfile, FargateProfileStatus};
+use aws_sdk_eks::types::{FargateProfile, FargateProfileStatus, ResolveConflicts, Update};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, eks};
+use crate::eks::{self, COREDNS};
+use crate::telemetry::{changed, changing};
+use crate::{Aws, During, Error, Target};
+
+const UPDATE: &str = "eks:UpdateAddon";
 
 /// Annotation of the CoreDNS pods: ARN of the Fargate profile that was ACTIVE when they were made.
 pub const PROFILE_ANNOTATION: &str = "hardway.dev/fargate-profile";
@@ -42,6 +46,47 @@ pub fn selecting_profile(profiles: &[FargateProfile]) -> Option<&str> {
     let age = |profile: &&FargateProfile| profile.created_at().map(DateTime::secs);
     let oldest = profiles.iter().filter(selects).min_by_key(age)?;
     oldest.fargate_profile_arn()
+}
+
+/// What comes of asking for an update of the add-on.
+#[derive(Debug)]
+pub enum Asked {
+    /// It is on its way.
+    Accepted(Option<Update>),
+    /// EKS takes none now, and says why.
+    Later(String),
+}
+
+/// Asks EKS to bring the add-on to a configuration, and to a version if one is named. What is wanted is
+/// all of the request, and the same one twice is one: it has no token of its own.
+///
+/// # Errors
+/// What EKS answers, but that something else is under way.
+pub async fn update(
+    aws: &Aws,
+    target: &Target,
+    version: Option<&str>,
+    configuration: Option<&str>,
+) -> Result<Asked, Error> {
+    changing(UPDATE, COREDNS);
+    let call = aws
+        .eks
+        .update_addon()
+        .cluster_name(&target.cluster_name)
+        .addon_name(COREDNS)
+        .set_addon_version(version.map(str::to_owned))
+        .set_configuration_values(configuration.map(str::to_owned))
+        .resolve_conflicts(ResolveConflicts::Overwrite);
+    let answer = match call.send().await {
+        Err(error) if eks::is_in_use(&error) => {
+            let message = eks::message(&error);
+            let reason = format!("add-on coredns cannot be updated yet: {message}");
+            return Ok(Asked::Later(reason));
+        }
+        answer => answer.during(UPDATE)?,
+    };
+    changed(UPDATE, COREDNS);
+    Ok(Asked::Accepted(answer.update))
 }
 
 /// The configuration of a new add-on, as JSON text.

@@ -17,6 +17,7 @@ pub mod eks;
 pub mod eks_insights;
 pub mod eks_network;
 pub mod error;
+pub mod execution;
 pub mod foreign;
 pub mod function;
 pub mod iam_role;

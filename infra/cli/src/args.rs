@@ -178,7 +178,7 @@ pub struct Deployed {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Cluster {
     /// Name of the cluster
-    #[arg(id = "cluster")]
+    #[arg(id = "cluster", value_name = "CLUSTER")]
     pub name: String,
     /// Region of the cluster [default: that of your credentials]
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use step::{Error, Target, names};
 
-use crate::validate::{is_like, parts};
+use crate::shape::{is_like, parts};
 
 /// Who may administer the cluster.
 const ADMINS: &str = "access.admins";

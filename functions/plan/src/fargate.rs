@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use step::Error;
 use step::spec::{FargateProfile, Selector};
 
-use crate::validate::{check_shape, is_like};
+use crate::shape::{check_shape, is_like};
 
 /// EKS's quotas: profiles of a cluster, selectors of a profile, labels of a selector.
 const PROFILES_MAX: usize = 10;

@@ -32,6 +32,7 @@ mod prices;
 mod quotas;
 mod readiness;
 mod region;
+mod shape;
 mod user_tags;
 pub mod validate;
 mod versions;
@@ -98,10 +99,11 @@ async fn provisioning(base: &Base, spec: &Value) -> Result<Outcome<Output>, Erro
     let target = target(base, &spec.cluster_name, account, region).await?;
     validate::check_for(&spec, &target)?;
 
-    let (aws, zones) = readiness::enter(base, &target, &spec).await?;
-    let plan = decide(&aws, &spec, target, &zones).await?;
+    let (aws, ready) = readiness::enter(base, &target, &spec).await?;
+    let plan = decide(&aws, &spec, target, &ready.zones).await?;
     iam::check(&aws, &plan).await?;
-    let notes = quotas::check(&aws, &plan).await?;
+    let mut notes = ready.notes;
+    notes.extend(quotas::check(&aws, &plan).await?);
     let dry_run = spec.dry_run.unwrap_or_default();
     let preview = if dry_run {
         Some(preview::of(&aws, &plan, notes).await?)

@@ -13,8 +13,15 @@ use step::{Aws, Base, During, Error, Spec, Target, codes, tags};
 
 use crate::{SESSION, cidr};
 
-/// Clients of the target account, which can be used, and the Availability Zones that it has in the
-/// region.
+/// What is known of an account that can be used.
+pub(crate) struct Ready {
+    /// The Availability Zones that it has in the region.
+    pub zones: Vec<AvailabilityZone>,
+    /// What stands in the way of more than a preview, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Clients of the target account, which can be used, and what is known of it.
 ///
 /// # Errors
 /// [`Error::AccountNotReady`] while it cannot be used yet; else what stands in the way.
@@ -22,10 +29,10 @@ pub(crate) async fn enter(
     base: &Base,
     target: &Target,
     spec: &Spec,
-) -> Result<(Aws, Vec<AvailabilityZone>), Error> {
+) -> Result<(Aws, Ready), Error> {
     let aws = base.target(target, &SESSION).await.map_err(with_patience)?;
-    let zones = probe(&aws, target, spec).await.map_err(with_patience)?;
-    Ok((aws, zones))
+    let ready = probe(&aws, target, spec).await.map_err(with_patience)?;
+    Ok((aws, ready))
 }
 
 /// Says how long the state machine asks again; a test holds the two together.
@@ -39,15 +46,21 @@ fn with_patience(error: Error) -> Error {
 }
 
 /// One call of each kind, in the order in which they usually begin to work.
-async fn probe(aws: &Aws, target: &Target, spec: &Spec) -> Result<Vec<AvailabilityZone>, Error> {
+async fn probe(aws: &Aws, target: &Target, spec: &Spec) -> Result<Ready, Error> {
     check_identity(aws, target).await?;
     let zones = zones(aws, target).await?;
-    try_create_vpc(aws, target, spec).await?;
+    let notes = match try_create_vpc(aws, target, spec).await {
+        // Whoever may only read may look at the plan.
+        Err(error @ Error::AccessDenied(_)) if spec.dry_run == Some(true) => {
+            vec![format!("these credentials could not build it: {error}")]
+        }
+        answer => answer.map(|()| vec![])?,
+    };
     let roles = aws.iam.list_roles().max_items(1).send().await;
     roles.during_first("iam:ListRoles", target)?;
     let clusters = aws.eks.list_clusters().max_results(1).send().await;
     clusters.during_first("eks:ListClusters", target)?;
-    Ok(zones)
+    Ok(Ready { zones, notes })
 }
 
 /// The session is in the account that was asked for.
@@ -195,7 +208,7 @@ mod tests {
             Self(rules)
         }
 
-        async fn probe(&self, spec: &Spec) -> Result<Vec<AvailabilityZone>, Error> {
+        async fn probe(&self, spec: &Spec) -> Result<Ready, Error> {
             let [identity, zones, vpc, roles, clusters] = &self.0;
             let aws = Aws {
                 sts: step::mocked!(aws_sdk_sts, [identity]),
@@ -220,9 +233,10 @@ mod tests {
     #[tokio::test]
     async fn a_ready_account_is_asked_each_question_once_and_says_its_zones() {
         let account = Account::ready();
-        let zones = account.probe(&spec()).await.unwrap();
+        let Ready { zones, notes } = account.probe(&spec()).await.unwrap();
         assert_eq!(zones.len(), 1);
         assert_eq!(zones[0].zone_id(), Some("apne1-az1"));
+        assert_eq!(notes, [""; 0]);
         assert_eq!(account.calls(), [1; 5]);
     }
 
@@ -239,7 +253,7 @@ mod tests {
                 "UnrecognizedClientException",
             ] {
                 let account = Account::refusing(probe, code, "not yet");
-                let error = account.probe(&spec()).await.unwrap_err();
+                let error = account.probe(&spec()).await.err().unwrap();
                 assert_eq!(error.name(), "AccountNotReady", "{probe} {code}: {error}");
                 let text = error.to_string();
                 for said in [
@@ -280,7 +294,8 @@ mod tests {
                 let error = Account::refusing(probe, code, message)
                     .probe(&spec())
                     .await
-                    .unwrap_err();
+                    .err()
+                    .unwrap();
                 assert_eq!(error.name(), name, "{probe} {code}: {error}");
                 let text = error.to_string();
                 assert!(text.contains(advice), "{text}");
@@ -290,9 +305,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_may_only_read_may_look_at_the_plan() {
+        let mut spec = spec();
+        spec.dry_run = Some(true);
+        let probe = "ec2:CreateVpc (dry run)";
+        let reader = Account::refusing(probe, "UnauthorizedOperation", "not authorized");
+        let ready = reader.probe(&spec).await.unwrap();
+        assert_eq!(ready.zones.len(), 1);
+        assert!(ready.notes[0].contains(probe), "{:?}", ready.notes);
+        // What no permission mends is none of the caller's.
+        for code in ["PendingVerification", "Blocked"] {
+            let account = Account::refusing(probe, code, "no");
+            assert!(account.probe(&spec).await.is_err(), "{code}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_session_in_another_account_is_not_used() {
         let account = Account::identifying_itself_as("444455556666");
-        let error = account.probe(&spec()).await.unwrap_err();
+        let error = account.probe(&spec()).await.err().unwrap();
         assert_eq!(error.name(), "Unexpected");
         let text = error.to_string();
         assert!(

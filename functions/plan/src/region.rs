@@ -2,7 +2,7 @@
 
 use step::{Error, Target};
 
-use crate::validate::{check_shape, is_like};
+use crate::shape::{check_shape, is_like};
 
 const FIELD: &str = "region";
 

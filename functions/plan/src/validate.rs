@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
-use regex_lite::Regex;
 use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec};
 use step::{Error, Spec, Target, TeardownSpec};
 
+use crate::shape::{check_shape, is_like};
 use crate::{arns, cidr, fargate, region, user_tags};
 
 /// Every IPv4 address.
@@ -165,33 +165,6 @@ fn check_logging(logging: &[LogType]) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::invalid("logging", logging, "each kind of log once"))
-}
-
-/// Refuses a value that is not, as a whole, like `pattern`.
-pub(crate) fn check_shape(
-    field: &str,
-    value: &str,
-    pattern: &str,
-    expected: &str,
-) -> Result<(), Error> {
-    if is_like(value, pattern) {
-        return Ok(());
-    }
-    Err(Error::invalid(field, value, expected))
-}
-
-/// Whether the whole text is like `pattern`.
-pub(crate) fn is_like(text: &str, pattern: &str) -> bool {
-    parts(text, pattern).is_some()
-}
-
-/// The groups of `pattern`, if the whole text is like it.
-pub(crate) fn parts<'a>(text: &'a str, pattern: &str) -> Option<Vec<&'a str>> {
-    // A pattern of ours that is not valid matches nothing; the tests use every one of them.
-    let pattern = Regex::new(&format!("^(?:{pattern})$")).ok()?;
-    let captures = pattern.captures(text)?;
-    let groups = captures.iter().skip(1).flatten();
-    Some(groups.map(|group| group.as_str()).collect())
 }
 
 #[cfg(test)]

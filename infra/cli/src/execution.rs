@@ -1,6 +1,5 @@
 //! Executions: starting, following to the end.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +9,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
 
 use crate::args::{Deployed, Start, Watch};
+use crate::input;
 use crate::plan;
 use crate::receipt::{self, Receipt};
 use crate::stack::Stack;
@@ -303,18 +303,6 @@ pub(crate) fn readable(cause: &str) -> String {
     }
 }
 
-/// Reads an input file.
-///
-/// # Errors
-/// If it is not there, or not a JSON object with a `clusterName`.
-pub fn read_input(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("the input {} cannot be read", path.display()))?;
-    let input: Value = serde_json::from_str(&text)
-        .with_context(|| format!("the input {} is not JSON", path.display()))?;
-    Ok(input)
-}
-
 /// A name for an execution: the cluster's and the time. What names may not contain is left out.
 #[must_use]
 pub fn name_for(input: &Value) -> String {
@@ -336,7 +324,7 @@ const AWS_INTERVAL: Duration = Duration::from_secs(3);
 /// # Errors
 /// If the execution cannot be started, or fails.
 pub async fn start(options: &Start) -> Result<()> {
-    let input = read_input(&options.input)?;
+    let input = input::read(&options.input)?;
     let executions = on_aws(&options.deployed).await?;
     let name = options.name.clone().unwrap_or_else(|| name_for(&input));
     let machine = &executions.stack.provision_arn;

@@ -7,6 +7,7 @@ pub mod destroy;
 pub mod diagnose;
 pub mod execution;
 pub mod fleet;
+pub mod input;
 pub mod local;
 pub mod plan;
 pub mod receipt;

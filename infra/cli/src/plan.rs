@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use step::{Base, Plan};
 
 use crate::args;
-use crate::execution::read_input;
+use crate::input;
 use crate::summary;
 
 /// `hardway plan`: the function `plan` with the caller's own credentials, without a state machine.
@@ -20,7 +20,7 @@ use crate::summary;
 /// # Errors
 /// If the input is wrong, a quota is too small or something is in the way, as the execution would say it.
 pub async fn run(options: &args::Plan) -> Result<()> {
-    let input = read_input(&options.input)?;
+    let input = input::read(&options.input)?;
     let base = Base::from_env().await;
     let (plan, preview) = plan::dry_run(&base, &input).await?;
     if options.json {

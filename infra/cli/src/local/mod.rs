@@ -23,8 +23,9 @@ use tokio::task::JoinHandle;
 use crate::args::{DEFAULT_SPEED, Local};
 use crate::aws::{self, LAPTOP_ACCOUNT};
 use crate::destroy;
-use crate::execution::{Ended, Executions, name_for, read_input};
+use crate::execution::{Ended, Executions, name_for};
 use crate::fleet;
+use crate::input;
 use crate::receipt::Receipt;
 use crate::stack::Stack;
 use crate::summary;
@@ -253,7 +254,7 @@ pub async fn install_tools() -> Result<()> {
 /// # Errors
 /// If the execution fails, CoreDNS does not run at its end, or a teardown leaves something.
 pub async fn run(options: &Local) -> Result<()> {
-    let input = read_input(&options.input)?;
+    let input = input::read(&options.input)?;
     tokio::select! {
         done = run_to_the_end(options, &input) => done,
         signal = interrupted() => bail!("{signal}: everything that was started has been ended"),

@@ -1,10 +1,11 @@
 //! What an execution would do: the resources that it would create, change, adopt or remove, how long it
 //! would take, what it would cost. It looks and changes nothing.
 //!
-//! Listed is what hardway makes. What AWS makes along with it (the VPC's default security group and main
-//! route table, the control plane's network interfaces and security group, the access entry of Fargate's
-//! nodes) comes and goes by itself. Names are those by which hardway finds a resource again: the value of
-//! its tag `hardway:role`, or its own name where it has one.
+//! Listed is what hardway makes of a cluster. What AWS makes along with it (the VPC's default security group
+//! and main route table, the control plane's network interfaces and security group, the access entry of
+//! Fargate's nodes) comes and goes by itself, and the cluster's entry in the registry is hardway's own.
+//! Names are those by which hardway finds a resource again: the value of its tag `hardway:role`, or its own
+//! name where it has one.
 
 mod cluster;
 mod network;

@@ -155,20 +155,14 @@ fn sources(function: &str) -> String {
     let own: String = own.collect();
     // What is in the way of a removal is looked for only when something is.
     let of_removal = ["foreign", "eks_network", "route_tables"];
-    let shared = [
-        "route_tables",
-        "iam_role",
-        "eks_insights",
-        "execution",
-        "coredns",
-    ]
-    .into_iter()
-    .filter(|module| own.contains(&format!("{module}::")))
-    .chain(
-        of_removal
-            .into_iter()
-            .filter(|_| own.contains("outcome_in_vpc")),
-    );
+    let shared = ["route_tables", "iam_role", "eks_insights", "execution"]
+        .into_iter()
+        .filter(|module| own.contains(&format!("{module}::")))
+        .chain(
+            of_removal
+                .into_iter()
+                .filter(|_| own.contains("outcome_in_vpc")),
+        );
     let shared: String = shared
         .map(|module| project::read(&format!("functions/step/src/{module}.rs")))
         .collect();

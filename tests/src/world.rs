@@ -14,6 +14,7 @@ use aws_smithy_types::retry::RetryConfig;
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use simulator::kubernetes::Workload;
 use simulator::state::Region as AccountRegion;
 use simulator::{Call, Clock, Config, Simulator, State};
 use step::{Base, Error, Function, invoke};
@@ -341,6 +342,18 @@ pub fn fleet() -> Machine {
         .replace("${ProvisionStateMachineArn}", &machine_arn(PROVISION))
         .replace("${FleetBucketName}", bucket::NAME);
     Machine::named("hardway-fleet", serde_json::from_str(&definition).unwrap())
+}
+
+/// A pod of somebody's whose kubelet is of that Kubernetes version.
+#[must_use]
+pub fn workload(kubernetes: &str) -> Workload {
+    Workload {
+        namespace: "default".to_owned(),
+        name: "shop-5d9c7b6f4-x2x2x".to_owned(),
+        node: "fargate-ip-10-100-1-9.ap-northeast-1.compute.internal".to_owned(),
+        ip: "10.100.1.9".to_owned(),
+        kubernetes: kubernetes.to_owned(),
+    }
 }
 
 /// The check machine as it is deployed.

@@ -16,15 +16,13 @@ use serde_json::{Value, json};
 use simulator::ec2::route::Target as RouteTarget;
 use simulator::ec2::{Ec2, NewInterface, VpcEndpoint};
 use simulator::eks::Cluster;
-use simulator::kubernetes::Workload;
 use step::{Plan, Target};
 use tests::faults::Script;
-use tests::world::{ACCOUNT, Moment, region};
+use tests::world::{ACCOUNT, Moment, region, workload};
 use tests::{World, by_hand, many};
 use verify::{CATALOGUE, Finding, Report, Severity};
 
 const SEED: u64 = 23;
-const OLD_NODE: &str = "fargate-ip-10-0-0-9.ap-northeast-1.compute.internal";
 const ROLE: &str = "hardway-demo-ap-northeast-1-pod-execution";
 
 /// Few subnets, and small ones: one of the rows fills them up.
@@ -208,14 +206,7 @@ async fn break_in_the_cluster(world: &World, id: &str) {
         }
         "kubelets-too-old" => {
             change_cluster(world, |cluster| {
-                let pod = Workload {
-                    namespace: "default".to_owned(),
-                    name: "shop-5d9c7b6f4-x2x2x".to_owned(),
-                    node: OLD_NODE.to_owned(),
-                    ip: "10.0.0.9".to_owned(),
-                    kubernetes: "1.32".to_owned(),
-                };
-                cluster.workloads = vec![pod];
+                cluster.workloads = vec![workload("1.32")];
                 // The newest version has no next one.
                 "1.35".clone_into(&mut cluster.version);
             });

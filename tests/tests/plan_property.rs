@@ -167,8 +167,7 @@ async fn compare(world: &World, input: &Value) -> (Option<String>, Execution) {
     let not_there: Vec<_> = kept.difference(&before).collect();
     let is_quiet = listed(preview, &["create", "change", "adopt", "remove"]).is_empty();
     // The registry's entry is hardway's, not the cluster's.
-    let of_cluster = |call: &&Call| call.service != "ssm";
-    let has_changed = world.changes()[changes..].iter().any(|it| of_cluster(&it));
+    let has_changed = (world.changes()[changes..].iter()).any(|call| call.service != "ssm");
     let is_right = missing.is_empty() && surplus.is_empty() && not_there.is_empty();
     let problem = if !is_right {
         Some(format!(

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::eks::Cluster;
-use simulator::kubernetes::Workload;
 use tests::faults::{Script, Trouble};
-use tests::world::{ACCOUNT, Moment, REGION, region};
+use tests::world::{ACCOUNT, Moment, REGION, region, workload};
 use tests::{Execution, World, many};
 
 const SEED: u64 = 31;
@@ -96,14 +95,9 @@ fn kubelets(world: &World) -> Vec<String> {
 
 /// A pod of somebody's whose kubelet is of that Kubernetes version.
 fn run_workload(world: &World, kubernetes: &str) {
-    let pod = Workload {
-        namespace: "default".to_owned(),
-        name: "shop-5d9c7b6f4-x2x2x".to_owned(),
-        node: "fargate-ip-10-100-1-9.ap-northeast-1.compute.internal".to_owned(),
-        ip: "10.100.1.9".to_owned(),
-        kubernetes: kubernetes.to_owned(),
-    };
-    with_cluster(world, |cluster| cluster.workloads = vec![pod]);
+    with_cluster(world, |cluster| {
+        cluster.workloads = vec![workload(kubernetes)];
+    });
 }
 
 #[tokio::test(start_paused = true)]

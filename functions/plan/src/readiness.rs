@@ -14,6 +14,7 @@ use step::{Aws, Base, During, Error, Spec, Target, codes, tags};
 use crate::{SESSION, cidr};
 
 /// What is known of an account that can be used.
+#[derive(Debug)]
 pub(crate) struct Ready {
     /// The Availability Zones that it has in the region.
     pub zones: Vec<AvailabilityZone>,
@@ -253,7 +254,7 @@ mod tests {
                 "UnrecognizedClientException",
             ] {
                 let account = Account::refusing(probe, code, "not yet");
-                let error = account.probe(&spec()).await.err().unwrap();
+                let error = account.probe(&spec()).await.unwrap_err();
                 assert_eq!(error.name(), "AccountNotReady", "{probe} {code}: {error}");
                 let text = error.to_string();
                 for said in [
@@ -294,8 +295,7 @@ mod tests {
                 let error = Account::refusing(probe, code, message)
                     .probe(&spec())
                     .await
-                    .err()
-                    .unwrap();
+                    .unwrap_err();
                 assert_eq!(error.name(), name, "{probe} {code}: {error}");
                 let text = error.to_string();
                 assert!(text.contains(advice), "{text}");
@@ -323,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_in_another_account_is_not_used() {
         let account = Account::identifying_itself_as("444455556666");
-        let error = account.probe(&spec()).await.err().unwrap();
+        let error = account.probe(&spec()).await.unwrap_err();
         assert_eq!(error.name(), "Unexpected");
         let text = error.to_string();
         assert!(

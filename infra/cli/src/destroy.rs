@@ -69,18 +69,15 @@ fn ask() -> Result<String> {
 
 /// What is going to be removed, and from where.
 fn notice(options: &Destroy, stack: &Stack) -> String {
-    let account = options
-        .cluster
-        .account
-        .as_deref()
-        .unwrap_or(stack.account());
-    let account = match &options.cluster.role_name {
+    let cluster = &options.cluster;
+    let account = cluster.account.as_deref().unwrap_or(stack.account());
+    let account = match &cluster.role_name {
         Some(role) => format!("{account}, with its role {role}"),
         None => account.to_owned(),
     };
-    let region = options.cluster.region.as_deref().unwrap_or(stack.region());
+    let region = cluster.region.as_deref().unwrap_or(stack.region());
     let mut table = summary::table();
-    table.add_row(["cluster", &options.cluster.name]);
+    table.add_row(["cluster", &cluster.name]);
     table.add_row(["account", &account]);
     table.add_row(["region", region]);
     if options.disable_deletion_protection {

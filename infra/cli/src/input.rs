@@ -12,7 +12,5 @@ use serde_json::Value;
 pub fn read(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the input {} cannot be read", path.display()))?;
-    let input: Value = serde_json::from_str(&text)
-        .with_context(|| format!("the input {} is not JSON", path.display()))?;
-    Ok(input)
+    serde_json::from_str(&text).with_context(|| format!("the input {} is not JSON", path.display()))
 }

@@ -26,14 +26,14 @@ pub fn too_old(facts: &Facts) -> Vec<Problem> {
 fn problem(facts: &Facts, insight: &Insight) -> Problem {
     let version = insight.kubernetes_version().unwrap_or("the next version");
     let nodes = resources(insight);
-    let named = nodes[..nodes.len().min(NODES_MAX)].join(", ");
-    let seen = match nodes.len().checked_sub(NODES_MAX) {
-        _ if nodes.is_empty() => format!("kubelets are too old for Kubernetes {version}"),
-        None | Some(0) => format!("kubelets are too old for Kubernetes {version}: {named}"),
-        Some(more) => {
-            format!("kubelets are too old for Kubernetes {version}: {named}, and {more} more")
-        }
-    };
+    let more = nodes.len().saturating_sub(NODES_MAX);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let named = nodes.into_iter().take(NODES_MAX).map(str::to_owned);
+    let named: Vec<String> = named.chain(more).collect();
+    let mut seen = format!("kubelets are too old for Kubernetes {version}");
+    if !named.is_empty() {
+        seen = format!("{seen}: {}", named.join(", "));
+    }
     warning(
         facts.cluster_arn(),
         seen,

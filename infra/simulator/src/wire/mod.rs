@@ -17,6 +17,7 @@ use crate::state::Context;
 use crate::{
     Simulator, ec2, eks, iam, logs, opening, quotas, refusal, regions, ssm, sts, throttle,
 };
+use aws_json::Operations;
 
 /// What the `Authorization` header says of the caller.
 ///
@@ -91,6 +92,20 @@ struct Answer {
     response: Response<Vec<u8>>,
 }
 
+/// Answers a call of a service that speaks JSON, whose targets begin with `target`.
+fn json(
+    context: &mut Context<'_>,
+    request: &Request<Vec<u8>>,
+    service: &str,
+    target: &str,
+    operations: &Operations,
+) -> Answer {
+    aws_json::answer(request, target, |operation, input| {
+        admit(context, service, operation, &Asked::Input(input))?;
+        operations.answer(context, operation, input)
+    })
+}
+
 impl Simulator {
     /// Answers one HTTP request.
     pub(crate) fn answer(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
@@ -130,20 +145,18 @@ impl Simulator {
                         },
                     }
                 }),
-                "logs" => aws_json::answer(request, "Logs_20140328", |op, input| {
-                    admit(context, "logs", op, &Asked::Input(input))?;
-                    logs::OPERATIONS.answer(context, op, input)
-                }),
+                "logs" => json(context, request, "logs", "Logs_20140328", &logs::OPERATIONS),
                 "servicequotas" => {
-                    aws_json::answer(request, "ServiceQuotasV20190624", |op, input| {
-                        admit(context, "servicequotas", op, &Asked::Input(input))?;
-                        quotas::OPERATIONS.answer(context, op, input)
-                    })
+                    let target = "ServiceQuotasV20190624";
+                    json(
+                        context,
+                        request,
+                        "servicequotas",
+                        target,
+                        &quotas::OPERATIONS,
+                    )
                 }
-                "ssm" => aws_json::answer(request, "AmazonSSM", |op, input| {
-                    admit(context, "ssm", op, &Asked::Input(input))?;
-                    ssm::OPERATIONS.answer(context, op, input)
-                }),
+                "ssm" => json(context, request, "ssm", "AmazonSSM", &ssm::OPERATIONS),
                 other => Answer {
                     operation: "Unknown".to_owned(),
                     request: Value::Null,

@@ -586,6 +586,14 @@ class Roles:
         iam.refuses("PutRolePolicy", "MalformedPolicyDocument", PolicyDocument="{", **inline)
         iam.call("GetRolePolicy", **inline)
         iam.call("ListRolePolicies", **role)
+        source = f"arn:aws:iam::{ACCOUNT}:role/person"
+        iam.call("SimulatePrincipalPolicy", PolicySourceArn=source, ActionNames=["ec2:CreateVpc"])
+        iam.call("SimulatePrincipalPolicy", PolicySourceArn=source, ActionNames=["s3:GetObject"],
+                 ResourceArns=["arn:aws:s3:::one/x", "arn:aws:s3:::other/x"])
+        iam.refuses("SimulatePrincipalPolicy", "NoSuchEntity", ActionNames=["ec2:CreateVpc"],
+                    PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:role/nobody")
+        iam.refuses("SimulatePrincipalPolicy", "InvalidInput", ActionNames=["ec2:CreateVpc"],
+                    PolicySourceArn=f"arn:aws:sts::{ACCOUNT}:assumed-role/person/me")
         iam.call("DeleteRolePolicy", **inline)
         iam.refuses("GetRolePolicy", "NoSuchEntity", **inline)
         iam.refuses("DeleteRolePolicy", "NoSuchEntity", **inline)

@@ -38,10 +38,11 @@ NOT_MODELLED = {
 }
 # What AWS answers although the enumerations do not have it: an internet gateway's attachment is
 # available (the text of the model itself), so a NAT gateway's interface is spelled, and so an endpoint's
-# state (aws/aws-sdk issue 258).
+# state (aws/aws-sdk issue 258). The source of a simulated statement is called so in all public answers.
 NOT_ENUMERATED = {
     ("AttachmentStatus", "available"),
     ("NetworkInterfaceType", "nat_gateway"),
+    ("PolicySourceType", "IAM Policy"),
     ("State", "available"),
 }
 

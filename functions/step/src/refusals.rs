@@ -58,7 +58,9 @@ fn said(response: &HttpResponse) -> (String, String) {
     let json: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
     let text = |keys: [&str; 2]| keys.into_iter().find_map(|key| json[key].as_str());
     let code = response.headers().get("x-amzn-errortype");
-    let code = code.or_else(|| text(["__type", "code"])).unwrap_or_default();
+    let code = code
+        .or_else(|| text(["__type", "code"]))
+        .unwrap_or_default();
     // `com.amazon#Code:http://…` has the code in its middle.
     let code = code.rsplit('#').next().unwrap_or_default();
     let code = code.split(':').next().unwrap_or_default();

@@ -139,8 +139,7 @@ fn policies(iam: &Iam, arn: &str) -> Result<(Vec<Statement>, Option<Vec<Statemen
 /// IAM itself knows at once what others see later.
 fn of_role(iam: &Iam, role: &Role) -> Vec<Statement> {
     let inline = role.inline.current().iter();
-    let inline =
-        inline.map(|(name, text)| statements(&format!("role_{}_{name}", role.name), text));
+    let inline = inline.map(|(name, text)| statements(&format!("role_{}_{name}", role.name), text));
     let arns = role.managed.current().iter();
     let managed = arns.filter_map(|arn| Some(managed(arn, iam.policy_document(arn)?)));
     inline.chain(managed).flatten().collect()
@@ -275,7 +274,8 @@ fn grounds(verdict: &Verdict) -> Vec<Element> {
 mod tests {
     use aws_sdk_iam::error::ProvideErrorMetadata;
     use aws_sdk_iam::types::{
-        ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType as Decision,
+        ContextEntry, ContextKeyTypeEnum, EvaluationResult,
+        PolicyEvaluationDecisionType as Decision,
     };
 
     use super::super::testing::{ACCOUNT, World, code};
@@ -331,7 +331,11 @@ mod tests {
         assert_eq!(matched, ["role_demo_own", "AdministratorAccess"]);
         world.change(|iam| {
             let role = iam.roles.get_mut("demo").unwrap();
-            role.managed.set([].into(), jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH);
+            role.managed.set(
+                [].into(),
+                jiff::Timestamp::UNIX_EPOCH,
+                jiff::Timestamp::UNIX_EPOCH,
+            );
         });
         let result = simulate(&world, "eks:CreateCluster", &[], None).await;
         assert_eq!(result.eval_decision(), &Decision::ImplicitDeny);

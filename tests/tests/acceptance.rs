@@ -292,7 +292,7 @@ fn durations(execution: &Execution) -> BTreeMap<String, f64> {
             .or_insert((event.at, event.at));
         times.1 = event.at;
     }
-    let seconds = |(first, last): (Duration, Duration)| (last - first).as_secs_f64();
+    let seconds = |(first, last): (Duration, Duration)| last.saturating_sub(first).as_secs_f64();
     states
         .into_iter()
         .map(|(state, times)| (state, seconds(times)))

@@ -1,7 +1,7 @@
 # What to do with hardway. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help local test check sweep soak fleet mutations lint build deploy update tools
+.PHONY: help local test check sweep soak fleet mutations lint build deploy acceptance update tools
 
 PATH := $(CURDIR)/target/venv/bin:$(PATH)
 STACK ?= hardway
@@ -44,6 +44,9 @@ build: tools ## Build and package the functions for AWS (arm64, release)
 
 deploy: build ## Build, and deploy the stack (STACK=hardway)
 	cd infra && sam deploy --stack-name $(STACK)
+
+acceptance: build ## Try it on your AWS account and write a report: make acceptance ARGS="--region eu-west-1"
+	cargo run --quiet -- acceptance $(ARGS)
 
 update: tools ## Build and deploy one function: make update FUNCTION=vpc
 	@test -n "$(FUNCTION)" || { echo "which one? make update FUNCTION=vpc"; exit 2; }

@@ -29,6 +29,7 @@ pub mod names;
 pub mod network;
 pub mod outcome;
 pub mod plan;
+pub mod refusals;
 pub mod removal;
 pub mod route_tables;
 pub mod session;

@@ -276,6 +276,7 @@ fn a_role_is_assumed_only_in_another_account() {
         id: id.to_owned(),
         role_name: role_name.map(str::to_owned),
         external_id: Some("secret".to_owned()),
+        new_since: None,
     };
     let own = "111122223333";
     let own_account = account_of(None, own);

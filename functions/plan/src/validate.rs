@@ -7,7 +7,7 @@ use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec};
 use step::{Error, Spec, Target, TeardownSpec};
 
 use crate::shape::{check_shape, is_like};
-use crate::{arns, cidr, fargate, region, user_tags};
+use crate::{arns, cidr, fargate, new_account, region, user_tags};
 
 /// Every IPv4 address.
 pub(crate) const EVERYONE: &str = "0.0.0.0/0";
@@ -35,7 +35,7 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
     let profiles = spec.fargate_profiles.as_deref();
     profiles.map_or(Ok(()), fargate::check)?;
     let access = spec.access.as_ref();
-    access.map_or(Ok(()), |access| arns::check_admins(&access.admins))?;
+    access.map_or(Ok(()), arns::check_access)?;
     spec.logging.as_deref().map_or(Ok(()), check_logging)?;
     arns::check_kms_key(spec.kms_key_arn.as_deref())?;
     arns::check_permissions_boundary(spec.permissions_boundary_arn.as_deref())?;
@@ -96,7 +96,8 @@ fn check_account(account: &AccountSpec) -> Result<(), Error> {
             return Err(Error::invalid("account.externalId", id, expected));
         }
     }
-    Ok(())
+    let new_since = account.new_since.as_deref();
+    new_since.map_or(Ok(()), |since| new_account::check(since).map(drop))
 }
 
 fn check_network(network: &NetworkSpec) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::codes;
-use crate::error::{During, Error, required};
+use crate::error::{During, Error, is_of_organization, required};
 use crate::names;
 use crate::plan::Target;
 use crate::refusals::Refusals;
@@ -142,8 +142,8 @@ impl Base {
 
 /// Whether it may heal: an explicit deny does not.
 fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    let is_explicit = |message: &str| message.contains(codes::EXPLICIT_DENY_MESSAGE);
-    error.code() == Some(codes::STS_ACCESS_DENIED) && !error.message().is_some_and(is_explicit)
+    error.code() == Some(codes::STS_ACCESS_DENIED)
+        && !error.message().is_some_and(is_of_organization)
 }
 
 /// STS says the same of a role that has not spread yet, that does not trust the caller, and that the

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::spec::{FargateProfile, LogType, NatGateways, OnFailure, SupportType};
 
 /// The role that AWS Organizations makes in the accounts that it creates.
@@ -72,6 +73,9 @@ pub struct Plan {
     pub permissions_boundary_arn: Option<String>,
     /// What to do with a half-made cluster when a step fails for good.
     pub on_failure: OnFailure,
+    /// Whether the account was new when the execution started ([`crate::Error::in_new_account`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_new_account: bool,
     /// The user's tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -137,6 +141,16 @@ impl Network {
 }
 
 impl Plan {
+    /// What an error of AWS means in the plan's account, which may be new.
+    #[must_use]
+    pub fn sort(&self, error: Error) -> Error {
+        if self.is_new_account {
+            error.in_new_account()
+        } else {
+            error
+        }
+    }
+
     /// A complete plan for tests: cluster `demo` in ap-northeast-1 of account 111122223333 with
     /// three zones, one NAT gateway in each, and the profiles `kube-system` and `default`.
     ///
@@ -197,6 +211,7 @@ impl Plan {
             deletion_protection: false,
             permissions_boundary_arn: None,
             on_failure: OnFailure::Keep,
+            is_new_account: false,
             tags: BTreeMap::new(),
         }
     }

@@ -88,6 +88,12 @@ pub struct AccountSpec {
     /// External id that the role's trust policy asks for. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    /// Since when the account is new (RFC 3339, for example `2026-11-28T10:00:00Z`): when it was created,
+    /// joined the organization, or was enrolled. In an execution that starts within four hours from then,
+    /// what a service control policy denies and a role that does not exist yet are waited for. Default: it
+    /// is not new, and they are errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_since: Option<String>,
 }
 
 /// The VPC and its subnets.
@@ -209,6 +215,14 @@ pub struct Access {
     /// ARNs of IAM roles or users that become cluster administrators.
     #[serde(default)]
     pub admins: Vec<String>,
+    /// Names of roles of IAM Identity Center in the account that become cluster administrators, with
+    /// wildcards for what differs from account to account: `AWSReservedSSO_PlatformAdmin_*`. Each finds one
+    /// role. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(
+        pattern = r"^AWSReservedSSO_[A-Za-z0-9_+=,.@-][A-Za-z0-9_+=,.@*?-]{0,48}$"
+    )))]
+    pub admin_role_names: Vec<String>,
 }
 
 /// A kind of control-plane log.

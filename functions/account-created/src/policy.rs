@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use step::names::RoleNames;
 use step::plan::Account;
 use step::{Error, Spec, Target};
 
@@ -61,7 +62,7 @@ pub struct Policy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Access {
     /// Name (with its path, if any) of the role to assume there. Default:
-    /// `OrganizationAccountAccessRole`.
+    /// `MemberRoleName` of the stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_name: Option<String>,
     /// External id that the role's trust policy asks for. Default: none.
@@ -309,6 +310,7 @@ fn target(spec: &Spec, place: &Place) -> Target {
             role_name: account.role_name,
             external_id: account.external_id,
         },
+        iam: RoleNames::default(),
     }
 }
 

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use step::error::required;
 use step::function::{parse, respond};
-use step::plan::{Account, Endpoint, Network, ORGANIZATION_ROLE_NAME};
+use step::plan::{Account, Endpoint, Network};
 use step::spec::{AccountSpec, FargateProfile, NetworkSpec, OnFailure, Selector};
 use step::{
     Aws, Base, During, Error, Function, Outcome, Plan, Session, Spec, Target, TeardownSpec, eks,
@@ -110,8 +110,10 @@ async fn provisioning(
 ) -> Result<Outcome<Output>, Error> {
     let spec = Spec::parse(spec)?;
     validate::check(&spec)?;
+    let iam = validate::role_names(base.role_names(), spec.iam.as_ref())?;
     let (account, region) = (spec.account.as_ref(), spec.region.as_deref());
-    let target = target(base, &spec.cluster_name, account, region).await?;
+    let mut target = target(base, &spec.cluster_name, account, region).await?;
+    target.iam = iam;
     validate::check_for(&spec, &target)?;
     let is_new = new_account::is_new(&spec, started_at)?;
 
@@ -198,15 +200,16 @@ async fn target(
         cluster_name: cluster_name.to_owned(),
         region: chosen.to_owned(),
         partition: partition.to_owned(),
-        account: account_of(account, own_id),
+        account: account_of(account, own_id, base.member_role_name()),
+        iam: base.role_names().clone(),
     })
 }
 
 /// A role is assumed only in another account than the own.
-fn account_of(asked: Option<&AccountSpec>, own_id: &str) -> Account {
+fn account_of(asked: Option<&AccountSpec>, own_id: &str, role_name: &str) -> Account {
     match asked {
         Some(asked) if asked.id != own_id => {
-            let role = asked.role_name.as_deref().unwrap_or(ORGANIZATION_ROLE_NAME);
+            let role = asked.role_name.as_deref().unwrap_or(role_name);
             Account {
                 id: asked.id.clone(),
                 role_name: Some(role.to_owned()),

@@ -8,10 +8,12 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::names::RoleNames;
 use crate::spec::{FargateProfile, LogType, NatGateways, OnFailure, SupportType};
 
-/// The role that AWS Organizations makes in the accounts that it creates.
-pub const ORGANIZATION_ROLE_NAME: &str = "OrganizationAccountAccessRole";
+/// The role in another account, unless the stack or the input says otherwise: that of
+/// infra/member-role.yaml, which may do no more than the steps need.
+pub const MEMBER_ROLE_NAME: &str = "HardwayMember";
 
 /// Which cluster, where. All that a removal needs to know: tags say the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct Target {
     pub partition: String,
     /// The account to build in.
     pub account: Account,
+    /// How its own roles are called.
+    #[serde(default, skip_serializing_if = "RoleNames::is_default")]
+    pub iam: RoleNames,
 }
 
 /// The account to build in, in the shape of the input's `account`: what a plan says of its target can
@@ -186,6 +191,7 @@ impl Plan {
                     role_name: None,
                     external_id: None,
                 },
+                iam: RoleNames::default(),
             },
             kubernetes_version: "1.36".to_owned(),
             network: Network {

@@ -69,6 +69,7 @@ impl State {
         role.inline = iam::Lagging::new(inline, role.created_at);
     }
 
+    /// The name may have a path before it.
     fn role_of_old(&mut self, account: &str, name: &str, trust: &str) -> &mut iam::Role {
         let arn = format!("arn:aws:iam::{account}:role/{name}");
         let id = format!("AROA{}", Seed(0).hex("role", &arn, 17).to_uppercase());
@@ -80,7 +81,7 @@ impl State {
             .iam
             .roles;
         roles
-            .entry(name.to_lowercase())
+            .entry(role.name.to_lowercase())
             .insert_entry(role)
             .into_mut()
     }

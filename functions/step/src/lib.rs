@@ -35,6 +35,7 @@ pub mod session;
 pub mod spec;
 pub mod tags;
 pub mod telemetry;
+pub mod zones;
 
 pub use aws::{Aws, Base};
 pub use error::{During, Error};

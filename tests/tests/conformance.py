@@ -390,7 +390,7 @@ class Network:
                     VpcId="vpc-0123456789abcdef0", Attribute="enableDnsSupport")
         ec2.call("DescribeVpcs", VpcIds=[self.vpc_id])
         ec2.call("DescribeVpcs", Filters=filtered("tag:Name", "conformance"))
-        ec2.refuses("DescribeVpcs", "InvalidVpcID.Malformed", VpcIds=["x"])
+        ec2.refuses("DescribeVpcs", "InvalidVpcId.Malformed", VpcIds=["x"])
 
     def subnets(self):
         ec2 = self.ec2

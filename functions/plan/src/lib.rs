@@ -7,9 +7,9 @@
 //!
 //! A dry run ends after it, with a [`preview`] of what the execution would do.
 //!
-//! Safe to repeat: nothing is made. Zones and CIDR blocks follow from region and input alone, and a
-//! cluster that exists keeps its Kubernetes version when none is asked for, so that a second execution
-//! with the same input gets the same plan. The next version upgrades it.
+//! Safe to repeat: nothing is made. A cluster that exists keeps its zones, with their CIDR blocks, and
+//! its Kubernetes version when none is asked for, so that a second execution with the same input gets the
+//! same plan. The next version upgrades it.
 
 use aws_sdk_ec2::types::AvailabilityZone;
 use aws_sdk_eks::types::Cluster;
@@ -30,8 +30,10 @@ mod cidr;
 mod fargate;
 mod iam;
 mod new_account;
+mod placed_zones;
 pub mod preview;
 mod prices;
+mod public_access;
 mod quotas;
 mod readiness;
 mod region;
@@ -135,6 +137,7 @@ async fn output(
     plan.is_new_account = is_new;
     iam::complete(aws, spec, &mut plan).await?;
     let mut notes = ready.notes;
+    notes.extend(public_access::check(aws, &plan).await?);
     notes.extend(quotas::check(aws, &plan).await?);
     let dry_run = spec.dry_run.unwrap_or_default();
     let preview = if dry_run {
@@ -232,8 +235,8 @@ async fn decide(
     target: Target,
     zones: &[AvailabilityZone],
 ) -> Result<Plan, Error> {
-    let network = network(spec, &target, zones)?;
     let existing = eks::find_cluster(aws, &target).await?;
+    let network = network(aws, spec, &target, existing.as_ref(), zones).await?;
     let kubernetes_version = kubernetes_version(aws, spec, &target, existing.as_ref()).await?;
     Ok(Plan {
         target,
@@ -253,16 +256,23 @@ async fn decide(
     })
 }
 
-fn network(spec: &Spec, target: &Target, zones: &[AvailabilityZone]) -> Result<Network, Error> {
+async fn network(
+    aws: &Aws,
+    spec: &Spec,
+    target: &Target,
+    existing: Option<&Cluster>,
+    zones: &[AvailabilityZone],
+) -> Result<Network, Error> {
     let default = NetworkSpec::default();
     let asked = spec.network.as_ref().unwrap_or(&default);
     let cidr = cidr::of_vpc(asked.cidr.as_deref())?;
-    let chosen = zones::choose(zones, &target.region, asked.availability_zones)?;
+    let placed = placed_zones::find(aws, target, existing, cidr).await?;
+    let chosen = zones::choose(zones, &target.region, asked, &placed)?;
     Ok(Network {
         cidr,
         service_cidr: cidr::of_services(cidr)?,
         nat_gateways: asked.nat_gateways.unwrap_or_default(),
-        zones: cidr::subnets(cidr, chosen)?,
+        zones: cidr::subnets(cidr, chosen, &placed.places)?,
     })
 }
 

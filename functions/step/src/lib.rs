@@ -37,6 +37,7 @@ pub mod spec;
 pub mod tags;
 pub mod telemetry;
 pub mod wait;
+pub mod zones;
 
 pub use aws::{Aws, Base};
 pub use error::{During, Error};

@@ -95,7 +95,8 @@ pub struct Network {
     pub service_cidr: Ipv4Net,
     /// One NAT gateway for each zone, or a single one in the first zone.
     pub nat_gateways: NatGateways,
-    /// The Availability Zones, in the order of their ids.
+    /// The Availability Zones, in the order of their CIDR blocks: that of their ids, but for zones that
+    /// came later.
     pub zones: Vec<Zone>,
 }
 

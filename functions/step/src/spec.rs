@@ -125,10 +125,19 @@ pub struct NetworkSpec {
     /// IPv4 CIDR block of the VPC, /16 to /24. Default: `10.100.0.0/16`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<String>,
-    /// How many Availability Zones: 2 or 3. Default: 3, or 2 where the region has no more.
+    /// How many Availability Zones: 2 or 3. Default: 3, or 2 where the region has no more; of a cluster
+    /// that exists, its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 3))]
     pub availability_zones: Option<u8>,
+    /// Ids of the Availability Zones, 2 or 3 of them, for example `apne1-az1`. Default: the first ones in
+    /// which EKS makes control planes and runs pods on Fargate. A cluster that exists keeps its zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 3))]
+    pub availability_zone_ids: Option<Vec<String>>,
+    /// Ids of Availability Zones to leave out when zones are chosen. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded_availability_zone_ids: Option<Vec<String>>,
     /// A NAT gateway for each Availability Zone, or a single one for all. Default: `onePerAz`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nat_gateways: Option<NatGateways>,

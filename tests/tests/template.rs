@@ -346,9 +346,6 @@ fn events_that_cannot_be_handled_are_kept_and_somebody_is_told() {
     let queue = &resources["AccountEventsQueue"]["Properties"];
     assert_eq!(queue["MessageRetentionPeriod"], 14 * 24 * 3600);
     assert_eq!(queue["SqsManagedSseEnabled"], true);
-    let alarm = &resources["AccountEventsAlarm"]["Properties"];
-    assert_eq!(alarm["MetricName"], "ApproximateNumberOfMessagesVisible");
-    assert_eq!(alarm["Threshold"], 0);
 }
 
 /// Whoever deploys hardway has not asked for clusters in new accounts yet.
@@ -446,24 +443,231 @@ fn mails_say_what_is_in_the_events() {
 }
 
 #[test]
-fn nothing_is_checked_by_itself_unless_somebody_says_how_often() {
+fn nothing_happens_by_itself_unless_somebody_says_how_often() {
     let template = template();
-    assert_eq!(template["Parameters"]["CheckSchedule"]["Default"], "");
-    for id in ["ScheduledCheck", "ScheduledCheckRole"] {
-        assert_eq!(template["Resources"][id]["Condition"], "IsScheduled");
+    for (parameter, condition, ids) in [
+        (
+            "CheckSchedule",
+            "IsScheduled",
+            ["ScheduledCheck", "ScheduledCheckRole"],
+        ),
+        (
+            "ReconcileSchedule",
+            "IsReconciled",
+            ["ScheduledReconciliation", "ScheduledReconciliationRole"],
+        ),
+    ] {
+        assert_eq!(template["Parameters"][parameter]["Default"], "");
+        for id in ids {
+            assert_eq!(template["Resources"][id]["Condition"], condition);
+        }
+    }
+    let target = &template["Resources"]["ScheduledReconciliation"]["Properties"]["Target"];
+    let input: Value = serde_json::from_str(target["Input"].as_str().unwrap()).unwrap();
+    assert_eq!(input, json!({"action": "reconcile"}));
+}
+
+/// EventBridge's guide: a topic's policy cannot have a condition for it. CloudWatch's can.
+#[test]
+fn rules_and_alarms_may_publish_to_the_topic() {
+    let template = template();
+    let policy = &template["Resources"]["NotificationsTopicPolicy"]["Properties"];
+    let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+    let services: Vec<_> = statements
+        .iter()
+        .map(|it| {
+            (
+                it["Principal"]["Service"].as_str().unwrap(),
+                &it["Condition"],
+            )
+        })
+        .collect();
+    let own = json!({"StringEquals": {"aws:SourceAccount": {"!Ref": "AWS::AccountId"}}});
+    assert_eq!(
+        services,
+        [
+            ("events.amazonaws.com", &Value::Null),
+            ("cloudwatch.amazonaws.com", &own)
+        ]
+    );
+    for statement in statements {
+        assert_eq!(statement["Action"], "sns:Publish");
+        assert_eq!(statement["Resource"]["!Ref"], "NotificationsTopic");
+    }
+}
+
+/// Resources of a type, by their ids.
+fn of_type(kind: &str) -> Vec<(String, Value)> {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap().iter();
+    let found: Vec<_> = resources
+        .filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(id, resource)| (id.clone(), resource["Properties"].clone()))
+        .collect();
+    assert!(!found.is_empty(), "{kind}");
+    found
+}
+
+#[test]
+fn what_cannot_be_delivered_is_kept() {
+    let kept = json!({"!GetAtt": "UndeliveredQueue.Arn"});
+    let template = template();
+    let policy = template["Resources"]["UndeliveredQueuePolicy"].to_string();
+    for (id, rule) in of_type("AWS::Events::Rule") {
+        for target in rule["Targets"].as_array().unwrap() {
+            assert_eq!(target["DeadLetterConfig"]["Arn"], kept, "{id}");
+        }
+        assert!(policy.contains(&format!("{id}.Arn")), "{id} may not send");
+    }
+    for (id, schedule) in of_type("AWS::Scheduler::Schedule") {
+        let target = &schedule["Target"];
+        assert_eq!(target["DeadLetterConfig"]["Arn"], kept, "{id}");
+        let role = target["RoleArn"]["!GetAtt"].as_str().unwrap();
+        let role = role.strip_suffix(".Arn").unwrap();
+        let policies = &template["Resources"][role]["Properties"]["Policies"];
+        let statements = policies[0]["PolicyDocument"]["Statement"].as_array();
+        let may_send = |it: &Value| it["Action"] == "sqs:SendMessage" && it["Resource"] == kept;
+        assert!(statements.unwrap().iter().any(may_send), "{id}");
     }
 }
 
 #[test]
-fn only_the_rules_of_the_stack_publish_to_its_topic() {
+fn somebody_is_told_of_every_alarm_and_every_queue_has_one() {
+    let alarms = of_type("AWS::CloudWatch::Alarm");
+    for (id, alarm) in &alarms {
+        let topic = json!([{"!Ref": "NotificationsTopic"}]);
+        assert_eq!(alarm["AlarmActions"], topic, "{id}");
+        assert_eq!(alarm["TreatMissingData"], "notBreaching", "{id}");
+        assert_eq!(alarm["Threshold"], 0, "{id}");
+    }
+    let watched = |metric: &str, dimension: &str| {
+        let is_it = |(_, alarm): &&(String, Value)| {
+            alarm["MetricName"] == metric && alarm["Dimensions"].to_string().contains(dimension)
+        };
+        alarms.iter().filter(is_it).count()
+    };
+    for (id, _) in of_type("AWS::SQS::Queue") {
+        let dimension = format!("{id}.QueueName");
+        let metric = "ApproximateNumberOfMessagesVisible";
+        assert_eq!(watched(metric, &dimension), 1, "{id}");
+    }
+    for metric in ["Errors", "DestinationDeliveryFailures"] {
+        assert_eq!(watched(metric, "AccountCreatedFunction"), 1, "{metric}");
+    }
+    assert_eq!(watched("Throttles", ""), 1);
+}
+
+#[test]
+fn somebody_is_told_of_every_execution_that_does_not_succeed() {
     let template = template();
-    let policy = &template["Resources"]["FindingsTopicPolicy"]["Properties"]["PolicyDocument"];
-    let statements = policy["Statement"].as_array().unwrap();
-    assert_eq!(statements.len(), 1);
-    assert_eq!(statements[0]["Action"], "sns:Publish");
-    let sources = &statements[0]["Condition"]["ArnEquals"]["aws:SourceArn"];
-    let rules = ["FindingAppearedRule.Arn", "FindingResolvedRule.Arn"];
-    assert_eq!(*sources, json!(rules.map(|rule| json!({"!GetAtt": rule}))));
+    let rule = &template["Resources"]["FailedExecutionsRule"]["Properties"];
+    // Events of services come to the default bus.
+    assert!(rule.get("EventBusName").is_none());
+    let pattern = &rule["EventPattern"];
+    assert_eq!(pattern["source"], json!(["aws.states"]));
+    let detail = &pattern["detail"];
+    assert_eq!(detail["status"], json!(["FAILED", "TIMED_OUT", "ABORTED"]));
+    let machines = of_type("AWS::Serverless::StateMachine");
+    let machines: Vec<Value> = machines.iter().map(|(id, _)| json!({"!Ref": id})).collect();
+    assert_eq!(detail["stateMachineArn"], json!(machines));
+
+    // Step Functions developer guide, Step Functions events.
+    let event = json!({
+        "account": "111122223333",
+        "region": "us-east-1",
+        "detail": {
+            "executionArn": "arn:aws:states:us-east-1:111122223333:execution:hardway-provision:x",
+            "stateMachineArn": "arn:aws:states:us-east-1:111122223333:stateMachine:hardway-provision",
+            "name": "x",
+            "status": "FAILED",
+        },
+    });
+    let transformer = &rule["Targets"][0]["InputTransformer"];
+    let mut mail = transformer["InputTemplate"].as_str().unwrap().to_owned();
+    for (name, path) in transformer["InputPathsMap"].as_object().unwrap() {
+        let pointer = path
+            .as_str()
+            .unwrap()
+            .replacen('$', "", 1)
+            .replace('.', "/");
+        let value = event.pointer(&pointer).unwrap().as_str().unwrap();
+        assert!(mail.contains(&format!("<{name}>")), "{name}");
+        mail = mail.replace(&format!("<{name}>"), value);
+    }
+    assert!(!mail.contains('<'), "{mail}");
+    let is_quoted = |line: &str| line.len() > 2 && line.starts_with('"') && line.ends_with('"');
+    assert!(mail.lines().all(is_quoted), "{mail}");
+    assert!(mail.contains("execution x is FAILED"), "{mail}");
+}
+
+/// What cannot be right is refused when it is deployed, not when it is used.
+#[test]
+fn parameters_that_cannot_be_right_are_refused_at_deployment() {
+    let template = template();
+    for (parameter, right, wrong) in [
+        (
+            "NewAccountsPolicy",
+            &[
+                r#"{"enabled": false, "input": {"clusterName": "main"}}"#,
+                "{\n  \"enabled\": true,\n  \"input\": {\n    \"clusterName\": \"main\"\n  }\n}\n",
+            ][..],
+            // What command lines make of it.
+            &[
+                "",
+                "{",
+                "{}",
+                "{enabled: true}",
+                "{enabled:true,input:{clusterName:main}}",
+                "policy.json",
+            ][..],
+        ),
+        (
+            "CheckSchedule",
+            &["", "rate(1 hour)", "rate(30 minutes)", "cron(0 6 * * ? *)"],
+            &[
+                "1 hour",
+                "rate(1",
+                "rate(0 hours)",
+                "rate(1 week)",
+                "cron(0 6 * * *)",
+                "hourly",
+            ],
+        ),
+        (
+            "ReconcileSchedule",
+            &["", "rate(1 day)", "cron(0 6 * * ? *)"],
+            &["daily", "rate(1)", "rate()"],
+        ),
+        (
+            "NotificationEmail",
+            &["", "platform@example.com", "a.b+c@mail.example.org"],
+            &[
+                "platform",
+                "platform@",
+                "a@b.example, c@d.example",
+                "arn:aws:sns:us-east-1:1:x",
+            ],
+        ),
+        (
+            "EventBusName",
+            &["default", "team/bus.a_b-c"],
+            &["", "arn:aws:events:us-east-1:1:event-bus/x", "a b"],
+        ),
+    ] {
+        let declared = &template["Parameters"][parameter];
+        let pattern = declared["AllowedPattern"].as_str().unwrap();
+        // CloudFormation wants the whole value to match.
+        let pattern = regex_lite::Regex::new(&format!("^(?:{pattern})$")).unwrap();
+        for value in right {
+            assert!(pattern.is_match(value), "{parameter}: {value}");
+        }
+        for value in wrong {
+            assert!(!pattern.is_match(value), "{parameter}: {value}");
+        }
+        let default = declared["Default"].as_str().unwrap();
+        assert!(pattern.is_match(default), "{parameter}: {default}");
+        assert!(declared["ConstraintDescription"].is_string(), "{parameter}");
+    }
 }
 
 /// The names in `${…}`.

@@ -14,9 +14,10 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::codes;
-use crate::error::{During, Error, required};
+use crate::error::{During, Error, is_of_organization, required};
 use crate::names::{self, RoleNames};
 use crate::plan::{MEMBER_ROLE_NAME, Target};
+use crate::refusals::Refusals;
 use crate::session::Session;
 
 /// How long a single try of a call may take.
@@ -188,8 +189,8 @@ fn log_size(answer: &AssumeRoleOutput) {
 
 /// Whether it may heal: an explicit deny does not.
 fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    let is_explicit = |message: &str| message.contains(codes::EXPLICIT_DENY_MESSAGE);
-    error.code() == Some(codes::STS_ACCESS_DENIED) && !error.message().is_some_and(is_explicit)
+    error.code() == Some(codes::STS_ACCESS_DENIED)
+        && !error.message().is_some_and(is_of_organization)
 }
 
 /// STS says the same of a role that has not spread yet, that does not trust the caller, and that the
@@ -221,16 +222,22 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Clients with `config`.
+    /// Clients with `config`, which log what AWS refuses.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
+        macro_rules! client {
+            ($service:ident) => {{
+                let config = $service::config::Builder::from(config);
+                $service::Client::from_conf(config.interceptor(Refusals).build())
+            }};
+        }
         Self {
-            ec2: aws_sdk_ec2::Client::new(config),
-            eks: aws_sdk_eks::Client::new(config),
-            iam: aws_sdk_iam::Client::new(config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(config),
-            quotas: aws_sdk_servicequotas::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            ec2: client!(aws_sdk_ec2),
+            eks: client!(aws_sdk_eks),
+            iam: client!(aws_sdk_iam),
+            logs: client!(aws_sdk_cloudwatchlogs),
+            quotas: client!(aws_sdk_servicequotas),
+            sts: client!(aws_sdk_sts),
         }
     }
 

@@ -93,6 +93,12 @@ pub struct AccountSpec {
     /// External id that the role's trust policy asks for. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    /// Since when the account is new (RFC 3339, for example `2026-11-28T10:00:00Z`): when it was created,
+    /// joined the organization, or was enrolled. In an execution that starts within four hours from then,
+    /// what a service control policy denies and a role that does not exist yet are waited for. Default: it
+    /// is not new, and they are errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_since: Option<String>,
 }
 
 /// How the cluster's own IAM roles are called.
@@ -119,10 +125,19 @@ pub struct NetworkSpec {
     /// IPv4 CIDR block of the VPC, /16 to /24. Default: `10.100.0.0/16`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<String>,
-    /// How many Availability Zones: 2 or 3. Default: 3, or 2 where the region has no more.
+    /// How many Availability Zones: 2 or 3. Default: 3, or 2 where the region has no more; of a cluster
+    /// that exists, its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 3))]
     pub availability_zones: Option<u8>,
+    /// Ids of the Availability Zones, 2 or 3 of them, for example `apne1-az1`. Default: the first ones in
+    /// which EKS makes control planes and runs pods on Fargate. A cluster that exists keeps its zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 3))]
+    pub availability_zone_ids: Option<Vec<String>>,
+    /// Ids of Availability Zones to leave out when zones are chosen. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded_availability_zone_ids: Option<Vec<String>>,
     /// A NAT gateway for each Availability Zone, or a single one for all. Default: `onePerAz`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nat_gateways: Option<NatGateways>,
@@ -231,6 +246,14 @@ pub struct Access {
     /// ARNs of IAM roles or users that become cluster administrators.
     #[serde(default)]
     pub admins: Vec<String>,
+    /// Names of roles of IAM Identity Center in the account that become cluster administrators, with
+    /// wildcards for what differs from account to account: `AWSReservedSSO_PlatformAdmin_*`. Each finds one
+    /// role. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(
+        pattern = r"^AWSReservedSSO_[A-Za-z0-9_+=,.@-][A-Za-z0-9_+=,.@*?-]{0,48}$"
+    )))]
+    pub admin_role_names: Vec<String>,
 }
 
 /// A kind of control-plane log.

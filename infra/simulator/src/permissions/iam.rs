@@ -64,6 +64,10 @@ pub(super) fn needed(
                 Resource::new(policy).shown_as(format!("policy {policy}")),
             )]
         }
+        "SimulatePrincipalPolicy" => {
+            let principal = params.get("PolicySourceArn").unwrap_or_default();
+            vec![Needed::new(action, Resource::new(principal))]
+        }
         of_role if OF_ROLE.contains(&of_role) => {
             let name = params.get("RoleName").unwrap_or_default();
             vec![Needed::new(action, role(context, name))]

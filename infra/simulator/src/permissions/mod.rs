@@ -23,6 +23,7 @@ use crate::fault::Fault;
 use crate::iam::policy::{Attempt, Effect, effect};
 use crate::iam::trust::Document;
 use crate::iam::{Iam, Role};
+use crate::opening::Quarantine;
 use crate::params::Params;
 use crate::state::Context;
 use crate::sts::Session;
@@ -172,20 +173,50 @@ fn needed(
     }
 }
 
-/// Refuses a session's call that its policies do not allow.
+/// The service control policy that lies on the caller's account, if there is one.
+fn quarantine<'a>(context: &'a Context<'_>) -> Option<&'a Quarantine> {
+    let account = context.state.accounts.get(&context.account)?;
+    account.opening.quarantine.as_ref()
+}
+
+/// Refuses what a service control policy forbids all principals of the caller's account.
+fn check_organization(
+    context: &Context<'_>,
+    service: &str,
+    who: &Identity,
+    all: &[Needed],
+) -> Result<(), Fault> {
+    let Some(quarantine) = quarantine(context) else {
+        return Ok(());
+    };
+    for needed in all {
+        let why = quarantine.refusal(context.now, &who.principal_arn, &needed.action);
+        if let (Some(why), Some(resource)) = (why, needed.resources.first()) {
+            return Err(refusal(service, &who.arn, &needed.action, resource, &why));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what the organization forbids, and a session's call that its policies do not allow.
 pub(crate) fn check(
     context: &mut Context<'_>,
     service: &str,
     operation: &str,
     asked: &Asked<'_>,
 ) -> Result<(), Fault> {
-    let Some(session) = context.session().cloned() else {
+    let session = context.session().cloned();
+    if session.is_none() && quarantine(context).is_none() {
         return Ok(());
-    };
+    }
     // What there is no such operation for is refused as that.
     let all = needed(context, service, operation, asked).unwrap_or_default();
-    let policies = Policies::of(context, &session);
     let who = identity(context);
+    check_organization(context, service, &who, &all)?;
+    let Some(session) = session else {
+        return Ok(());
+    };
+    let policies = Policies::of(context, &session);
     let common = common_keys(context, service, &who);
     for needed in all {
         for resource in &needed.resources {

@@ -24,6 +24,7 @@ use crate::asl::{Execution, Failure, Invoke, Machine, MapRun};
 use crate::bucket::{self, Bucket};
 use crate::bus::Bus;
 use crate::faults::{Mishap, Script};
+use crate::hold::{HOLD, Held, Hold};
 use crate::step_functions::{PROVISION, StepFunctions, machine_arn};
 use crate::wire::Wire;
 use crate::{project, template};
@@ -46,6 +47,8 @@ pub struct World {
     wire: Wire,
     base: Base,
     bus: Arc<Mutex<Bus>>,
+    /// What is waited for, perhaps for ever.
+    pub hold: Arc<Hold>,
     /// The inputs of the executions that were started and not waited for.
     started: Arc<Mutex<Vec<Value>>>,
 }
@@ -121,6 +124,7 @@ impl World {
             base: Base::new(sdk_config(&wire, ACCOUNT)),
             wire,
             bus: Arc::default(),
+            hold: Arc::default(),
             started: Arc::default(),
         }
     }
@@ -404,8 +408,10 @@ impl World {
     async fn nested(&self, payload: Value) -> Result<Value, Failure> {
         assert_eq!(payload["StateMachineArn"], "${TeardownStateMachineArn}");
         // Boxed: a machine's walk contains its Tasks, of which this is one.
+        let (name, input) = (payload["Name"].as_str().unwrap(), payload["Input"].clone());
+        let machine = teardown();
         let walk: Pin<Box<dyn Future<Output = Execution> + Send + '_>> =
-            Box::pin(self.tear_down(payload["Input"].clone()));
+            Box::pin(self.run_as(&machine, name, input));
         match walk.await.result {
             Ok(output) => Ok(json!({"Status": "SUCCEEDED", "Output": output})),
             Err(Failure { error, cause }) => {
@@ -498,24 +504,10 @@ impl World {
     }
 }
 
-impl World {
-    /// Invokes the function that a Task's `Resource` names, `${VpcFunctionArn}` for `vpc`.
-    async fn call(&self, resource: &str, payload: Value, wire: &Wire) -> Result<Value, Error> {
-        macro_rules! dispatch {
-            ($($function:ty),* $(,)?) => {
-                match resource {
-                    $(name if name == placeholder(<$function as Function>::NAME) => {
-                        // Each function calls with an access key of its own, so that the record of
-                        // calls tells them apart.
-                        let key = <$function as Function>::NAME;
-                        let base = Base::new(sdk_config(wire, key));
-                        invoke::<$function>(&base, payload).await
-                    })*
-                    other => panic!("no function for {other}"),
-                }
-            };
-        }
-        dispatch!(
+/// Calls a macro with the functions that machines invoke.
+macro_rules! with_functions {
+    ($macro:ident) => {
+        $macro!(
             plan::Planner,
             vpc::Vpc,
             subnets::Subnets,
@@ -534,6 +526,47 @@ impl World {
             verify::Verify,
             registry::Registry,
         )
+    };
+}
+
+/// How long the function that a Task's `Resource` names may answer PENDING.
+///
+/// # Panics
+/// If there is no such function.
+#[must_use]
+pub fn longest_wait(resource: &str, action: &str) -> Duration {
+    macro_rules! find {
+        ($($function:ty),* $(,)?) => {
+            match resource {
+                $(name if name == placeholder(<$function as Function>::NAME) => {
+                    <$function as Function>::longest_wait(action)
+                })*
+                other => panic!("no function for {other}"),
+            }
+        };
+    }
+    with_functions!(find)
+}
+
+impl World {
+    /// Invokes the function that a Task's `Resource` names, `${VpcFunctionArn}` for `vpc`.
+    async fn call(&self, resource: &str, payload: Value, wire: &Wire) -> Result<Value, Error> {
+        macro_rules! dispatch {
+            ($($function:ty),* $(,)?) => {
+                match resource {
+                    $(name if name == placeholder(<$function as Function>::NAME) => {
+                        // Each function calls with an access key of its own, so that the record of
+                        // calls tells them apart.
+                        let key = <$function as Function>::NAME;
+                        let base = Base::new(sdk_config(wire, key));
+                        let answer = invoke::<Held<$function>>(&base, payload);
+                        HOLD.scope(Arc::clone(&self.hold), answer).await
+                    })*
+                    other => panic!("no function for {other}"),
+                }
+            };
+        }
+        with_functions!(dispatch)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::codes;
 use crate::error::{During, Error, is_of_organization, required};
 use crate::names;
 use crate::plan::Target;
+use crate::refusals::Refusals;
 use crate::session::Session;
 
 /// How long a single try of a call may take.
@@ -174,16 +175,22 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Clients with `config`.
+    /// Clients with `config`, which log what AWS refuses.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
+        macro_rules! client {
+            ($service:ident) => {{
+                let config = $service::config::Builder::from(config);
+                $service::Client::from_conf(config.interceptor(Refusals).build())
+            }};
+        }
         Self {
-            ec2: aws_sdk_ec2::Client::new(config),
-            eks: aws_sdk_eks::Client::new(config),
-            iam: aws_sdk_iam::Client::new(config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(config),
-            quotas: aws_sdk_servicequotas::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            ec2: client!(aws_sdk_ec2),
+            eks: client!(aws_sdk_eks),
+            iam: client!(aws_sdk_iam),
+            logs: client!(aws_sdk_cloudwatchlogs),
+            quotas: client!(aws_sdk_servicequotas),
+            sts: client!(aws_sdk_sts),
         }
     }
 

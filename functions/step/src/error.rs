@@ -56,6 +56,9 @@ pub enum Error {
     /// AWS says that the resource failed; carries AWS's health issues. Fails.
     #[error("the resource failed: {0}")]
     ResourceFailed(String),
+    /// Something was waited for longer than AWS ever takes; carries what it was. Fails.
+    #[error("it was waited for too long: {0}")]
+    WaitTimedOut(String),
     /// A teardown found something of the cluster at its end. Looked at again for minutes, because lists
     /// lag behind deletions, then fails.
     #[error("not everything is removed: {0}")]

@@ -220,7 +220,8 @@ pub(crate) fn check(
     let common = common_keys(context, service, &who);
     for needed in all {
         for resource in &needed.resources {
-            let keys = [&common[..], &needed.keys, &resource.keys].concat();
+            let owner = owner_keys(context, resource);
+            let keys = [&common[..], &owner, &needed.keys, &resource.keys].concat();
             let attempt = Attempt {
                 action: &needed.action,
                 resource: &resource.arns,
@@ -246,11 +247,38 @@ fn common_keys(context: &Context<'_>, service: &str, who: &Identity) -> Keys {
         ("aws:requestedregion", region),
         ("aws:principalarn", &who.principal_arn),
         ("aws:principalaccount", &context.account),
-        ("aws:resourceaccount", &context.account),
         ("aws:userid", &who.user_id),
     ]
+    .into_iter()
+    .chain(organization_key(
+        context,
+        "aws:principalorgid",
+        &context.account,
+    ))
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .to_vec()
+    .collect()
+}
+
+/// IAM user guide, AWS global condition context keys: whose the resource is. An account in no organization
+/// has no such key.
+fn owner_keys(context: &Context<'_>, resource: &Resource) -> Keys {
+    let of_arn = resource.arns.first().and_then(|arn| arn.split(':').nth(4));
+    let owner = of_arn.filter(|account| account.len() == 12);
+    let owner = owner.unwrap_or(&context.account);
+    let organization = organization_key(context, "aws:resourceorgid", owner);
+    [("aws:resourceaccount", owner)]
+        .into_iter()
+        .chain(organization)
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn organization_key<'a>(
+    context: &'a Context<'_>,
+    key: &'a str,
+    account: &str,
+) -> Option<(&'a str, &'a str)> {
+    Some((key, context.state.organization_of(account)?))
 }
 
 /// The policies that a session is subject to.

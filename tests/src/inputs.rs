@@ -1,7 +1,7 @@
 //! Random inputs: fit values and odd ones, mixed.
 
 use rand::Rng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 use simulator::State;

@@ -390,7 +390,7 @@ class Network:
                     VpcId="vpc-0123456789abcdef0", Attribute="enableDnsSupport")
         ec2.call("DescribeVpcs", VpcIds=[self.vpc_id])
         ec2.call("DescribeVpcs", Filters=filtered("tag:Name", "conformance"))
-        ec2.refuses("DescribeVpcs", "InvalidVpcID.Malformed", VpcIds=["x"])
+        ec2.refuses("DescribeVpcs", "InvalidVpcId.Malformed", VpcIds=["x"])
 
     def subnets(self):
         ec2 = self.ec2
@@ -734,6 +734,10 @@ class Parameters:
         if ssm.call("GetParameter", Name="/conformance/a")["Parameter"]["Value"] != "two":
             complaints.append("GetParameter: the value is another")
         ssm.refuses("GetParameter", "ParameterNotFound", Name="/conformance/nobody")
+        ssm.refuses("GetParameter", "ParameterVersionNotFound", Name="/conformance/a:9")
+        several = ssm.call("GetParameters", Names=["/conformance/a:1", "/conformance/nobody"])
+        if several["InvalidParameters"] != ["/conformance/nobody"]:
+            complaints.append("GetParameters: another one is missing")
 
     def lists(self):
         ssm, below = self.ssm, {"Path": "/conformance", "Recursive": True}

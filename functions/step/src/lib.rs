@@ -36,6 +36,8 @@ pub mod session;
 pub mod spec;
 pub mod tags;
 pub mod telemetry;
+pub mod wait;
+pub mod zones;
 
 pub use aws::{Aws, Base};
 pub use error::{During, Error};

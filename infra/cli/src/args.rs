@@ -231,7 +231,7 @@ pub struct Cluster {
     /// Account of the cluster [default: that of your credentials]
     #[arg(long, value_name = "ID")]
     pub account: Option<String>,
-    /// The role to assume in that account [default: OrganizationAccountAccessRole]
+    /// The role to assume in that account [default: HardwayMember]
     #[arg(long, value_name = "NAME", requires = "account")]
     pub role_name: Option<String>,
     /// The external id that the role asks for

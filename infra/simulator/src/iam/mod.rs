@@ -18,6 +18,7 @@ mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trust;
+mod variables;
 pub mod wildcard;
 
 use std::collections::{BTreeMap, BTreeSet};

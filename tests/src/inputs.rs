@@ -11,7 +11,7 @@ use crate::world::ACCOUNT;
 
 /// Another account, with a role to assume.
 const MEMBER: &str = "444455556666";
-const ROLE: &str = "OrganizationAccountAccessRole";
+const ROLE: &str = "HardwayMember";
 /// What there is in both.
 const ADMINS: [&str; 2] = ["Admin", "Ops"];
 

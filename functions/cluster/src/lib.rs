@@ -24,6 +24,8 @@ mod leftovers;
 mod update;
 mod upgrade;
 
+use std::time::Duration;
+
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
 use aws_sdk_eks::types::{Cluster as EksCluster, ClusterHealth, ClusterStatus, VpcConfigResponse};
@@ -76,6 +78,12 @@ const CHECK_AFTER_SECONDS: u64 = 30;
 impl Step for Cluster {
     const NAME: &'static str = "cluster";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// Terraform gives a new control plane 30 minutes and an update 60. One visit may follow several
+    /// updates: of CoreDNS, of the version, and of the settings that have drifted.
+    const ENSURE_LIMIT: Duration = Duration::from_mins(150);
+    /// Terraform gives the deletion 15 minutes, after which EKS's network interfaces go. Before it EKS
+    /// refuses a cluster for about a quarter of an hour after a change that no describe call shows.
+    const REMOVE_LIMIT: Duration = Duration::from_mins(90);
     type Input = Input;
     type Output = Output;
 

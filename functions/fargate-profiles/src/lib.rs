@@ -10,6 +10,8 @@
 
 mod wanted;
 
+use std::time::Duration;
+
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileError;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileStatus};
@@ -63,6 +65,10 @@ const UPDATE_CHECK_SECONDS: u64 = 30;
 impl Step for FargateProfiles {
     const NAME: &'static str = "fargate-profiles";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// Terraform gives a profile ten minutes; a cluster has up to ten of them, one after the other.
+    const ENSURE_LIMIT: Duration = Duration::from_hours(2);
+    /// The same for their deletion, which takes two to five minutes each.
+    const REMOVE_LIMIT: Duration = Duration::from_hours(2);
     type Input = Input;
     type Output = Output;
 

@@ -287,20 +287,24 @@ fn a_role_is_assumed_only_in_another_account() {
         id: id.to_owned(),
         role_name: role_name.map(str::to_owned),
         external_id: Some("secret".to_owned()),
+        new_since: None,
     };
     let own = "111122223333";
-    let own_account = account_of(None, own);
+    let role = "MemberRoleOfTheStack";
+    let own_account = account_of(None, own, role);
     assert_eq!(
         (own_account.id.as_str(), &own_account.role_name),
         (own, &None)
     );
-    assert_eq!(account_of(Some(&asked(own, Some("X"))), own), own_account);
+    assert_eq!(
+        account_of(Some(&asked(own, Some("X"))), own, role),
+        own_account
+    );
 
-    let other = account_of(Some(&asked("444455556666", None)), own);
-    let role = "OrganizationAccountAccessRole";
+    let other = account_of(Some(&asked("444455556666", None)), own, role);
     assert_eq!(other.role_name.as_deref(), Some(role));
     assert_eq!(other.external_id.as_deref(), Some("secret"));
-    let other = account_of(Some(&asked("444455556666", Some("a/Builder"))), own);
+    let other = account_of(Some(&asked("444455556666", Some("a/Builder"))), own, role);
     assert_eq!(other.role_name.as_deref(), Some("a/Builder"));
 }
 
@@ -366,7 +370,7 @@ fn the_place_of_a_plan_is_the_input_of_a_teardown() {
     });
     let spec = TeardownSpec::parse(&input).unwrap();
     assert_eq!(validate::check_teardown(&spec), Ok(()));
-    let account = account_of(spec.account.as_ref(), "999900001111");
+    let account = account_of(spec.account.as_ref(), "999900001111", "HardwayMember");
     assert_eq!(account.role_name.as_deref(), Some("Builder"));
 }
 

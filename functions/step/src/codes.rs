@@ -180,6 +180,12 @@ pub const ACCESS_DENIED: &[&str] = &[
 
 /// What AWS says, with one of [`ACCESS_DENIED`], when a policy forbids the call for good.
 pub const EXPLICIT_DENY_MESSAGE: &str = "explicit deny";
+/// What AWS says, with one of [`ACCESS_DENIED`], when no service control policy of the organization allows
+/// the call: a list of what is allowed, in place of a denial (IAM user guide, troubleshoot access denied
+/// error messages).
+pub const NOT_ON_ALLOW_LIST_MESSAGE: &str = "no service control policy allows";
+/// What both of a service control policy's refusals say.
+pub const SERVICE_CONTROL_POLICY_MESSAGE: &str = "service control policy";
 
 /// Codes of a service quota that is used up.
 pub const QUOTA_EXCEEDED: &[&str] = &[

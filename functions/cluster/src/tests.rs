@@ -258,7 +258,10 @@ async fn a_failed_cluster_carries_its_health_issues() {
 #[tokio::test]
 async fn a_control_plane_that_never_was_active_is_replaced_once() {
     let deleted = deletes();
-    let failed = || found(cluster(ClusterStatus::Failed).deletion_protection(true));
+    let failed = || {
+        let failed = cluster(ClusterStatus::Failed).set_endpoint(None);
+        found(failed.deletion_protection(true))
+    };
     let outcome = ensure([&failed(), &deleted], &Plan::example()).await;
     assert_eq!(
         reason(outcome),

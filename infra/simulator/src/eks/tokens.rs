@@ -210,13 +210,13 @@ mod tests {
             let call = world.update_coredns(configuration);
             call.client_request_token(token("b")).send()
         };
-        let first = update(r#"{"replicaCount":3}"#)
+        let first = update(r#"{"computeType":"Fargate","replicaCount":3}"#)
             .await
             .unwrap()
             .update
             .unwrap();
         wait(300).await;
-        let again = update(r#"{"replicaCount":4}"#)
+        let again = update(r#"{"computeType":"Fargate","replicaCount":4}"#)
             .await
             .unwrap()
             .update

@@ -280,7 +280,7 @@ mod tests {
         );
         let defaults: Vec<_> = versions.iter().filter(|it| it.default_version).collect();
         assert_eq!(defaults.len(), 1);
-        assert_eq!(defaults[0].cluster_version(), Some("1.35"));
+        assert_eq!(defaults[0].cluster_version(), Some("1.36"));
     }
 
     #[tokio::test(start_paused = true)]

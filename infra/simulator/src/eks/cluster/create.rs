@@ -29,7 +29,7 @@ pub(in crate::eks) fn create(
     check_name(&asked.name)?;
     let (eks, _) = parts(context);
     if let Some(cluster) = repeated(eks, &asked, token.as_ref())? {
-        return Ok(json!({"cluster": cluster.to_json(now)}));
+        return Ok(answer(cluster, now));
     }
     asked.check(request)?;
     let version = version::of_new_cluster(
@@ -58,12 +58,17 @@ pub(in crate::eks) fn create(
         let entry = AccessEntry::of_creator(&cluster, &around, &creator, now);
         cluster.access_entries.insert(creator, entry);
     }
-    let mut output = json!({"cluster": cluster.to_json(now)});
-    // Only here (captured answers of a real account).
-    output["cluster"]["accessConfig"]["bootstrapClusterCreatorAdminPermissions"] =
-        cluster.is_creator_admin.into();
+    let output = answer(&cluster, now);
     eks.clusters.insert(cluster.name.clone(), cluster);
     Ok(output)
+}
+
+/// Whether the creator is an administrator is said only here (captured answers of a real account).
+fn answer(cluster: &Cluster, now: Timestamp) -> Value {
+    let mut output = json!({"cluster": cluster.to_json(now)});
+    output["cluster"]["accessConfig"]["bootstrapClusterCreatorAdminPermissions"] =
+        cluster.is_creator_admin.into();
+    output
 }
 
 /// The cluster that an earlier call with the same token has made. A name that is taken otherwise is
@@ -445,6 +450,9 @@ mod tests {
             .unwrap();
         world.wait_until_active().await;
         let entries = world.eks.list_access_entries().cluster_name("demo").send();
-        assert!(entries.await.unwrap().access_entries().is_empty());
+        let entries = entries.await.unwrap().access_entries.unwrap();
+        // EKS' own is the only one.
+        assert_eq!(entries.len(), 1);
+        assert!(entries[0].contains(":role/aws-service-role/"));
     }
 }

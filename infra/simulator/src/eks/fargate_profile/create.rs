@@ -290,7 +290,10 @@ mod tests {
         for n in 0..6 {
             many = many.labels(n.to_string(), "x");
         }
-        assert_eq!(code(&with(vec![many.build()]).await), too_many);
+        let refused = with(vec![many.build()]).await;
+        assert_eq!(code(&refused), invalid);
+        let expected = "Request contains Selector with more than 5 Label pairs";
+        assert_eq!(message(&refused), expected);
     }
 
     #[tokio::test(start_paused = true)]

@@ -291,8 +291,10 @@ impl<I: Invoke> Walker<'_, I> {
         let resource = text(state, "Resource")?;
         let limit = Duration::from_secs(state["TimeoutSeconds"].as_u64().unwrap_or(60));
         let mut retries = retry::Counts::default();
+        // Filled in once: a retry is within the state, which keeps the time of its entry.
+        let payload = self.parameters(name, state, &data)?;
         loop {
-            let payload = self.parameters(name, state, &data)?;
+            let payload = payload.clone();
             self.meter.measure(name, &payload)?;
             // Scheduled, started, and succeeded or failed.
             self.meter.count(3)?;
@@ -366,7 +368,10 @@ impl<I: Invoke> Walker<'_, I> {
             return Ok(data.clone());
         };
         let mut context = self.context.clone();
-        context["State"] = json!({ "Name": name });
+        context["State"] = json!({
+            "Name": name,
+            "EnteredTime": self.invoker.now().to_string(),
+        });
         Data {
             data,
             context: &context,

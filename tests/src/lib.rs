@@ -15,6 +15,7 @@ pub mod bus;
 pub mod by_hand;
 pub mod faults;
 pub mod graph;
+pub mod hold;
 pub mod inputs;
 pub mod laptop;
 pub mod left;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use simulator::kubernetes::Workload;
 use simulator::state::Region as AccountRegion;
 use simulator::{Call, Clock, Config, Simulator, State};
+use step::names::RoleNames;
 use step::{Base, Error, Function, invoke};
 use tokio::time::timeout;
 
@@ -24,6 +25,7 @@ use crate::asl::{Execution, Failure, Invoke, Machine, MapRun};
 use crate::bucket::{self, Bucket};
 use crate::bus::Bus;
 use crate::faults::{Mishap, Script};
+use crate::hold::{HOLD, Held, Hold};
 use crate::step_functions::{PROVISION, StepFunctions, machine_arn};
 use crate::wire::Wire;
 use crate::{project, template};
@@ -46,6 +48,8 @@ pub struct World {
     wire: Wire,
     base: Base,
     bus: Arc<Mutex<Bus>>,
+    /// What is waited for, perhaps for ever.
+    pub hold: Arc<Hold>,
     /// The inputs of the executions that were started and not waited for.
     started: Arc<Mutex<Vec<Value>>>,
 }
@@ -88,6 +92,12 @@ impl Moment {
     }
 }
 
+/// The role of a function, as CloudFormation names it for the stack `hardway`; its path is `/hardway/`.
+#[must_use]
+pub fn role_of_function(function: &str) -> String {
+    format!("hardway-{}Role-1ABCDEFGHIJK", logical_id(function))
+}
+
 fn config(seed: u64, clock: Clock) -> Config {
     Config {
         seed,
@@ -121,12 +131,14 @@ impl World {
             base: Base::new(sdk_config(&wire, ACCOUNT)),
             wire,
             bus: Arc::default(),
+            hold: Arc::default(),
             started: Arc::default(),
         }
     }
 
     /// The same world, in which each step acts with the role that the template gives its function, named as
-    /// CloudFormation names it for the stack `hardway`, and with the member role of this name.
+    /// CloudFormation names it for the stack `hardway`, and with the member role of this name, in the
+    /// organization only.
     ///
     /// # Panics
     /// If the template has a policy that is none.
@@ -137,7 +149,9 @@ impl World {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",
             "Resource": format!("arn:aws:iam::*:role/{member_role_name}"),
+            "Condition": {"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}},
         });
+        let names = self.base.role_names();
         self.simulator.change(|state| {
             for (function, properties) in template::functions() {
                 let Some(mut statements) = template::statements(&properties) else {
@@ -147,13 +161,22 @@ impl World {
                 let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
                 let policy = policy.replace("${Partition}", "aws");
                 let policy = policy.replace("${AccountId}", ACCOUNT);
-                let role = format!("hardway-{}Role-1ABCDEFGHIJK", logical_id(&function));
-                state.add_role(ACCOUNT, &role, &trust, &policy);
+                let policy = policy.replace("${ClusterRolePath}", &names.path);
+                let policy = policy.replace("${RoleNamePrefix}", &names.name_prefix);
+                let role = role_of_function(&function);
+                state.add_role(ACCOUNT, &format!("hardway/{role}"), &trust, &policy);
                 let session = state.add_session(&function, ACCOUNT, &role, None);
                 session.unwrap();
             }
         });
         self
+    }
+
+    /// The same world in a stack with these parameters for the roles of clusters.
+    #[must_use]
+    pub fn with_role_names(self, names: RoleNames) -> Self {
+        let base = self.base.with_role_names(names);
+        Self { base, ..self }
     }
 
     /// From now on this goes wrong.
@@ -394,8 +417,10 @@ impl World {
     async fn nested(&self, payload: Value) -> Result<Value, Failure> {
         assert_eq!(payload["StateMachineArn"], "${TeardownStateMachineArn}");
         // Boxed: a machine's walk contains its Tasks, of which this is one.
+        let (name, input) = (payload["Name"].as_str().unwrap(), payload["Input"].clone());
+        let machine = teardown();
         let walk: Pin<Box<dyn Future<Output = Execution> + Send + '_>> =
-            Box::pin(self.tear_down(payload["Input"].clone()));
+            Box::pin(self.run_as(&machine, name, input));
         match walk.await.result {
             Ok(output) => Ok(json!({"Status": "SUCCEEDED", "Output": output})),
             Err(Failure { error, cause }) => {
@@ -488,24 +513,10 @@ impl World {
     }
 }
 
-impl World {
-    /// Invokes the function that a Task's `Resource` names, `${VpcFunctionArn}` for `vpc`.
-    async fn call(&self, resource: &str, payload: Value, wire: &Wire) -> Result<Value, Error> {
-        macro_rules! dispatch {
-            ($($function:ty),* $(,)?) => {
-                match resource {
-                    $(name if name == placeholder(<$function as Function>::NAME) => {
-                        // Each function calls with an access key of its own, so that the record of
-                        // calls tells them apart.
-                        let key = <$function as Function>::NAME;
-                        let base = Base::new(sdk_config(wire, key));
-                        invoke::<$function>(&base, payload).await
-                    })*
-                    other => panic!("no function for {other}"),
-                }
-            };
-        }
-        dispatch!(
+/// Calls a macro with the functions that machines invoke.
+macro_rules! with_functions {
+    ($macro:ident) => {
+        $macro!(
             plan::Planner,
             vpc::Vpc,
             subnets::Subnets,
@@ -524,6 +535,48 @@ impl World {
             verify::Verify,
             registry::Registry,
         )
+    };
+}
+
+/// How long the function that a Task's `Resource` names may answer PENDING.
+///
+/// # Panics
+/// If there is no such function.
+#[must_use]
+pub fn longest_wait(resource: &str, action: &str) -> Duration {
+    macro_rules! find {
+        ($($function:ty),* $(,)?) => {
+            match resource {
+                $(name if name == placeholder(<$function as Function>::NAME) => {
+                    <$function as Function>::longest_wait(action)
+                })*
+                other => panic!("no function for {other}"),
+            }
+        };
+    }
+    with_functions!(find)
+}
+
+impl World {
+    /// Invokes the function that a Task's `Resource` names, `${VpcFunctionArn}` for `vpc`.
+    async fn call(&self, resource: &str, payload: Value, wire: &Wire) -> Result<Value, Error> {
+        macro_rules! dispatch {
+            ($($function:ty),* $(,)?) => {
+                match resource {
+                    $(name if name == placeholder(<$function as Function>::NAME) => {
+                        // Each function calls with an access key of its own, so that the record of
+                        // calls tells them apart.
+                        let key = <$function as Function>::NAME;
+                        let names = self.base.role_names().clone();
+                        let base = Base::new(sdk_config(wire, key)).with_role_names(names);
+                        let answer = invoke::<Held<$function>>(&base, payload);
+                        HOLD.scope(Arc::clone(&self.hold), answer).await
+                    })*
+                    other => panic!("no function for {other}"),
+                }
+            };
+        }
+        with_functions!(dispatch)
     }
 }
 

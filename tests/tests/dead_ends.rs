@@ -15,7 +15,7 @@ use simulator::State;
 use simulator::ec2::Quotas;
 use simulator::eks::Fails;
 use tests::faults::Script;
-use tests::world::{ACCOUNT, region, small_input};
+use tests::world::{self, ACCOUNT, region, small_input};
 use tests::{World, graph, left, many};
 
 const SEED: u64 = 71;
@@ -180,6 +180,29 @@ async fn somebody_elses_subnet_in_the_way_is_named_and_left_alone() {
             .simulator
             .change(|state| region(state).ec2.subnets.contains_key(&subnet))
     );
+}
+
+#[test]
+fn an_input_that_is_no_object_is_refused_by_every_machine() {
+    let machines = [
+        world::provisioning(),
+        world::teardown(),
+        world::fleet(),
+        world::checking(),
+    ];
+    for machine in &machines {
+        for input in [
+            json!("demo"),
+            json!(7),
+            json!(null),
+            json!([]),
+            json!(["demo"]),
+        ] {
+            let execution = many::one(async || world().run(machine, input.clone()).await);
+            let failure = execution.failure();
+            assert_eq!(failure.error, "InvalidRequest", "{input}: {failure:?}");
+        }
+    }
 }
 
 /// EKS accepts it, and fails.

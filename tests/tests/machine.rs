@@ -128,8 +128,11 @@ fn every_error_name_of_the_machine_is_one_that_exists() {
         "Lambda.ClientExecutionTimeoutException",
         "Lambda.TooManyRequestsException",
         "Lambda.Unknown",
+        "Runtime.ExitError",
+        "Runtime.OutOfMemory",
         "Sandbox.Timedout",
         "StepFunctions.ExecutionLimitExceededException",
+        "StepFunctions.AWSStepFunctionsException",
         "StepFunctions.SdkClientException",
         "Sfn.SfnException",
         "Sfn.SdkClientException",
@@ -171,6 +174,7 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         "ResourceConflict",
         "ExplicitDeny",
         "ResourceFailed",
+        "WaitTimedOut",
         "Unexpected",
     ];
     let all: BTreeSet<&str> = step::Error::iter().map(|error| error.name()).collect();
@@ -193,7 +197,13 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         for error in terminal {
             assert!(!names.contains(&error), "{name} retries {error}");
         }
-        assert!(names.contains(&"Lambda.TooManyRequestsException"), "{name}");
+        for error in [
+            "Lambda.TooManyRequestsException",
+            "Runtime.ExitError",
+            "Runtime.OutOfMemory",
+        ] {
+            assert!(names.contains(&error), "{name}: {error}");
+        }
         assert_eq!(names.contains(&of_receipt), name == "Receipt", "{name}");
         assert_eq!(names.contains(&of_verify), name == "Verify", "{name}");
     }
@@ -272,7 +282,49 @@ fn every_task_is_asked_again_after_the_wait_that_it_wants() {
             let wait = state(choice["Default"].as_str().unwrap());
             assert_eq!(wait["SecondsPath"], format!("{result}.checkAfterSeconds"));
             assert_eq!(wait["Next"], name);
+            // How long it has waited already is told to it, and remembered.
+            let parameters = &task["Parameters"];
+            assert_eq!(parameters["memory.$"], format!("{result}.memory"), "{name}");
+            assert_eq!(
+                parameters["enteredTime.$"], "$$.State.EnteredTime",
+                "{name}"
+            );
         }
+    }
+}
+
+/// Step Functions refuses no second execution that has no name, so a repeated call would start another.
+#[test]
+fn executions_are_started_under_a_name_and_retried_whatever_step_functions_says() {
+    let mut found = 0;
+    for (name, task) in of_type("Task") {
+        if !task["Resource"]
+            .as_str()
+            .unwrap()
+            .starts_with("${StartExecution")
+        {
+            continue;
+        }
+        found += 1;
+        let hash = "States.Hash($$.Execution.Id, 'SHA-256')";
+        assert_eq!(task["Parameters"]["Name.$"], hash, "{name}");
+        let errors = task["Retry"][0]["ErrorEquals"].as_array().unwrap();
+        // A failure of the other execution is States.TaskFailed, and is not repeated.
+        assert!(errors.contains(&"StepFunctions.AWSStepFunctionsException".into()));
+        assert!(!errors.contains(&"States.TaskFailed".into()), "{name}");
+        assert!(!errors.contains(&"States.ALL".into()), "{name}");
+    }
+    assert_eq!(found, 2);
+}
+
+#[test]
+fn an_input_that_is_no_object_has_room_for_an_error() {
+    for definition in definitions() {
+        assert_eq!(definition["StartAt"], "Input");
+        let input = &definition["States"]["Input"];
+        assert_eq!(input["Type"], "Pass");
+        let parameters = input["Parameters"].as_object().unwrap();
+        assert!(parameters.values().all(|path| path == "$"), "{input}");
     }
 }
 

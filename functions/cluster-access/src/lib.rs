@@ -19,7 +19,7 @@ mod renewal;
 use aws_sdk_eks::error::ProvideErrorMetadata;
 use aws_sdk_eks::types::{AccessScope, AccessScopeType};
 use serde::Serialize;
-use step::access_entries;
+use step::access_entries::{self, FARGATE_LINUX};
 use step::error::is_iam_propagation;
 use step::telemetry::{changed, changing};
 use step::{
@@ -73,8 +73,7 @@ impl Step for ClusterAccess {
             renewal::of_pods(aws, plan, &pods).await?;
         }
         for principal in principals {
-            let is_wanted = principal == pods || plan.admins.contains(&principal);
-            if !is_wanted && is_ours(aws, &plan.target, &principal).await? {
+            if !plan.admins.contains(&principal) && is_surplus(aws, &plan.target, &principal).await? {
                 delete(aws, &plan.target, &principal).await?;
             }
         }
@@ -105,6 +104,13 @@ async fn find(aws: &Aws, target: &Target) -> Result<Option<Vec<String>>, Error> 
         Err(error) if eks::is_absent(&error) => Ok(None),
         answer => answer.during("eks:ListAccessEntries").map(Some),
     }
+}
+
+/// Whether an entry is ours and of a person, not of pods.
+async fn is_surplus(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
+    let entry = access_entries::find(aws, target, principal).await?;
+    let entry = entry.filter(|entry| entry.r#type() != Some(FARGATE_LINUX));
+    Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
 }
 
 async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {

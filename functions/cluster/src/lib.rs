@@ -28,6 +28,8 @@ mod leftovers;
 mod update;
 mod upgrade;
 
+use std::time::Duration;
+
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
 use aws_sdk_eks::types::{Cluster as EksCluster, ClusterHealth, ClusterStatus, VpcConfigResponse};
@@ -36,6 +38,7 @@ use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks, tags,
+    zones,
 };
 
 use config::Update;
@@ -79,6 +82,12 @@ const CHECK_AFTER_SECONDS: u64 = 30;
 impl Step for Cluster {
     const NAME: &'static str = "cluster";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// Terraform gives a new control plane 30 minutes and an update 60. One visit may follow several
+    /// updates: of CoreDNS, of the version, and of the settings that have drifted.
+    const ENSURE_LIMIT: Duration = Duration::from_mins(150);
+    /// Terraform gives the deletion 15 minutes, after which EKS's network interfaces go. Before it EKS
+    /// refuses a cluster for about a quarter of an hour after a change that no describe call shows.
+    const REMOVE_LIMIT: Duration = Duration::from_mins(90);
     type Input = Input;
     type Output = Output;
 
@@ -228,20 +237,15 @@ async fn created_meanwhile(
     }
 }
 
-/// The plan's zones are the input's to change, so it is the input that is reported; EKS says which
-/// zones it has room in.
+/// The plan's zones are the input's to change, so it is the input that is reported; EKS says by name
+/// which zones it has room in.
 fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateClusterError, R>) -> Error {
-    let zones: Vec<_> = plan.network.zones.iter().map(|zone| &zone.name).collect();
-    let message = eks::message(error);
     let valid = match error.as_service_error() {
         Some(CreateClusterError::UnsupportedAvailabilityZoneException(e)) => e.valid_zones(),
         _ => &[],
     };
-    Error::invalid(
-        "network.availabilityZones",
-        zones,
-        format!("zones among {}; EKS says: {message}", valid.join(", ")),
-    )
+    let others = zones::not_among(plan, valid);
+    zones::refused(plan, "control plane", &others, eks::message(error))
 }
 
 fn private_subnet_ids(input: &Input) -> Vec<String> {

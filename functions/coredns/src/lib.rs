@@ -26,6 +26,8 @@
 
 mod version;
 
+use std::time::Duration;
+
 use aws_sdk_eks::error::ProvideErrorMetadata;
 use aws_sdk_eks::types::{Addon, AddonHealth, AddonStatus, Cluster, ResolveConflicts};
 use serde::Serialize;
@@ -52,12 +54,17 @@ pub struct Output {
 
 /// CoreDNS's pods take one to two minutes.
 const CHECK_AFTER_SECONDS: u64 = 15;
-/// How many looks pods that do not start are worth: twenty minutes, as other tools wait.
-const LOOKS_MAX: u32 = 80;
+/// How long pods that do not start are waited for: twenty minutes, as other tools wait.
+const PODS_SECONDS: u64 = 20 * 60;
 
 impl Step for CoreDns {
     const NAME: &'static str = "coredns";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// Terraform gives an add-on 20 minutes to be made and 20 to be updated: pods that do not start end
+    /// the wait earlier ([`PODS_SECONDS`]).
+    const ENSURE_LIMIT: Duration = Duration::from_hours(1);
+    /// Terraform gives the deletion 40 minutes.
+    const REMOVE_LIMIT: Duration = Duration::from_mins(45);
     type Input = OnlyMemory;
     type Output = Output;
 
@@ -162,15 +169,19 @@ fn watched(profile_arn: &str, mut memory: Memory) -> Memory {
 
 /// Waits for the pods, but not for ever.
 fn wait(addon: &Addon, profile_arn: &str, memory: Memory) -> Result<Outcome<Output>, Error> {
-    if memory.looks >= LOOKS_MAX {
-        let minutes = u64::from(LOOKS_MAX) * CHECK_AFTER_SECONDS / 60;
-        let what = addon_line(addon);
+    let what = addon_line(addon);
+    let memory = if memory.is_empty() {
+        memory.of_new_wait()
+    } else {
+        memory
+    };
+    if memory.seconds_since_begun() >= PODS_SECONDS {
+        let minutes = PODS_SECONDS / 60;
         return Err(Error::ResourceFailed(format!(
             "for {minutes} minutes {what}"
         )));
     }
-    let memory = watched(profile_arn, memory.after_a_look());
-    Ok(later(starting_line(addon), memory))
+    Ok(later(starting_line(addon), watched(profile_arn, memory)))
 }
 
 /// `the pods of CoreDNS are starting (the add-on says DEGRADED until they run; …)`: what is normal for a
@@ -218,7 +229,10 @@ async fn create(
     };
     changed("eks:CreateAddon", COREDNS);
     let reason = format!("add-on coredns {version} is being created");
-    Ok(later(reason, watched(birth.profile_arn, Memory::default())))
+    Ok(later(
+        reason,
+        watched(birth.profile_arn, memory.of_new_wait()),
+    ))
 }
 
 /// Tags an add-on that came with the cluster or that a person made, so that it is ours from now on.
@@ -256,7 +270,10 @@ async fn update(
     if let Asked::Later(reason) = asked {
         return Ok(later(reason, memory));
     }
-    Ok(later(reason, watched(birth.profile_arn, Memory::default())))
+    Ok(later(
+        reason,
+        watched(birth.profile_arn, memory.of_new_wait()),
+    ))
 }
 
 async fn replace(aws: &Aws, target: &Target, addon: &Addon) -> Result<Outcome<Output>, Error> {
@@ -566,10 +583,10 @@ mod tests {
         CoreDns::ensure(&aws(world, changes), &Plan::example(), input).await
     }
 
-    /// What a visit knows after so many looks at pods that this execution made.
-    fn after_looks(looks: u32) -> Memory {
+    /// What a visit knows after so many seconds with pods that this execution made.
+    fn after(waited_seconds: u64) -> Memory {
         Memory {
-            looks,
+            waited_seconds,
             ..watched(PROFILE_ARN, Memory::default())
         }
     }
@@ -787,7 +804,7 @@ mod tests {
         for status in [CreateFailed, UpdateFailed] {
             let changes = Changes::new();
             let world = World::with(with_issue(addon(status.clone())));
-            let answer = ensure_remembering(world, &changes, after_looks(1)).await;
+            let answer = ensure_remembering(world, &changes, after(15)).await;
             let error = answer.unwrap_err();
             assert_eq!(
                 error,
@@ -821,12 +838,12 @@ mod tests {
         for status in [Degraded, Creating, Updating] {
             let changes = Changes::new();
             let world = || World::with(with_issue(addon(status.clone())));
-            let last = ensure_remembering(world(), &changes, after_looks(LOOKS_MAX - 1)).await;
+            let last = ensure_remembering(world(), &changes, after(PODS_SECONDS - 1)).await;
             let Ok(Outcome::Pending { memory, .. }) = last else {
                 panic!("{last:?}");
             };
-            assert_eq!(memory, after_looks(LOOKS_MAX));
-            let error = ensure_remembering(world(), &changes, memory).await;
+            assert_eq!(memory, after(PODS_SECONDS - 1));
+            let error = ensure_remembering(world(), &changes, after(PODS_SECONDS)).await;
             assert_eq!(
                 error,
                 Err(Error::ResourceFailed(format!(
@@ -842,11 +859,12 @@ mod tests {
     async fn new_pods_are_waited_for_anew() {
         let changes = Changes::with_update(|_| true);
         let drifted = World::with(addon(Degraded).configuration_values("{}"));
-        let answer = ensure_remembering(drifted, &changes, after_looks(LOOKS_MAX)).await;
+        let answer = ensure_remembering(drifted, &changes, after(PODS_SECONDS)).await;
         let Ok(Outcome::Pending { memory, .. }) = answer else {
             panic!("{answer:?}");
         };
-        assert_eq!(memory, after_looks(0));
+        assert_eq!(memory.seconds_since_begun(), 0);
+        assert_eq!(memory.begun_after_seconds, PODS_SECONDS);
     }
 
     #[tokio::test]

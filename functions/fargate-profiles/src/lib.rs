@@ -14,13 +14,17 @@
 
 mod wanted;
 
-use aws_sdk_eks::error::ProvideErrorMetadata;
+use std::time::Duration;
+
+use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileError;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileStatus};
 use serde::{Deserialize, Serialize};
 use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks, tags,
+    zones,
 };
 
 use crate::wanted::Wanted;
@@ -69,6 +73,10 @@ const UPDATE_CHECK_SECONDS: u64 = 30;
 impl Step for FargateProfiles {
     const NAME: &'static str = "fargate-profiles";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// Terraform gives a profile ten minutes; a cluster has up to ten of them, one after the other.
+    const ENSURE_LIMIT: Duration = Duration::from_hours(2);
+    /// The same for their deletion, which takes two to five minutes each.
+    const REMOVE_LIMIT: Duration = Duration::from_hours(2);
     type Input = Input;
     type Output = Output;
 
@@ -201,6 +209,9 @@ async fn create(
         Err(error) if eks::is_in_use(&error) => {
             return in_use(aws, plan, wanted, eks::message(&error)).await;
         }
+        Err(error) if error.code() == Some(codes::UNSUPPORTED_AVAILABILITY_ZONE) => {
+            return Err(unsupported_zone(plan, &error));
+        }
         // The route table was associated a moment ago and EKS does not see it yet.
         Err(error) if is_not_private(&error) => {
             return Err(Error::NotYetVisible(format!(
@@ -214,6 +225,16 @@ async fn create(
     memory.remember(name, name);
     let reason = format!("Fargate profile {name} is being created");
     Ok(Outcome::pending(CREATING_CHECK_SECONDS, reason))
+}
+
+/// Fargate has zones of its own, which EKS names in its answer.
+fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateFargateProfileError, R>) -> Error {
+    let valid = match error.as_service_error() {
+        Some(CreateFargateProfileError::UnsupportedAvailabilityZoneException(e)) => e.valid_zones(),
+        _ => &[],
+    };
+    let others = zones::not_among(plan, valid);
+    zones::refused(plan, "pods on Fargate", &others, eks::message(error))
 }
 
 /// Decides what a ResourceInUseException means by looking again: the profile exists, or something in

@@ -12,6 +12,8 @@
 mod executions;
 mod settings;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -83,6 +85,9 @@ pub enum End {
 /// A cluster takes a quarter of an hour. Step Functions lets an account describe ten executions a
 /// second where it lets the least (developer guide, service quotas): enough for 600 clusters at a time.
 const CHECK_AFTER_SECONDS: u64 = 60;
+/// The time-out of the provisioning machine, which ends each execution by itself, and an hour: somebody
+/// else's may be followed first.
+const PROVISIONING_LIMIT: Duration = Duration::from_hours(49);
 /// Somebody else was faster: by then it can be described.
 const LOOK_AGAIN_AFTER_SECONDS: u64 = 5;
 /// What is remembered: which attempt is followed.
@@ -90,6 +95,13 @@ const ATTEMPT: &str = "attempt";
 
 impl Function for FleetMember {
     const NAME: &'static str = "fleet-member";
+
+    fn longest_wait(action: &str) -> Duration {
+        match action {
+            "ensure" => PROVISIONING_LIMIT,
+            _ => Duration::ZERO,
+        }
+    }
 
     async fn handle(base: &Base, request: Value) -> Result<Value, Error> {
         match parse(request)? {

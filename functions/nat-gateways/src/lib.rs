@@ -12,6 +12,7 @@
 //! routes may still lead to them. Removing the step removes them all.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_ec2::types::{Address, NatGateway, NatGatewayState};
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,10 @@ enum Status {
 impl Step for NatGateways {
     const NAME: &'static str = "nat-gateways";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// Terraform gives a NAT gateway ten minutes.
+    const ENSURE_LIMIT: Duration = Duration::from_mins(30);
+    /// Terraform gives the deletion thirty; its addresses come after it.
+    const REMOVE_LIMIT: Duration = Duration::from_mins(45);
     type Input = Input;
     type Output = Output;
 
@@ -242,6 +247,7 @@ impl<'a> InZone<'a> {
         }
         let place = Place {
             role: &self.role,
+            zone_id: &self.zone.id,
             subnet_id: self.subnet_id,
             allocation_id: address::id(&address)?,
         };

@@ -4,6 +4,8 @@
 //! no client token, so the id of a new one is remembered until EC2 shows it, and the surplus that a lost
 //! answer may have left is removed whenever it is seen.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use step::removal::Removal;
 use step::route_tables::{self, NextHop, Wanted};
@@ -50,6 +52,9 @@ const ROUTE_TABLE: &str = "public-routes";
 impl Step for PublicRoutes {
     const NAME: &'static str = "public-routes";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// Terraform gives the deletion of an internet gateway twenty minutes: EC2 detaches none while
+    /// addresses are mapped through it.
+    const REMOVE_LIMIT: Duration = Duration::from_mins(30);
     type Input = Input;
     type Output = Output;
 

@@ -43,7 +43,8 @@ enum Request {
         plan: Target,
     },
     List {
-        from: Start,
+        /// No [`Start`] yet, which a list could be read as, too.
+        from: serde_json::Map<String, Value>,
     },
     Compare {
         plan: Target,
@@ -114,7 +115,10 @@ impl Function for Registry {
         match parse(request)? {
             Request::Ensure { plan } => ensure(&store, plan).await,
             Request::Remove { plan } => remove(&store, &plan).await,
-            Request::List { from } => list(&store, from.after.as_deref()).await,
+            Request::List { from } => {
+                let start: Start = parse(Value::Object(from))?;
+                list(&store, start.after.as_deref()).await
+            }
             Request::Compare {
                 plan,
                 verification,

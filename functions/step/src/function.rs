@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use crate::outcome::{Outcome, Removed};
 use crate::plan::{Plan, Target};
 use crate::session::Session;
 use crate::telemetry;
+use crate::wait::{self, Wait};
 
 /// One kind of AWS resource: how to make it so, and how to make it gone.
 ///
@@ -25,6 +27,10 @@ pub trait Step {
     /// What its calls need, as an IAM policy: `policy.json` of the crate, which is also what its role in
     /// the template allows. In another account its session may do no more (see [`Session`]).
     const POLICY: &'static str;
+    /// How long `ensure` may answer PENDING in one execution: longer than AWS ever takes for it.
+    const ENSURE_LIMIT: Duration = wait::BRIEF;
+    /// The same for `unprotect` and `remove` together.
+    const REMOVE_LIMIT: Duration = wait::BRIEF;
     /// What it needs of earlier steps, beside the plan.
     type Input: DeserializeOwned + Send;
     /// What later steps need of it.
@@ -64,6 +70,13 @@ pub trait Function {
     /// Name of crate, binary and function.
     const NAME: &'static str;
 
+    /// How long it may answer PENDING to requests with this `action`, in one state of one execution.
+    /// What only looks and decides never waits.
+    #[must_use]
+    fn longest_wait(_action: &str) -> Duration {
+        Duration::ZERO
+    }
+
     /// Handles one request.
     fn handle(base: &Base, request: Value) -> impl Future<Output = Result<Value, Error>> + Send;
 }
@@ -89,12 +102,20 @@ enum Request<I> {
 impl<S: Step> Function for S {
     const NAME: &'static str = S::NAME;
 
+    fn longest_wait(action: &str) -> Duration {
+        match action {
+            "remove" => S::REMOVE_LIMIT,
+            _ => S::ENSURE_LIMIT,
+        }
+    }
+
     async fn handle(base: &Base, request: Value) -> Result<Value, Error> {
         let request: Request<S::Input> = parse(request)?;
         match request {
             Request::Ensure { plan, input } => {
                 let aws = target_clients::<S>(base, &plan.target).await?;
-                respond(&S::ensure(&aws, &plan, input).await?)
+                let outcome = S::ensure(&aws, &plan, input).await;
+                respond(&outcome.map_err(|error| plan.sort(error))?)
             }
             Request::Remove {
                 plan,
@@ -144,8 +165,8 @@ pub fn respond<T: Serialize>(response: &T) -> Result<Value, Error> {
 /// Handles one request of function `F` and logs its answer.
 ///
 /// # Errors
-/// What the function answers.
-pub async fn invoke<F: Function>(base: &Base, request: Value) -> Result<Value, Error> {
+/// What the function answers, and [`Error::WaitTimedOut`] for what it has answered for too long.
+pub async fn invoke<F: Function>(base: &Base, mut request: Value) -> Result<Value, Error> {
     let text = |pointer: &str| {
         request
             .pointer(pointer)
@@ -162,11 +183,18 @@ pub async fn invoke<F: Function>(base: &Base, request: Value) -> Result<Value, E
         target: "hardway", "invoke", step = F::NAME, state, execution, cluster, action
     );
     async {
+        let wait = Wait::of(&mut request);
         // Its type is forgotten here: a step's future nests those of many SDK calls, and with the
         // Lambda runtime's around it a binary's `main` would reach the compiler's limit.
         let handling: Pin<Box<dyn Future<Output = _> + Send + '_>> =
             Box::pin(F::handle(base, request));
-        let answer = handling.await;
+        let answer = match wait {
+            Ok(wait) => match handling.await {
+                Ok(answer) => wait.judge(answer, F::longest_wait(&action)),
+                failed => failed,
+            },
+            Err(invalid) => Err(invalid),
+        };
         log(&answer);
         answer
     }
@@ -243,6 +271,12 @@ mod tests {
                     memory.remember("kettle", "k-1");
                     Ok(Outcome::pending(5, "no water yet").remembering(memory))
                 }
+                99 => Err(Error::classify(
+                    "kettle:Boil",
+                    "AccessDenied",
+                    "with an explicit deny in a service control policy",
+                    403,
+                )),
                 litres => Ok(Outcome::Ready(Tea { cups: litres * 4 })),
             }
         }
@@ -297,6 +331,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_step_that_waits_past_its_limit_fails_and_one_without_a_limit_of_its_own_has_a_brief_one()
+     {
+        let at = |entered: &str| {
+            json!({
+                "action": "ensure",
+                "plan": Plan::example(),
+                "litres": 0,
+                "enteredTime": entered,
+                "memory": {"pendingSince": "2026-01-01T00:00:00Z"},
+            })
+        };
+        let answer = ask(at("2026-01-01T00:14:59Z")).await.unwrap();
+        assert_eq!(answer["memory"]["pendingSince"], "2026-01-01T00:00:00Z");
+        assert_eq!(answer["memory"]["created"], json!({"kettle": "k-1"}));
+        let error = ask(at("2026-01-01T00:15:00Z")).await.unwrap_err();
+        assert_eq!(error.name(), "WaitTimedOut");
+        assert!(error.to_string().contains("no water yet"), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_memory_that_is_none_is_invalid() {
         let request = json!({
             "action": "ensure", "plan": Plan::example(), "litres": 2, "memory": {"looks": "many"},
@@ -311,6 +365,18 @@ mod tests {
             ask(request).await.unwrap(),
             json!({"status": "READY", "removed": []})
         );
+    }
+
+    #[tokio::test]
+    async fn what_the_organization_denies_in_a_new_account_is_not_yet() {
+        for (is_new_account, name) in [(false, "ExplicitDeny"), (true, "AccountNotReady")] {
+            let plan = Plan {
+                is_new_account,
+                ..Plan::example()
+            };
+            let request = json!({"action": "ensure", "plan": plan, "litres": 99});
+            assert_eq!(ask(request).await.unwrap_err().name(), name);
+        }
     }
 
     #[tokio::test]

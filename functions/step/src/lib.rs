@@ -30,12 +30,15 @@ pub mod names;
 pub mod network;
 pub mod outcome;
 pub mod plan;
+pub mod refusals;
 pub mod removal;
 pub mod route_tables;
 pub mod session;
 pub mod spec;
 pub mod tags;
 pub mod telemetry;
+pub mod wait;
+pub mod zones;
 
 pub use aws::{Aws, Base};
 pub use error::{During, Error};

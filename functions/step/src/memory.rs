@@ -7,6 +7,8 @@
 //! answer is found by the second look that the machine takes minutes later.
 //!
 //! An update of a cluster is remembered as well: only its id tells whether it failed.
+//!
+//! How long a state has answered PENDING is the runner's to remember ([`crate::wait`]).
 
 use std::collections::BTreeMap;
 
@@ -20,6 +22,17 @@ pub struct Memory {
     pub created: BTreeMap<String, String>,
     /// Visits since the first creation.
     pub looks: u32,
+    /// How many seconds the state had waited when what it waits for now was begun.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub begun_after_seconds: u64,
+    /// How many seconds the state has answered PENDING; the runner says it with each visit.
+    #[serde(skip_serializing)]
+    pub waited_seconds: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(seconds: &u64) -> bool {
+    *seconds == 0
 }
 
 impl Memory {
@@ -38,6 +51,22 @@ impl Memory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.created.is_empty()
+    }
+
+    /// What is known when something new is begun, and waited for from now on: nothing but when.
+    #[must_use]
+    pub fn of_new_wait(&self) -> Self {
+        Self {
+            begun_after_seconds: self.waited_seconds,
+            waited_seconds: self.waited_seconds,
+            ..Self::default()
+        }
+    }
+
+    /// How many seconds have passed since what is waited for was begun.
+    #[must_use]
+    pub fn seconds_since_begun(&self) -> u64 {
+        self.waited_seconds.saturating_sub(self.begun_after_seconds)
     }
 
     /// What the next visit should know: one more look.
@@ -90,6 +119,18 @@ mod tests {
         let memory = kettle().after_a_look().after_a_look();
         assert_eq!(memory.looks, 2);
         assert_eq!(memory.id("kettle"), Some("k-1"));
+    }
+
+    #[test]
+    fn what_is_begun_later_is_waited_for_from_then_on() {
+        let wire = json!({"created": {"kettle": "k-1"}, "waitedSeconds": 700});
+        let memory: Memory = serde_json::from_value(wire).unwrap();
+        assert_eq!(memory.seconds_since_begun(), 700);
+        let anew = memory.of_new_wait();
+        assert_eq!((anew.is_empty(), anew.seconds_since_begun()), (true, 0));
+        let wire = serde_json::to_value(&anew).unwrap();
+        let expected = json!({"created": {}, "looks": 0, "begunAfterSeconds": 700});
+        assert_eq!(wire, expected);
     }
 
     #[test]

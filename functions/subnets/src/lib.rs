@@ -4,6 +4,8 @@
 //! room for one subnet with a CIDR block: when EC2 refuses a second one the step looks again, so a lost
 //! answer never leaves a surplus.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{ResourceType, Subnet, SubnetState, Tag};
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,9 @@ const TAG: &str = "ec2:CreateTags";
 impl Step for Subnets {
     const NAME: &'static str = "subnets";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// Terraform gives the deletion of a subnet twenty minutes, because of the network interfaces of
+    /// AWS's services.
+    const REMOVE_LIMIT: Duration = Duration::from_mins(45);
     type Input = Input;
     type Output = Output;
 

@@ -7,6 +7,8 @@
 //! remembered until EC2 shows it, and the surplus that a lost answer may have left is removed when it
 //! is seen.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, Filter, ResourceType, Vpc as Ec2Vpc, VpcAttributeName, VpcState,
@@ -51,6 +53,8 @@ const MODIFY_ATTRIBUTE: &str = "ec2:ModifyVpcAttribute";
 impl Step for Vpc {
     const NAME: &'static str = "vpc";
     const POLICY: &'static str = include_str!("../policy.json");
+    /// What AWS's services leave in a VPC goes by itself within half an hour.
+    const REMOVE_LIMIT: Duration = Duration::from_mins(45);
     type Input = OnlyMemory;
     type Output = Output;
 

@@ -1,7 +1,8 @@
-//! Paths (`$.a.b[0]`, `$.a[*].b`, `$$.Execution.Id`), payload templates, `States.Format` and
-//! `States.ArrayContains`.
+//! Paths (`$.a.b[0]`, `$.a[*].b`, `$$.Execution.Id`), payload templates, `States.Format`,
+//! `States.ArrayContains` and `States.Hash`.
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::Failure;
 
@@ -46,6 +47,9 @@ impl Data<'_> {
         if let Some(call) = expression.strip_prefix("States.ArrayContains(") {
             return self.array_contains(call);
         }
+        if let Some(call) = expression.strip_prefix("States.Hash(") {
+            return self.hash(call);
+        }
         let Some(call) = expression.strip_prefix("States.Format('") else {
             return self.get(expression);
         };
@@ -77,6 +81,16 @@ impl Data<'_> {
         let list = self.get(list)?;
         let list = list.as_array().ok_or_else(bad)?;
         Ok(list.iter().any(|item| item == text).into())
+    }
+
+    /// `$.text, 'SHA-256')` of a call of `States.Hash`: 64 hexadecimal characters.
+    fn hash(&self, call: &str) -> Result<Value, Failure> {
+        let bad = || Failure::new("States.IntrinsicFailure", call);
+        let path = call.strip_suffix(", 'SHA-256')").ok_or_else(bad)?;
+        let text = self.get(path)?;
+        let digest = Sha256::digest(text.as_str().ok_or_else(bad)?);
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Value::String(digits))
     }
 
     /// A payload template: members whose names end in `.$` are paths.

@@ -7,8 +7,9 @@ use aws_sdk_eks::types::{
 };
 use step::coredns::{self, Birth};
 use step::eks::COREDNS;
+use step::access_entries::{self, FARGATE_LINUX};
 use step::spec::{LogType, Selector};
-use step::{Aws, During, Error, KubernetesVersion, Plan, Target, access_entries, eks, tags};
+use step::{Aws, During, Error, KubernetesVersion, Plan, Target, eks, tags};
 
 use super::{Change, Resource};
 
@@ -39,7 +40,6 @@ pub(super) async fn control_plane(
         Some(cluster) if !eks::failed_to_start(cluster) => principals(aws, target).await?,
         _ => vec![],
     };
-    let pods = access_entries::pod_execution_role_arn(target);
     for admin in &plan.admins {
         let change = if there.contains(admin) {
             of_entry(aws, target, admin).await?
@@ -50,9 +50,9 @@ pub(super) async fn control_plane(
     }
     let others = there
         .iter()
-        .filter(|it| **it != pods && !plan.admins.contains(it));
+        .filter(|it| !plan.admins.contains(it));
     for principal in others {
-        if is_ours(aws, target, principal).await? {
+        if is_surplus(aws, target, principal).await? {
             resources.push(Resource::new(ACCESS_ENTRY, principal, Change::Remove));
         }
     }
@@ -121,8 +121,10 @@ async fn principals(aws: &Aws, target: &Target) -> Result<Vec<String>, Error> {
     principals.during("eks:ListAccessEntries")
 }
 
-async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
+/// Whether an entry is ours and of a person, not of pods.
+async fn is_surplus(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
     let entry = access_entries::find(aws, target, principal).await?;
+    let entry = entry.filter(|entry| entry.r#type() != Some(FARGATE_LINUX));
     Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
 }
 

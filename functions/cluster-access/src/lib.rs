@@ -73,7 +73,9 @@ impl Step for ClusterAccess {
             renewal::of_pods(aws, plan, &pods).await?;
         }
         for principal in principals {
-            if !plan.admins.contains(&principal) && is_surplus(aws, &plan.target, &principal).await? {
+            if !plan.admins.contains(&principal)
+                && is_surplus(aws, &plan.target, &principal).await?
+            {
                 delete(aws, &plan.target, &principal).await?;
             }
         }

@@ -37,8 +37,8 @@ use serde::{Deserialize, Serialize};
 use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
-    Aws, During, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks, tags,
-    zones,
+    Aws, During, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks,
+    tags, zones,
 };
 
 use config::Update;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use aws_sdk_eks::types::{
     AccessScopeType, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, LogSetup, Logging,
 };
+use step::access_entries::{self, FARGATE_LINUX};
 use step::coredns::{self, Birth};
 use step::eks::COREDNS;
-use step::access_entries::{self, FARGATE_LINUX};
 use step::spec::{LogType, Selector};
 use step::{Aws, During, Error, KubernetesVersion, Plan, Target, eks, tags};
 
@@ -48,9 +48,7 @@ pub(super) async fn control_plane(
         };
         resources.push(Resource::new(ACCESS_ENTRY, admin, change));
     }
-    let others = there
-        .iter()
-        .filter(|it| !plan.admins.contains(it));
+    let others = there.iter().filter(|it| !plan.admins.contains(it));
     for principal in others {
         if is_surplus(aws, target, principal).await? {
             resources.push(Resource::new(ACCESS_ENTRY, principal, Change::Remove));

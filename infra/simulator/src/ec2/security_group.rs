@@ -494,7 +494,10 @@ mod tests {
         }
         let found = by_vpc(&vpc).await.unwrap().security_groups.unwrap();
         let group = &found[0];
-        for rule in [&group.ip_permissions()[0], &group.ip_permissions_egress()[0]] {
+        for rule in [
+            &group.ip_permissions()[0],
+            &group.ip_permissions_egress()[0],
+        ] {
             assert!(rule.prefix_list_ids.is_some() && rule.ipv6_ranges.is_some());
         }
         assert_eq!(group.tags, None);

@@ -47,7 +47,10 @@ fn function_names(folder: &Path, found: &mut BTreeSet<String>) {
             }
             continue;
         }
-        if !path.extension().is_some_and(|end| end == "rs" || end == "py") {
+        if !path
+            .extension()
+            .is_some_and(|end| end == "rs" || end == "py")
+        {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();

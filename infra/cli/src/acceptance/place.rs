@@ -90,6 +90,8 @@ impl Place {
             .replace("${Partition}", &target.partition)
             .replace("${Region}", &target.region)
             .replace("${AccountId}", &target.account.id)
+            .replace("${ClusterRolePath}", &target.iam.path)
+            .replace("${RoleNamePrefix}", &target.iam.name_prefix)
             .replace("${Stack}", &target.cluster_name)
             .replace("${Bucket}", &self.packages_bucket())
     }

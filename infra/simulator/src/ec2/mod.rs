@@ -15,6 +15,7 @@
 mod account;
 pub mod address;
 pub mod association;
+pub mod carrier_gateway;
 mod cidr;
 mod describe;
 pub mod egress_only_internet_gateway;
@@ -24,6 +25,7 @@ pub mod internet_gateway;
 pub mod kind;
 pub mod load_balancer;
 pub mod nat_gateway;
+pub mod network_acl;
 pub mod network_interface;
 mod queries;
 mod region;
@@ -38,6 +40,7 @@ pub mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
+pub mod transit_gateway_attachment;
 pub mod vpc;
 pub mod vpc_endpoint;
 pub mod vpc_peering_connection;
@@ -58,15 +61,18 @@ use crate::xml::Element;
 
 pub use address::Address;
 pub use association::Association;
+pub use carrier_gateway::CarrierGateway;
 pub use egress_only_internet_gateway::EgressOnlyInternetGateway;
 pub use instance::{Instance, NewInstance};
 pub use internet_gateway::InternetGateway;
 pub use load_balancer::NewLoadBalancerInterface;
 pub use nat_gateway::NatGateway;
+pub use network_acl::NetworkAcl;
 pub use network_interface::{NetworkInterface, NewInterface};
 pub use route_table::RouteTable;
 pub use security_group::{NewSecurityGroup, SecurityGroup};
 pub use subnet::Subnet;
+pub use transit_gateway_attachment::TransitGatewayAttachment;
 pub use vpc::Vpc;
 pub use vpc_endpoint::{EndpointKind, NewVpcEndpoint, VpcEndpoint};
 pub use vpc_peering_connection::{NewVpcPeeringConnection, Side, VpcPeeringConnection};
@@ -112,6 +118,15 @@ pub struct Ec2 {
     /// Egress-only internet gateways by id.
     #[serde(default)]
     pub egress_only_internet_gateways: BTreeMap<String, EgressOnlyInternetGateway>,
+    /// Network ACLs by id, default ones included.
+    #[serde(default)]
+    pub network_acls: BTreeMap<String, NetworkAcl>,
+    /// Carrier gateways by id.
+    #[serde(default)]
+    pub carrier_gateways: BTreeMap<String, CarrierGateway>,
+    /// Attachments of VPCs to transit gateways by id.
+    #[serde(default)]
+    pub transit_gateway_attachments: BTreeMap<String, TransitGatewayAttachment>,
     /// What the account may have. Tests change it.
     pub quotas: Quotas,
     /// Allocation ids that were released.
@@ -258,6 +273,13 @@ const OPERATIONS: &[(&str, Operation)] = &[
         "DescribeEgressOnlyInternetGateways",
         egress_only_internet_gateway::describe,
     ),
+    ("DeleteVpcEndpoints", vpc_endpoint::delete),
+    ("DescribeNetworkAcls", network_acl::describe),
+    ("DescribeCarrierGateways", carrier_gateway::describe),
+    (
+        "DescribeTransitGatewayVpcAttachments",
+        transit_gateway_attachment::describe,
+    ),
     ("CreateTags", tags::create),
     ("DeleteTags", tags::delete),
     ("DescribeTags", tag_description::describe),
@@ -289,6 +311,7 @@ impl Ec2 {
         self.staleness.forget(now);
         nat_gateway::settle(self, now);
         // Groups before interfaces: they go by what used them at their time.
+        vpc_endpoint::settle(self, now);
         security_group::settle(self, now);
         network_interface::settle(self, now);
     }

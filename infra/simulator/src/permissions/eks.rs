@@ -23,6 +23,7 @@ const OF_CLUSTER: &[&str] = &[
     "DescribeUpdate",
     "ListAccessEntries",
     "ListAddons",
+    "ListCapabilities",
     "ListFargateProfiles",
     "ListInsights",
     "ListNodegroups",

@@ -211,7 +211,7 @@ async fn create(
         .set_tags(Some(tags::map(plan, COREDNS)));
     match call.send().await {
         // It exists by now, or the cluster is changing: the next look decides.
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason = format!("add-on coredns cannot be created yet: {message}");
             return Ok(later(reason, memory));
@@ -291,7 +291,7 @@ async fn delete_addon(aws: &Aws, target: &Target) -> Result<bool, Error> {
         .addon_name(COREDNS);
     match call.send().await {
         Err(error) if eks::is_absent(&error) => return Ok(false),
-        Err(error) if eks::is_in_use(&error) => return Ok(true),
+        Err(error) if eks::passes_by_itself(&error) => return Ok(true),
         answer => answer.during("eks:DeleteAddon")?,
     };
     changed("eks:DeleteAddon", COREDNS);

@@ -168,7 +168,7 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<Outcome<O
         .send()
         .await;
     match answer {
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             return in_use(aws, plan, wanted, eks::message(&error)).await;
         }
         // The route table was associated a moment ago and EKS does not see it yet.
@@ -266,7 +266,7 @@ async fn delete(
         .fargate_profile_name(name);
     match call.send().await {
         Err(error) if eks::is_absent(&error) => {}
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason = format!("Fargate profile {name} cannot be deleted yet: {message}");
             return Ok(Outcome::pending(busy_seconds(message), reason));

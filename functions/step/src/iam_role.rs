@@ -80,6 +80,7 @@ pub async fn remove(aws: &Aws, target: &Target, name: &str) -> Result<Outcome<Re
     for policy_arn in attached_policies(aws, name).await? {
         detach(aws, name, &policy_arn).await?;
     }
+    remove_inline_policies(aws, name).await?;
     changing("iam:DeleteRole", name);
     match aws.iam.delete_role().role_name(name).send().await {
         Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {
@@ -97,6 +98,24 @@ pub async fn remove(aws: &Aws, target: &Target, name: &str) -> Result<Outcome<Re
     Ok(Outcome::Ready(Removed {
         removed: vec![Resource::new("AWS::IAM::Role", name)],
     }))
+}
+
+/// Inline policies that others gave the role go with it, as attachments do.
+async fn remove_inline_policies(aws: &Aws, name: &str) -> Result<(), Error> {
+    let call = aws.iam.list_role_policies().role_name(name);
+    let policies: Result<Vec<String>, _> = call.into_paginator().items().send().collect().await;
+    for policy in policies.during("iam:ListRolePolicies")? {
+        changing("iam:DeleteRolePolicy", &policy);
+        let call = aws.iam.delete_role_policy().role_name(name);
+        match call.policy_name(&policy).send().await {
+            Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {}
+            answer => {
+                answer.during("iam:DeleteRolePolicy")?;
+                changed("iam:DeleteRolePolicy", &policy);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes sure that a service-linked role exists.

@@ -89,8 +89,7 @@ impl Data<'_> {
         let path = call.strip_suffix(", 'SHA-256')").ok_or_else(bad)?;
         let text = self.get(path)?;
         let digest = Sha256::digest(text.as_str().ok_or_else(bad)?);
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Value::String(digits))
+        Ok(Value::String(format!("{digest:x}")))
     }
 
     /// A payload template: members whose names end in `.$` are paths.

@@ -326,7 +326,7 @@ fn elsewhere() -> Vec<Obstacle> {
             });
             Named(vec![
                 format!("AWS::EC2::EIP {}", address.id),
-                "eni-0123456789abcdef0".to_owned(),
+                "the cluster's, associated with".to_owned(),
             ])
         }),
         obstacle("DeleteInternetGateway", "another VPC has it", |state, _| {

@@ -1,7 +1,7 @@
 # What to do with hardway. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help local test check sweep soak fleet mutations lint build deploy update tools
+.PHONY: help local test check sweep soak fleet mutations lint build deploy acceptance update tools
 
 PATH := $(CURDIR)/target/venv/bin:$(PATH)
 STACK ?= hardway
@@ -42,10 +42,15 @@ tools: ## Install cargo-lambda, the SAM CLI and the AWS CLI under target/
 build: tools ## Build and package the functions for AWS (arm64, release)
 	cargo lambda build --release --arm64 --output-format zip $(PACKAGES)
 
-deploy: build ## Build, and deploy the stack (STACK=hardway)
-	cd infra && sam deploy --stack-name $(STACK)
+# The SAM CLI does not read AWS_REGION, which the other tools do.
+deploy: build ## Build, and deploy the stack (STACK=hardway): make deploy ARGS="--parameter-overrides …"
+	cd infra && sam deploy --stack-name $(STACK) $(if $(AWS_REGION),--region $(AWS_REGION)) $(ARGS)
+
+acceptance: build ## Try it on your AWS account and write a report: make acceptance ARGS="--region eu-west-1"
+	cargo run --quiet -- acceptance $(ARGS)
 
 update: tools ## Build and deploy one function: make update FUNCTION=vpc
 	@test -n "$(FUNCTION)" || { echo "which one? make update FUNCTION=vpc"; exit 2; }
-	cargo lambda build --release --arm64 --package $(FUNCTION)
-	cargo lambda deploy --binary-name $(FUNCTION) $(STACK)-$(FUNCTION)
+	cargo lambda build --release --arm64 --output-format zip --package $(FUNCTION)
+	aws lambda update-function-code --function-name $(STACK)-$(FUNCTION) \
+	  --zip-file fileb://target/lambda/$(FUNCTION)/bootstrap.zip --query LastUpdateStatus --output text

@@ -11,7 +11,7 @@ use crate::world::ACCOUNT;
 
 /// Another account, with a role to assume.
 const MEMBER: &str = "444455556666";
-const ROLE: &str = "OrganizationAccountAccessRole";
+const ROLE: &str = "HardwayMember";
 /// What there is in both.
 const ADMINS: [&str; 2] = ["Admin", "Ops"];
 
@@ -88,7 +88,7 @@ pub fn input(rng: &mut ChaCha8Rng, oddness: f64) -> Value {
             add(rng, "kubernetesVersion", json!(version));
         }
     }
-    let network = network(rng);
+    let network = network(rng, &region);
     add(rng, "network", network);
     let endpoint = endpoint(rng);
     add(rng, "endpoint", endpoint);
@@ -141,7 +141,17 @@ fn some(rng: &mut ChaCha8Rng, values: &[&str]) -> Value {
     values.map(|value| json!(value)).collect()
 }
 
-fn network(rng: &mut ChaCha8Rng) -> Value {
+/// Zones of the regions of inputs in which a cluster can be.
+fn zone_ids(region: &str) -> [&'static str; 3] {
+    match region {
+        "us-east-1" => ["use1-az1", "use1-az2", "use1-az6"],
+        "eu-west-1" => ["euw1-az1", "euw1-az2", "euw1-az3"],
+        "ca-central-1" => ["cac1-az1", "cac1-az2", "cac1-az4"],
+        _ => ["apne1-az1", "apne1-az2", "apne1-az4"],
+    }
+}
+
+fn network(rng: &mut ChaCha8Rng, region: &str) -> Value {
     let mut network = Map::new();
     if rng.random_bool(0.7) {
         let cidrs = [
@@ -158,6 +168,15 @@ fn network(rng: &mut ChaCha8Rng) -> Value {
     if rng.random_bool(0.7) {
         let zones = rng.random_range(2..=3);
         network.insert("availabilityZones".to_owned(), json!(zones));
+    }
+    let mut ids = zone_ids(region);
+    ids.shuffle(rng);
+    if rng.random_bool(0.2) {
+        let named = &ids[..rng.random_range(2..=3)];
+        network.insert("availabilityZoneIds".to_owned(), json!(named));
+    } else if rng.random_bool(0.2) {
+        let excluded = &ids[..1];
+        network.insert("excludedAvailabilityZoneIds".to_owned(), json!(excluded));
     }
     if rng.random_bool(0.7) {
         let gateways = pick(rng, &["single", "onePerAz"]);

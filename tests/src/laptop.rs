@@ -135,3 +135,34 @@ pub async fn answers(laptop: &Laptop, function: &str) -> Vec<Value> {
         }
     }
 }
+
+/// The program `hardway`, built as it is now, with this laptop's AWS in its environment.
+///
+/// # Panics
+/// If it cannot be built.
+pub async fn hardway(laptop: &Laptop) -> tokio::process::Command {
+    let mut cargo = tokio::process::Command::new("cargo");
+    cargo.args(["build", "--quiet", "--bin", "hardway", "--message-format"]);
+    cargo.arg("json").current_dir(project::root());
+    // What cargo says of this package to its tests is not meant for what is built here.
+    for (name, _) in std::env::vars() {
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
+    let built = cargo.output().await.unwrap();
+    let errors = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{errors}");
+    let messages = String::from_utf8_lossy(&built.stdout).into_owned();
+    let messages = messages.lines().map(serde_json::from_str::<Value>);
+    let executable = messages
+        .filter_map(Result::ok)
+        .filter(|message| message["target"]["name"] == "hardway")
+        .find_map(|message| message["executable"].as_str().map(ToOwned::to_owned));
+    let mut command = tokio::process::Command::new(executable.unwrap());
+    command
+        .current_dir(project::root())
+        .env_remove("AWS_PROFILE")
+        .envs(laptop.environment());
+    command
+}

@@ -37,12 +37,20 @@ pub fn of_partition(partition: &str, account: &str, given: &[(&str, &str)]) -> M
     let mut values: BTreeMap<String, String> = declared
         .filter_map(|(name, it)| Some((name.clone(), it["Default"].as_str()?.to_owned())))
         .collect();
+    let lists: Vec<&str> = template["Parameters"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, it)| it["Type"] == "CommaDelimitedList")
+        .map(|(name, _)| name.as_str())
+        .collect();
     let pseudo = [("AWS::Partition", partition), ("AWS::AccountId", account)];
     for (name, value) in given.iter().copied().chain(pseudo) {
         values.insert(name.to_owned(), value.to_owned());
     }
     let role = &template["Resources"]["MemberRole"]["Properties"];
-    let role = resolve(role, &values).unwrap();
+    let mut role = resolve(role, &values).unwrap();
+    split(&mut role, &lists, &values);
     let policies = role["Policies"].as_array().unwrap();
     assert_eq!(policies.len(), 1);
     MemberRole {
@@ -50,6 +58,33 @@ pub fn of_partition(partition: &str, account: &str, given: &[(&str, &str)]) -> M
         trust: role["AssumeRolePolicyDocument"].clone(),
         permissions: policies[0]["PolicyDocument"].clone(),
     }
+}
+
+/// Parameters that are lists, as lists: nothing else has their value.
+fn split(value: &mut Value, lists: &[&str], values: &BTreeMap<String, String>) {
+    match value {
+        Value::Object(members) => {
+            let members = members.values_mut();
+            members.for_each(|it| split(it, lists, values));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|it| split(it, lists, values)),
+        Value::String(text) if lists.iter().any(|name| values.get(*name) == Some(text)) => {
+            *value = text.split(',').map(Value::from).collect();
+        }
+        _ => {}
+    }
+}
+
+/// The ARNs of the roles of all functions that go into other accounts, as the stack's output has them.
+#[must_use]
+pub fn trusted_role_arns(account: &str) -> String {
+    let functions = template::functions().into_iter();
+    let assuming = functions.filter(|(_, it)| template::statements(it).is_some());
+    let arns = assuming.map(|(name, _)| {
+        let role = crate::world::role_of_function(&name);
+        format!("arn:aws:iam::{account}:role/hardway/{role}")
+    });
+    arns.collect::<Vec<_>>().join(",")
 }
 
 /// The value without CloudFormation's functions; `None` for `AWS::NoValue`.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use simulator::kubernetes::Workload;
 use simulator::state::Region as AccountRegion;
 use simulator::{Call, Clock, Config, Simulator, State};
+use step::names::RoleNames;
 use step::{Base, Error, Function, invoke};
 use tokio::time::timeout;
 
@@ -91,6 +92,12 @@ impl Moment {
     }
 }
 
+/// The role of a function, as CloudFormation names it for the stack `hardway`; its path is `/hardway/`.
+#[must_use]
+pub fn role_of_function(function: &str) -> String {
+    format!("hardway-{}Role-1ABCDEFGHIJK", logical_id(function))
+}
+
 fn config(seed: u64, clock: Clock) -> Config {
     Config {
         seed,
@@ -130,7 +137,8 @@ impl World {
     }
 
     /// The same world, in which each step acts with the role that the template gives its function, named as
-    /// CloudFormation names it for the stack `hardway`, and with the member role of this name.
+    /// CloudFormation names it for the stack `hardway`, and with the member role of this name, in the
+    /// organization only.
     ///
     /// # Panics
     /// If the template has a policy that is none.
@@ -141,7 +149,9 @@ impl World {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",
             "Resource": format!("arn:aws:iam::*:role/{member_role_name}"),
+            "Condition": {"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}},
         });
+        let names = self.base.role_names();
         self.simulator.change(|state| {
             for (function, properties) in template::functions() {
                 let Some(mut statements) = template::statements(&properties) else {
@@ -151,13 +161,22 @@ impl World {
                 let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
                 let policy = policy.replace("${Partition}", "aws");
                 let policy = policy.replace("${AccountId}", ACCOUNT);
-                let role = format!("hardway-{}Role-1ABCDEFGHIJK", logical_id(&function));
-                state.add_role(ACCOUNT, &role, &trust, &policy);
+                let policy = policy.replace("${ClusterRolePath}", &names.path);
+                let policy = policy.replace("${RoleNamePrefix}", &names.name_prefix);
+                let role = role_of_function(&function);
+                state.add_role(ACCOUNT, &format!("hardway/{role}"), &trust, &policy);
                 let session = state.add_session(&function, ACCOUNT, &role, None);
                 session.unwrap();
             }
         });
         self
+    }
+
+    /// The same world in a stack with these parameters for the roles of clusters.
+    #[must_use]
+    pub fn with_role_names(self, names: RoleNames) -> Self {
+        let base = self.base.with_role_names(names);
+        Self { base, ..self }
     }
 
     /// From now on this goes wrong.
@@ -548,7 +567,8 @@ impl World {
                         // Each function calls with an access key of its own, so that the record of
                         // calls tells them apart.
                         let key = <$function as Function>::NAME;
-                        let base = Base::new(sdk_config(wire, key));
+                        let names = self.base.role_names().clone();
+                        let base = Base::new(sdk_config(wire, key)).with_role_names(names);
                         let answer = invoke::<Held<$function>>(&base, payload);
                         HOLD.scope(Arc::clone(&self.hold), answer).await
                     })*

@@ -457,7 +457,7 @@ async fn a_new_account_gets_one_cluster_however_often_it_is_announced() {
     let trust = simulator::State::organization_trust(ACCOUNT);
     laptop.simulator().change(|state| {
         for account in [CREATED, MANAGED] {
-            state.add_account(account, [("OrganizationAccountAccessRole", trust.as_str())]);
+            state.add_account(account, [("HardwayMember", trust.as_str())]);
         }
     });
     assert_iam_is_enforced(&laptop);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use aws_sdk_ec2::types::AttributeBooleanValue;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, VpcConfigRequest};
 use serde_json::{Value, json};
+use simulator::ec2::block_public_access::Mode;
 use simulator::ec2::route::Target as RouteTarget;
 use simulator::ec2::{Ec2, NewInterface, VpcEndpoint};
 use simulator::eks::Cluster;
@@ -109,6 +110,9 @@ async fn break_it(world: &World, id: &str) {
                 matches!(target, RouteTarget::InternetGateway(_))
             });
         }
+        "vpc-block-public-access" => change_ec2(world, |ec2| {
+            ec2.block_public_access.mode = Mode::BlockBidirectional;
+        }),
         "dns-hostnames-off" => {
             let call = world.aws().ec2.modify_vpc_attribute().vpc_id(vpc(world));
             call.enable_dns_hostnames(off()).send().await.unwrap();

@@ -341,10 +341,12 @@ fn register(world: &World, number: usize) {
             let parameter = Parameter {
                 name: name.clone(),
                 arn: format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name}"),
+                kind: "String".to_owned(),
                 value: entry.to_string(),
                 version: 1,
                 modified_at: now,
                 tags: BTreeMap::new(),
+                earlier: vec![],
             };
             region(state).ssm.parameters.insert(name, parameter);
         }

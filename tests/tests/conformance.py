@@ -38,10 +38,11 @@ NOT_MODELLED = {
 }
 # What AWS answers although the enumerations do not have it: an internet gateway's attachment is
 # available (the text of the model itself), so a NAT gateway's interface is spelled, and so an endpoint's
-# state (aws/aws-sdk issue 258).
+# state (aws/aws-sdk issue 258). The source of a simulated statement is called so in all public answers.
 NOT_ENUMERATED = {
     ("AttachmentStatus", "available"),
     ("NetworkInterfaceType", "nat_gateway"),
+    ("PolicySourceType", "IAM Policy"),
     ("State", "available"),
 }
 
@@ -389,7 +390,7 @@ class Network:
                     VpcId="vpc-0123456789abcdef0", Attribute="enableDnsSupport")
         ec2.call("DescribeVpcs", VpcIds=[self.vpc_id])
         ec2.call("DescribeVpcs", Filters=filtered("tag:Name", "conformance"))
-        ec2.refuses("DescribeVpcs", "InvalidVpcID.Malformed", VpcIds=["x"])
+        ec2.refuses("DescribeVpcs", "InvalidVpcId.Malformed", VpcIds=["x"])
 
     def subnets(self):
         ec2 = self.ec2
@@ -586,6 +587,14 @@ class Roles:
         iam.refuses("PutRolePolicy", "MalformedPolicyDocument", PolicyDocument="{", **inline)
         iam.call("GetRolePolicy", **inline)
         iam.call("ListRolePolicies", **role)
+        source = f"arn:aws:iam::{ACCOUNT}:role/person"
+        iam.call("SimulatePrincipalPolicy", PolicySourceArn=source, ActionNames=["ec2:CreateVpc"])
+        iam.call("SimulatePrincipalPolicy", PolicySourceArn=source, ActionNames=["s3:GetObject"],
+                 ResourceArns=["arn:aws:s3:::one/x", "arn:aws:s3:::other/x"])
+        iam.refuses("SimulatePrincipalPolicy", "NoSuchEntity", ActionNames=["ec2:CreateVpc"],
+                    PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:role/nobody")
+        iam.refuses("SimulatePrincipalPolicy", "InvalidInput", ActionNames=["ec2:CreateVpc"],
+                    PolicySourceArn=f"arn:aws:sts::{ACCOUNT}:assumed-role/person/me")
         iam.call("DeleteRolePolicy", **inline)
         iam.refuses("GetRolePolicy", "NoSuchEntity", **inline)
         iam.refuses("DeleteRolePolicy", "NoSuchEntity", **inline)
@@ -725,6 +734,10 @@ class Parameters:
         if ssm.call("GetParameter", Name="/conformance/a")["Parameter"]["Value"] != "two":
             complaints.append("GetParameter: the value is another")
         ssm.refuses("GetParameter", "ParameterNotFound", Name="/conformance/nobody")
+        ssm.refuses("GetParameter", "ParameterVersionNotFound", Name="/conformance/a:9")
+        several = ssm.call("GetParameters", Names=["/conformance/a:1", "/conformance/nobody"])
+        if several["InvalidParameters"] != ["/conformance/nobody"]:
+            complaints.append("GetParameters: another one is missing")
 
     def lists(self):
         ssm, below = self.ssm, {"Path": "/conformance", "Recursive": True}

@@ -18,7 +18,7 @@ use tests::step_functions::{PROVISION, machine_arn};
 use tests::world::{ACCOUNT, REGION};
 use tests::{World, many};
 
-const ROLE: &str = "OrganizationAccountAccessRole";
+const ROLE: &str = "HardwayMember";
 
 /// The account with this number.
 fn account(number: usize) -> String {

@@ -77,7 +77,7 @@ async fn the_deployed_fleet_builds_clusters_in_other_accounts_and_names_the_one_
     let trust = State::organization_trust(ACCOUNT);
     laptop.simulator().change(|state| {
         for account in MEMBERS {
-            state.add_account(account, [("OrganizationAccountAccessRole", trust.as_str())]);
+            state.add_account(account, [("HardwayMember", trust.as_str())]);
         }
     });
     set_addresses(&laptop, 0);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use simulator::{Call, Opening, State};
-use tests::member_role::member_role;
+use tests::member_role::{member_role, trusted_role_arns};
 use tests::world::{ACCOUNT, REGION};
 use tests::{Execution, World, left, project};
 
@@ -26,7 +26,7 @@ fn input() -> Value {
 fn world(seed: u64) -> World {
     let world = World::new(seed);
     let trust = State::organization_trust(ACCOUNT);
-    let role = ("OrganizationAccountAccessRole", trust.as_str());
+    let role = ("HardwayMember", trust.as_str());
     world
         .simulator
         .change(|state| state.add_account(MEMBER, [role]));
@@ -111,9 +111,10 @@ async fn an_account_that_never_becomes_usable_is_given_up_after_four_hours_and_s
 
 /// A member account with the role of `infra/member-role.yaml`, and functions that have roles.
 fn world_with_member_role(seed: u64) -> (World, Value) {
+    let trusted = trusted_role_arns(ACCOUNT);
     let role = member_role(
         MEMBER,
-        &[("TrustedAccountId", ACCOUNT), ("ExternalId", EXTERNAL_ID)],
+        &[("TrustedRoleArns", &trusted), ("ExternalId", EXTERNAL_ID)],
     );
     let world = World::new(seed).with_roles(&role.name);
     let trust = role.trust.to_string();
@@ -156,6 +157,8 @@ async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove()
         let expected = project::read(&format!("functions/{function}/policy.json"));
         let expected = expected.replace("${Partition}", "aws");
         let expected = expected.replace("${AccountId}", MEMBER);
+        let expected = expected.replace("${ClusterRolePath}", "/");
+        let expected = expected.replace("${RoleNamePrefix}", "hardway-");
         assert_eq!(policy, serde_json::from_str::<Value>(&expected).unwrap());
         functions.insert(function.to_owned());
     }

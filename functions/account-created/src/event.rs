@@ -1,13 +1,15 @@
-//! What an event says about a new account.
+//! What an event says about an account that may be new.
 //!
 //! Source and event name decide what it is, never the detail type, which AWS does not document for each
-//! of them. Times stay what they are: Organizations writes `May 15, 2023 8:26:57 AM`, Control Tower an
-//! offset without a colon, and nothing here depends on them.
+//! of them. The times inside stay what they are: Organizations writes `May 15, 2023 8:26:57 AM`, Control
+//! Tower an offset without a colon. What is looked at is EventBridge's own.
 //!
 //! Sources of the shapes: `statemachine/examples/events/README.md`.
 
-use std::collections::BTreeSet;
+mod control_tower;
+mod organizations;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,48 +18,96 @@ use step::Error;
 
 use crate::refusal;
 
-/// The events of a new account, by CloudTrail's names.
+/// The events that may be about a new account, by CloudTrail's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum EventName {
     /// AWS Organizations has created an account, or failed to.
     CreateAccountResult,
     /// An account has become a member of the organization: it was created, or it was invited.
     AccountJoinedOrganization,
+    /// An account was moved to another organizational unit. It counts only for a policy that has some.
+    MoveAccount,
     /// AWS Control Tower has created an account and set it up, or failed to.
     CreateManagedAccount,
+    /// AWS Control Tower has changed an account, or mended its set-up, or failed to.
+    UpdateManagedAccount,
+    /// AWS Control Tower has enrolled an organizational unit and the accounts in it.
+    RegisterOrganizationalUnit,
+    /// AWS Control Tower has enrolled an account or an organizational unit.
+    EnableBaseline,
+    /// AWS Control Tower has enrolled an account or an organizational unit once more.
+    ResetEnabledBaseline,
+    /// AWS Control Tower has brought the enrolment of an account or an organizational unit up to date.
+    UpdateEnabledBaseline,
+}
+
+impl EventName {
+    /// Whether the account that it is about may have been there for long.
+    #[must_use]
+    pub fn is_of_any_account(self) -> bool {
+        !matches!(
+            self,
+            Self::CreateAccountResult
+                | Self::AccountJoinedOrganization
+                | Self::CreateManagedAccount
+        )
+    }
 }
 
 /// What an event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// There is a new account.
+    /// There is an account that may be new.
     Created(NewAccount),
-    /// There is none: the creation failed.
-    Failed {
-        /// AWS's words.
+    /// The same of all accounts that are in an organizational unit.
+    Unit(Unit),
+    /// There is nothing to do: what it tells of has failed, or is about something else.
+    Nothing {
+        /// Why, with AWS's words.
         reason: String,
     },
+    /// It is about an account that joined, and its shape is not the one that is assumed.
+    Unclear(Error),
 }
 
-/// A new account.
+/// An account that may be new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {
     /// Its id, twelve digits.
     pub id: String,
-    /// The event that tells of it.
-    pub event: EventName,
+    /// The event that tells of it; `None` if it was found in the list of all accounts.
+    pub event: Option<EventName>,
     /// Whether it existed before and was invited.
     pub is_invited: bool,
-    /// Id of the organizational unit that it is in, if the event says so.
+    /// Id of the organizational unit that it is in, if that is known.
     pub organizational_unit: Option<String>,
-    /// The account that the event comes from: the organization's management account.
+    /// The organization's management account.
     pub management_account: String,
+    /// Since when it is new: when it joined, or what the event tells of happened.
+    pub since: Option<Timestamp>,
+    /// When it joined the organization, if that is known.
+    pub joined_at: Option<Timestamp>,
+}
+
+/// An organizational unit that was enrolled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Its id.
+    pub id: String,
+    /// The event that tells of it.
+    pub event: EventName,
+    /// The organization's management account.
+    pub management_account: String,
+    /// When that was.
+    pub at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
 struct Envelope {
     source: String,
     account: String,
+    #[serde(default)]
+    time: Value,
     detail: Detail,
 }
 
@@ -67,64 +117,39 @@ struct Detail {
     event_name: String,
 }
 
-/// `detail.serviceEventDetails`, as `D`.
-#[derive(Deserialize)]
-struct Service<D> {
-    detail: ServiceDetail<D>,
+/// What all events have.
+#[derive(Debug)]
+struct Common {
+    event: EventName,
+    management_account: String,
+    at: Option<Timestamp>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ServiceDetail<D> {
-    service_event_details: D,
-}
+impl Common {
+    fn account(self, id: String) -> NewAccount {
+        NewAccount {
+            id,
+            event: Some(self.event),
+            is_invited: false,
+            organizational_unit: None,
+            management_account: self.management_account,
+            since: self.at,
+            joined_at: None,
+        }
+    }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateAccount {
-    create_account_status: CreateAccountStatus,
-}
-
-/// An account that failed has no id.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateAccountStatus {
-    state: String,
-    account_id: Option<String>,
-    failure_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateManagedAccount {
-    create_managed_account_status: CreateManagedAccountStatus,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateManagedAccountStatus {
-    state: String,
-    account: Option<ManagedAccount>,
-    organizational_unit: Option<OrganizationalUnit>,
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ManagedAccount {
-    account_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OrganizationalUnit {
-    organizational_unit_id: Option<String>,
+    fn unit(self, id: String) -> Event {
+        Event::Unit(Unit {
+            id,
+            event: self.event,
+            management_account: self.management_account,
+            at: self.at,
+        })
+    }
 }
 
 const ORGANIZATIONS: &str = "aws.organizations";
 const CONTROL_TOWER: &str = "aws.controltower";
-/// Where CloudTrail says who called: the management account's id stands there as well.
-const CALLER: &str = "userIdentity";
 
 impl Event {
     /// Understands an event.
@@ -133,66 +158,49 @@ impl Event {
     /// [`Error::InvalidRequest`] about the first field that is not as it should be. What happened in the
     /// organization is then unknown, so nothing may be done.
     pub fn parse(event: &Value) -> Result<Self, Error> {
+        use EventName::{
+            AccountJoinedOrganization, CreateAccountResult, CreateManagedAccount, EnableBaseline,
+            MoveAccount, RegisterOrganizationalUnit, ResetEnabledBaseline, UpdateEnabledBaseline,
+            UpdateManagedAccount,
+        };
         let envelope: Envelope = read(event)?;
-        let management_account = envelope.account;
-        match (
-            envelope.source.as_str(),
-            envelope.detail.event_name.as_str(),
-        ) {
-            (ORGANIZATIONS, "CreateAccountResult") => {
-                let service: Service<CreateAccount> = read(event)?;
-                let status = service.detail.service_event_details.create_account_status;
-                let place = "detail.serviceEventDetails.createAccountStatus";
-                if !has_succeeded(&status.state, place)? {
-                    let reason = status.failure_reason;
-                    return Ok(Self::failed(reason));
-                }
-                Ok(Self::Created(NewAccount {
-                    id: account_id(status.account_id, place)?,
-                    event: EventName::CreateAccountResult,
-                    is_invited: false,
-                    organizational_unit: None,
-                    management_account,
-                }))
+        let name = envelope.detail.event_name;
+        let known: Option<EventName> = serde_json::from_value(Value::from(name.as_str())).ok();
+        let source = envelope.source.as_str();
+        let (Some(known), ORGANIZATIONS | CONTROL_TOWER) = (known, source) else {
+            return Err(unknown(&name, source));
+        };
+        let common = Common {
+            event: known,
+            management_account: envelope.account,
+            at: envelope.time.as_str().and_then(|time| time.parse().ok()),
+        };
+        match (source, known) {
+            (ORGANIZATIONS, CreateAccountResult) => organizations::created(event, common),
+            (ORGANIZATIONS, AccountJoinedOrganization) => Ok(organizations::joined(event, common)),
+            (ORGANIZATIONS, MoveAccount) => organizations::moved(event, common),
+            (CONTROL_TOWER, CreateManagedAccount | UpdateManagedAccount) => {
+                control_tower::managed(event, common)
             }
-            (CONTROL_TOWER, "CreateManagedAccount") => {
-                let service: Service<CreateManagedAccount> = read(event)?;
-                let details = service.detail.service_event_details;
-                let status = details.create_managed_account_status;
-                let place = "detail.serviceEventDetails.createManagedAccountStatus";
-                if !has_succeeded(&status.state, place)? {
-                    return Ok(Self::failed(status.message));
-                }
-                let id = status.account.and_then(|account| account.account_id);
-                let unit = status.organizational_unit;
-                Ok(Self::Created(NewAccount {
-                    id: account_id(id, &format!("{place}.account"))?,
-                    event: EventName::CreateManagedAccount,
-                    is_invited: false,
-                    organizational_unit: unit.and_then(|unit| unit.organizational_unit_id),
-                    management_account,
-                }))
+            (CONTROL_TOWER, RegisterOrganizationalUnit) => control_tower::registered(event, common),
+            (CONTROL_TOWER, EnableBaseline | ResetEnabledBaseline | UpdateEnabledBaseline) => {
+                control_tower::enrolled(event, common)
             }
-            (ORGANIZATIONS, "AccountJoinedOrganization") => Ok(Self::Created(NewAccount {
-                id: joined_id(&event["detail"], &management_account)?,
-                event: EventName::AccountJoinedOrganization,
-                is_invited: is_invited(&event["detail"])?,
-                organizational_unit: None,
-                management_account,
-            })),
-            (source, name) => {
-                let expected = "CreateAccountResult or AccountJoinedOrganization of \
-                                aws.organizations, or CreateManagedAccount of aws.controltower";
-                let value = Value::from(format!("{name} of {source}"));
-                Err(refusal::invalid("detail.eventName", &value, expected))
-            }
+            _ => Err(unknown(&name, source)),
         }
     }
 
     fn failed(reason: Option<String>) -> Self {
         let reason = reason.unwrap_or_else(|| "AWS gives no reason".to_owned());
-        Self::Failed { reason }
+        Self::Nothing { reason }
     }
+}
+
+fn unknown(name: &str, source: &str) -> Error {
+    let expected = "CreateAccountResult, AccountJoinedOrganization or MoveAccount of \
+                    aws.organizations, or an event of an account's enrolment of aws.controltower";
+    let value = Value::from(format!("{name} of {source}"));
+    refusal::invalid("detail.eventName", &value, expected)
 }
 
 /// Reads what is needed of an event; what else it has is none of our business.
@@ -205,27 +213,31 @@ fn read<T: DeserializeOwned>(event: &Value) -> Result<T, Error> {
 }
 
 /// Whether a state is that of a success. AWS writes it in capitals; Control Tower's guide also in words.
-fn has_succeeded(state: &str, place: &str) -> Result<bool, Error> {
+fn has_succeeded(state: &str, field: &str) -> Result<bool, Error> {
     match state.to_ascii_uppercase().as_str() {
         "SUCCEEDED" => Ok(true),
         "FAILED" => Ok(false),
-        _ => {
-            let field = format!("{place}.state");
-            Err(refusal::invalid(
-                &field,
-                &Value::from(state),
-                "SUCCEEDED or FAILED",
-            ))
-        }
+        _ => Err(refusal::invalid(
+            field,
+            &Value::from(state),
+            "SUCCEEDED or FAILED",
+        )),
     }
 }
 
-fn account_id(id: Option<String>, place: &str) -> Result<String, Error> {
+fn account_id(id: Option<String>, field: &str) -> Result<String, Error> {
     match id {
         Some(id) if is_account_id(&id) => Ok(id),
+        id => Err(refusal::invalid(field, &Value::from(id), "twelve digits")),
+    }
+}
+
+fn unit_id(id: Option<String>, field: &str) -> Result<String, Error> {
+    match id {
+        Some(id) if is_unit_id(&id) => Ok(id),
         id => {
-            let field = format!("{place}.accountId");
-            Err(refusal::invalid(&field, &Value::from(id), "twelve digits"))
+            let expected = "the id of an organizational unit (ou-…) or of the root (r-…)";
+            Err(refusal::invalid(field, &Value::from(id), expected))
         }
     }
 }
@@ -236,66 +248,25 @@ pub fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The account of an AccountJoinedOrganization: AWS documents that the event exists, not where in it the
-/// id stands. So it is looked for everywhere but in the caller's identity, and there must be one.
-fn joined_id(detail: &Value, management_account: &str) -> Result<String, Error> {
-    let found = members(detail, "accountId");
-    let mut ids = BTreeSet::new();
-    for id in found {
-        match id.as_str() {
-            Some(id) if is_account_id(id) => ids.insert(id),
-            _ => {
-                return Err(refusal::invalid("detail…accountId", id, "twelve digits"));
-            }
-        };
-    }
-    if ids.len() > 1 {
-        ids.remove(management_account);
-    }
-    match ids.pop_first() {
-        Some(id) if ids.is_empty() => Ok(id.to_owned()),
-        _ => {
-            let expected = "one accountId, beside that of the caller";
-            Err(refusal::invalid("detail", detail, expected))
-        }
+/// Whether it is the id of an organizational unit or of a root. The shapes are those of AWS Organizations'
+/// API model.
+#[must_use]
+pub fn is_unit_id(id: &str) -> bool {
+    let is_word = |word: &str, min: usize| {
+        (min..=32).contains(&word.len())
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    match id.split('-').collect::<Vec<_>>()[..] {
+        ["r", root] => is_word(root, 4),
+        ["ou", root, unit] => is_word(root, 4) && is_word(unit, 8),
+        _ => false,
     }
 }
 
-/// How it joined: Organizations' API model writes `Created` and `Invited`, newer versions in capitals.
-fn is_invited(detail: &Value) -> Result<bool, Error> {
-    let methods = members(detail, "joinedMethod");
-    let method = methods.first().copied().unwrap_or(&Value::Null);
-    let text = method.as_str().map(str::to_ascii_uppercase);
-    match text.as_deref() {
-        Some("CREATED") => Ok(false),
-        Some("INVITED") => Ok(true),
-        _ => Err(refusal::invalid(
-            "detail…joinedMethod",
-            method,
-            "Created or Invited",
-        )),
-    }
-}
-
-/// The members called `name`, at any depth, but for what is said about the caller.
-fn members<'a>(detail: &'a Value, name: &str) -> Vec<&'a Value> {
-    let mut found = Vec::new();
-    collect(detail, name, &mut found);
-    found
-}
-
-fn collect<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
-    match value {
-        Value::Object(members) => {
-            for (key, value) in members {
-                if key == name {
-                    found.push(value);
-                } else if key != CALLER {
-                    collect(value, name, found);
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, name, found)),
-        _ => {}
-    }
+/// Whether it is the id of a root.
+#[must_use]
+pub fn is_root_id(id: &str) -> bool {
+    id.starts_with("r-")
 }

@@ -5,13 +5,15 @@
 //! are applied from the root down to the account's own, so the one nearest to the account has the last
 //! word.
 
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use step::names::RoleNames;
 use step::plan::Account;
 use step::{Error, Spec, Target};
 
-use crate::event::{EventName, NewAccount, is_account_id};
+use crate::event::{EventName, NewAccount, is_account_id, is_unit_id};
 use crate::refusal::{self, invalid, keys, value_at};
 
 /// What stands for the account's id in a string of the input.
@@ -40,9 +42,15 @@ pub struct Policy {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(inner(regex(pattern = r"^[0-9]{12}$")))]
     pub exclude_accounts: Vec<String>,
-    /// The events that count. Default: all three.
+    /// The events that count. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<EventName>>,
+    /// Accounts that joined the organization before this time (RFC 3339, for example
+    /// `2026-11-01T00:00:00Z`) get no cluster, whatever happens to them. Default: an event that is about an
+    /// account counts however old that is; of the accounts that no event told of, those that joined in the
+    /// last 30 days count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined_since: Option<String>,
     /// Whether accounts that existed before and were invited into the organization count as new.
     /// Default: no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -54,7 +62,7 @@ pub struct Policy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Access {
     /// Name (with its path, if any) of the role to assume there. Default:
-    /// `OrganizationAccountAccessRole`.
+    /// `MemberRoleName` of the stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_name: Option<String>,
     /// External id that the role's trust policy asks for. Default: none.
@@ -137,6 +145,11 @@ impl Policy {
                 check_input(&format!("{field}.input"), input)?;
             }
         }
+        if let Some(since) = &self.joined_since {
+            let time: Result<Timestamp, _> = since.parse();
+            let expected = "a time of RFC 3339, such as 2026-11-01T00:00:00Z";
+            time.map_err(|_| invalid("joinedSince", &Value::from(since.as_str()), expected))?;
+        }
         for (index, account) in self.exclude_accounts.iter().enumerate() {
             if !is_account_id(account) {
                 let field = format!("excludeAccounts[{index}]");
@@ -160,14 +173,43 @@ impl Policy {
         if *id == account.management_account {
             return Some(format!("{id} is the organization's management account"));
         }
-        let counts = |events: &Vec<EventName>| events.contains(&account.event);
-        if !self.events.as_ref().is_none_or(counts) {
-            return Some(format!("the policy does not count {:?}", account.event));
+        if let Some(event) = account.event.filter(|event| !self.counts(*event)) {
+            return Some(format!("the policy does not count {event:?}"));
+        }
+        if account.event == Some(EventName::MoveAccount) && self.organizational_units.is_empty() {
+            return Some("the policy does not depend on where an account is".to_owned());
         }
         if account.is_invited && !self.invited_accounts {
             return Some(format!("account {id} was invited, not created"));
         }
+        let (since, joined_at) = (self.joined_since(), account.joined_at);
+        if let (Some(since), Some(at)) = (since, joined_at)
+            && at < since
+        {
+            return Some(format!("account {id} joined at {at}, before {since}"));
+        }
         None
+    }
+
+    /// Whether an event counts.
+    #[must_use]
+    pub fn counts(&self, event: EventName) -> bool {
+        let events = self.events.as_ref();
+        events.is_none_or(|events| events.contains(&event))
+    }
+
+    /// Whether nothing but the event of its joining tells of an account that is wanted.
+    #[must_use]
+    pub fn needs_joining(&self) -> bool {
+        self.enabled
+            && self.counts(EventName::AccountJoinedOrganization)
+            && (self.invited_accounts || !self.counts(EventName::CreateAccountResult))
+    }
+
+    /// The earliest time of joining that counts; [`Policy::parse`] has made sure that it is one.
+    #[must_use]
+    pub fn joined_since(&self) -> Option<Timestamp> {
+        self.joined_since.as_ref()?.parse().ok()
     }
 
     /// What an account gets that is in these organizational units, the root first.
@@ -228,6 +270,7 @@ impl Policy {
             "id": account.id,
             "roleName": access.role_name,
             "externalId": access.external_id,
+            "newSince": account.since.map(|since| since.to_string()),
         });
         input
     }
@@ -255,21 +298,6 @@ fn check_input(field: &str, input: &Map<String, Value>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The shapes are those of AWS Organizations' API model.
-fn is_unit_id(id: &str) -> bool {
-    let is_word = |word: &str, min: usize| {
-        (min..=32).contains(&word.len())
-            && word
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    match id.split('-').collect::<Vec<_>>()[..] {
-        ["r", root] => is_word(root, 4),
-        ["ou", root, unit] => is_word(root, 4) && is_word(unit, 8),
-        _ => false,
-    }
-}
-
 /// Where the cluster is built, as `plan` would work it out.
 fn target(spec: &Spec, place: &Place) -> Target {
     let account = spec.account.clone().unwrap_or_default();
@@ -282,6 +310,7 @@ fn target(spec: &Spec, place: &Place) -> Target {
             role_name: account.role_name,
             external_id: account.external_id,
         },
+        iam: RoleNames::default(),
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::*;
 use aws_sdk_organizations::operation::list_parents::ListParentsOutput;
-use aws_sdk_organizations::types::Parent;
+use aws_sdk_organizations::types::{Parent, ParentType};
 use aws_sdk_sfn::operation::start_execution::{StartExecutionError, StartExecutionOutput};
 use aws_sdk_sfn::types::error::ExecutionAlreadyExists;
 use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
+use aws_sdk_ssm::operation::get_parameters::GetParametersOutput;
+use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
 use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::json;
@@ -14,7 +16,9 @@ use step::mocks::logs_refusal;
 
 const MACHINE: &str = "arn:aws:states:ap-northeast-1:111122223333:stateMachine:hardway-provision";
 const PARAMETER: &str = "/hardway/new-accounts";
-const ACCOUNT: &str = "444455556666";
+pub(crate) const ACCOUNT: &str = "444455556666";
+const STARTED: &str = "/hardway/hardway/started";
+const REGISTRY: &str = "/hardway/hardway/clusters";
 const NAME: &str = "444455556666-ap-northeast-1-main";
 
 /// A committed example.
@@ -32,6 +36,10 @@ pub(crate) fn joined() -> Value {
     example("events/organizations-account-joined-organization")
 }
 
+pub(crate) fn registered() -> Value {
+    example("events/control-tower-register-organizational-unit")
+}
+
 pub(crate) fn managed() -> Value {
     example("events/control-tower-create-managed-account")
 }
@@ -44,18 +52,60 @@ fn minimal() -> Value {
     example("policies/minimal")
 }
 
-/// A starter that reaches nothing but what the rules answer.
-pub(crate) fn starter(ssm: &Rule, sfn: &[&Rule], organizations: &[&Rule]) -> Starter {
+pub(crate) fn updated() -> Value {
+    example("events/control-tower-update-managed-account")
+}
+
+pub(crate) fn moved() -> Value {
+    example("events/organizations-move-account")
+}
+
+pub(crate) fn enrolled() -> Value {
+    example("events/control-tower-enable-baseline")
+}
+
+/// A starter that reaches nothing but what the rules answer. Nothing was started before, unless `ssm` has
+/// more than the policy's parameter.
+pub(crate) fn starter(ssm: &[&Rule], sfn: &[&Rule], organizations: &[&Rule]) -> Starter {
     let base = Base::new(Aws::offline_config());
-    let mut starter = Starter::new(&base, PARAMETER, MACHINE).unwrap();
-    starter.ssm = step::mocked!(aws_sdk_ssm, [ssm]);
+    let settings = Settings {
+        parameter: PARAMETER.to_owned(),
+        state_machine_arn: MACHINE.to_owned(),
+        started_path: STARTED.to_owned(),
+        registry_path: REGISTRY.to_owned(),
+    };
+    let mut starter = Starter::new(&base, &settings).unwrap();
+    let (nothing, written) = (nothing_started(), writes());
+    starter.ssm = match ssm {
+        [policy] => step::mocked!(aws_sdk_ssm, [policy, &nothing, &written]),
+        [policy, known] => step::mocked!(aws_sdk_ssm, [policy, known, &written]),
+        [policy, known, puts] => step::mocked!(aws_sdk_ssm, [policy, known, puts]),
+        other => panic!("{} rules", other.len()),
+    };
+    starter.started.ssm = starter.ssm.clone();
     if let [rule] = sfn {
         starter.sfn = step::mocked!(aws_sdk_sfn, [rule]);
     }
-    if let [one, other] = organizations {
-        starter.organizations = step::mocked!(aws_sdk_organizations, [one, other]);
+    match organizations {
+        [] => {}
+        [one] => starter.organizations = step::mocked!(aws_sdk_organizations, [one]),
+        [one, other] => starter.organizations = step::mocked!(aws_sdk_organizations, [one, other]),
+        other => panic!("{} rules", other.len()),
     }
     starter
+}
+
+/// Systems Manager as it is before anything was started.
+fn nothing_started() -> Rule {
+    mock!(aws_sdk_ssm::Client::get_parameters)
+        .then_output(|| GetParametersOutput::builder().build())
+}
+
+/// Systems Manager writes down that something was started.
+fn writes() -> Rule {
+    mock!(aws_sdk_ssm::Client::put_parameter)
+        .match_requests(|call| call.name().is_some_and(|name| name.starts_with(STARTED)))
+        .then_output(|| PutParameterOutput::builder().build())
 }
 
 pub(crate) fn parameter(policy: &str) -> Rule {
@@ -89,17 +139,18 @@ fn accepts(name: &'static str, input: Value) -> Rule {
         })
 }
 
-fn main_cluster() -> Value {
+/// The input that the minimal policy makes of an event.
+fn main_cluster(event: &Value) -> Value {
     json!({
         "clusterName": "main",
         "region": "ap-northeast-1",
-        "account": {"id": ACCOUNT},
+        "account": {"id": ACCOUNT, "newSince": event["time"]},
     })
 }
 
 async fn started(event: &Value, policy: &Value, name: &'static str, input: Value) -> Answer {
     let accepts = accepts(name, input);
-    let starter = starter(&parameter(&policy.to_string()), &[&accepts], &[]);
+    let starter = starter(&[&parameter(&policy.to_string())], &[&accepts], &[]);
     let answer = starter.handle(event).await.unwrap();
     assert_eq!(accepts.num_calls(), 1);
     answer
@@ -107,14 +158,14 @@ async fn started(event: &Value, policy: &Value, name: &'static str, input: Value
 
 /// What is said about an event for which nothing is started.
 async fn ignored(event: &Value, policy: &Value) -> String {
-    let starter = starter(&parameter(&policy.to_string()), &[], &[]);
+    let starter = starter(&[&parameter(&policy.to_string())], &[], &[]);
     let answer = starter.handle(event).await.unwrap();
     assert_eq!(answer.status, Status::Ignored);
     answer.reason
 }
 
 async fn refused(event: &Value, policy: &str) -> String {
-    let starter = starter(&parameter(policy), &[], &[]);
+    let starter = starter(&[&parameter(policy)], &[], &[]);
     let error = starter.handle(event).await.unwrap_err();
     assert_eq!(error.name(), "InvalidRequest");
     error.to_string()
@@ -122,8 +173,8 @@ async fn refused(event: &Value, policy: &str) -> String {
 
 #[tokio::test]
 async fn each_event_of_a_new_account_starts_the_same_execution() {
-    for event in [created(), joined(), managed()] {
-        let answer = started(&event, &minimal(), NAME, main_cluster()).await;
+    for event in [created(), joined(), managed(), updated(), enrolled()] {
+        let answer = started(&event, &minimal(), NAME, main_cluster(&event)).await;
         assert_eq!(answer.status, Status::Started);
         assert!(answer.reason.contains(NAME), "{}", answer.reason);
     }
@@ -133,7 +184,7 @@ async fn each_event_of_a_new_account_starts_the_same_execution() {
 async fn the_detail_type_does_not_matter() {
     let mut event = joined();
     event["detail-type"] = json!("AWS API Call via CloudTrail");
-    started(&event, &minimal(), NAME, main_cluster()).await;
+    started(&event, &minimal(), NAME, main_cluster(&event)).await;
 }
 
 #[tokio::test]
@@ -141,7 +192,7 @@ async fn a_name_that_is_taken_is_success() {
     let taken = mock!(aws_sdk_sfn::Client::start_execution).then_error(|| {
         StartExecutionError::ExecutionAlreadyExists(ExecutionAlreadyExists::builder().build())
     });
-    let starter = starter(&parameter(&minimal().to_string()), &[&taken], &[]);
+    let starter = starter(&[&parameter(&minimal().to_string())], &[&taken], &[]);
     let answer = starter.handle(&created()).await.unwrap();
     assert_eq!(answer.status, Status::AlreadyStarted);
     assert!(answer.reason.contains(NAME), "{}", answer.reason);
@@ -151,7 +202,7 @@ async fn a_name_that_is_taken_is_success() {
 async fn what_step_functions_refuses_otherwise_is_an_error() {
     let refusal = || logs_refusal("AccessDeniedException", "not authorized");
     let refuses = mock!(aws_sdk_sfn::Client::start_execution).then_http_response(refusal);
-    let starter = starter(&parameter(&minimal().to_string()), &[&refuses], &[]);
+    let starter = starter(&[&parameter(&minimal().to_string())], &[&refuses], &[]);
     let error = starter.handle(&created()).await.unwrap_err();
     assert_eq!(error.name(), "AccessDenied");
     assert!(
@@ -193,7 +244,7 @@ async fn what_the_policy_does_not_want_is_ignored() {
     policy["events"] = json!(["CreateManagedAccount"]);
     let reason = ignored(&created(), &policy).await;
     assert!(reason.contains("CreateAccountResult"), "{reason}");
-    started(&managed(), &policy, NAME, main_cluster()).await;
+    started(&managed(), &policy, NAME, main_cluster(&managed())).await;
 }
 
 #[tokio::test]
@@ -213,7 +264,7 @@ async fn an_invited_account_is_new_only_if_the_policy_says_so() {
     assert!(reason.contains("invited"), "{reason}");
     let mut policy = minimal();
     policy["invitedAccounts"] = json!(true);
-    started(&event, &policy, NAME, main_cluster()).await;
+    started(&event, &policy, NAME, main_cluster(&event)).await;
 }
 
 #[tokio::test]
@@ -222,19 +273,165 @@ async fn the_account_that_joined_is_found_wherever_it_stands_and_only_if_there_i
     let detail = &mut event["detail"];
     detail["serviceEventDetails"] = Value::Null;
     detail["requestParameters"] = json!({"accountId": ACCOUNT, "joinedMethod": "Created"});
-    started(&event, &minimal(), NAME, main_cluster()).await;
+    started(&event, &minimal(), NAME, main_cluster(&event)).await;
 
     // The management account beside it is no second one; another account is.
     event["detail"]["responseElements"] = json!([{"accountId": "111122223333"}]);
-    started(&event, &minimal(), NAME, main_cluster()).await;
+    started(&event, &minimal(), NAME, main_cluster(&event)).await;
     event["detail"]["responseElements"] = json!([{"accountId": "777788889999"}]);
-    let message = refused(&event, &minimal().to_string()).await;
+    let message = refused(&event, &with(json!({"invitedAccounts": true}))).await;
     assert!(message.contains("one accountId"), "{message}");
 
     event["detail"]["requestParameters"] = json!({"joinedMethod": "Created"});
     event["detail"]["responseElements"] = Value::Null;
-    let message = refused(&event, &minimal().to_string()).await;
-    assert!(message.contains("one accountId"), "{message}");
+    let message = refused(&event, &with(json!({"invitedAccounts": true}))).await;
+    assert!(message.contains("one accountId in the event"), "{message}");
+}
+
+/// Its shape is assumed. Another event tells of the same account, unless it was invited.
+#[tokio::test]
+async fn an_account_that_joined_somehow_is_passed_over_unless_no_other_event_tells_of_it() {
+    let mut event = joined();
+    event["detail"]["serviceEventDetails"] = json!({"account": ACCOUNT});
+    for policy in [
+        json!({}),
+        json!({"enabled": false, "invitedAccounts": true}),
+        json!({"events": ["CreateAccountResult"], "invitedAccounts": true}),
+    ] {
+        let policy: Value = serde_json::from_str(&with(policy)).unwrap();
+        let reason = ignored(&event, &policy).await;
+        assert!(reason.contains("another event"), "{reason}");
+    }
+    for policy in [
+        json!({"invitedAccounts": true}),
+        json!({"events": ["AccountJoinedOrganization"]}),
+    ] {
+        let message = refused(&event, &with(policy)).await;
+        assert!(message.contains("in the event"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_was_changed_is_started_for_as_a_new_one_if_the_policy_says_so() {
+    // Its creation failed, and somebody mended it in Service Catalog.
+    let mut event = managed();
+    event["detail"]["serviceEventDetails"]["createManagedAccountStatus"]["state"] = json!("FAILED");
+    ignored(&event, &minimal()).await;
+    started(&updated(), &minimal(), NAME, main_cluster(&updated())).await;
+
+    let mut event = updated();
+    event["detail"]["serviceEventDetails"]["updateManagedAccountStatus"]["state"] = json!("FAILED");
+    ignored(&event, &minimal()).await;
+    let policy: Value =
+        serde_json::from_str(&with(json!({"events": ["CreateManagedAccount"]}))).unwrap();
+    let reason = ignored(&updated(), &policy).await;
+    assert!(reason.contains("UpdateManagedAccount"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_baseline_counts_if_it_enrols_accounts_and_is_there() {
+    let details = |event: &mut Value| {
+        event["detail"]["serviceEventDetails"]["enableBaselineStatus"]["enabledBaselineDetails"]
+            .take()
+    };
+    for (pointer, value, said) in [
+        (
+            "/baselineIdentifier",
+            "arn:aws:controltower:ap-northeast-1::baseline/LN25R72TTG6IGPTQ",
+            "enrols no accounts",
+        ),
+        ("/statusSummary/status", "FAILED", "no reason"),
+    ] {
+        let mut event = enrolled();
+        let mut changed = details(&mut event);
+        *changed.pointer_mut(pointer).unwrap() = json!(value);
+        event["detail"]["serviceEventDetails"]["enableBaselineStatus"]["enabledBaselineDetails"] =
+            changed;
+        let reason = ignored(&event, &minimal()).await;
+        assert!(reason.contains(said), "{reason}");
+    }
+    // The call that asks for it has the same name and source.
+    let mut call = enrolled();
+    call["detail"]["eventType"] = json!("AwsApiCall");
+    call["detail"]["serviceEventDetails"] = Value::Null;
+    let reason = ignored(&call, &minimal()).await;
+    assert!(reason.contains("not its result"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_move_counts_for_a_policy_that_depends_on_where_an_account_is() {
+    let reason = ignored(&moved(), &minimal()).await;
+    assert!(reason.contains("does not depend"), "{reason}");
+    let policy = json!({
+        "enabled": true,
+        "input": {"clusterName": "main"},
+        "organizationalUnits": [{"id": "r-abcd", "exclude": true}, {"id": "ou-abcd-1a2b3c4d", "exclude": false}],
+    });
+    let parent = mock!(aws_sdk_organizations::Client::list_parents)
+        .match_requests(|call| call.child_id() == Some("ou-abcd-1a2b3c4d"))
+        .then_output(|| {
+            let root = Parent::builder().id("r-abcd").r#type(ParentType::Root);
+            ListParentsOutput::builder().parents(root.build()).build()
+        });
+    let accepts = accepts(NAME, main_cluster(&moved()));
+    let policy = parameter(&policy.to_string());
+    let starter = starter(&[&policy], &[&accepts], &[&parent]);
+    let answer = starter.handle(&moved()).await.unwrap();
+    assert_eq!(answer.status, Status::Started);
+
+    // Back to the root, which has no parent to ask for.
+    let mut back = moved();
+    back["detail"]["requestParameters"]["destinationParentId"] = json!("r-abcd");
+    let answer = starter.handle(&back).await.unwrap();
+    assert_eq!(answer.status, Status::Ignored);
+    assert_eq!((accepts.num_calls(), parent.num_calls()), (1, 1));
+
+    let mut failed = moved();
+    failed["detail"]["errorCode"] = json!("DuplicateAccountException");
+    let answer = starter.handle(&failed).await.unwrap();
+    assert!(
+        answer.reason.contains("DuplicateAccountException"),
+        "{answer:?}"
+    );
+}
+
+/// Step Functions forgets names; an account may be changed years later.
+#[tokio::test]
+async fn what_was_started_or_is_known_is_not_started_again_however_long_ago() {
+    for path in [STARTED, REGISTRY] {
+        let name = format!("{path}/{ACCOUNT}/ap-northeast-1/main");
+        let known = mock!(aws_sdk_ssm::Client::get_parameters)
+            .match_requests(|call| {
+                let expected = [STARTED, REGISTRY];
+                let expected = expected.map(|it| format!("{it}/{ACCOUNT}/ap-northeast-1/main"));
+                call.names() == expected
+            })
+            .then_output(move || {
+                let parameter = Parameter::builder().name(&name).value("x").build();
+                GetParametersOutput::builder().parameters(parameter).build()
+            });
+        let starter = starter(&[&parameter(&minimal().to_string()), &known], &[], &[]);
+        let answer = starter.handle(&updated()).await.unwrap();
+        assert_eq!(answer.status, Status::AlreadyStarted);
+        assert_eq!(known.num_calls(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_started_is_written_down_and_a_failure_to_do_so_is_an_error() {
+    let (accepts, nothing) = (accepts(NAME, main_cluster(&created())), nothing_started());
+    let policy = parameter(&minimal().to_string());
+    let writes = mock!(aws_sdk_ssm::Client::put_parameter)
+        .match_requests(|call| {
+            call.name() == Some(&format!("{STARTED}/{ACCOUNT}/ap-northeast-1/main"))
+                && call.value() == Some(NAME)
+                && call.overwrite().is_none()
+        })
+        .then_http_response(|| logs_refusal("ThrottlingException", "Rate exceeded"));
+    let starter = starter(&[&policy, &nothing, &writes], &[&accepts], &[]);
+    let error = starter.handle(&created()).await.unwrap_err();
+    assert_eq!(error.name(), "Throttled");
+    assert_eq!((accepts.num_calls(), writes.num_calls()), (1, 1));
 }
 
 #[tokio::test]
@@ -249,6 +446,11 @@ async fn an_event_that_is_not_understood_is_refused_with_its_field() {
             "detail.eventName",
             "detail.eventName",
             json!("CloseAccount"),
+        ),
+        (
+            "detail.eventName",
+            "detail.eventName",
+            json!("UpdateManagedAccount"),
         ),
         ("detail.eventName", "source", json!("aws.controltower")),
         ("source", "source", json!(7)),
@@ -308,6 +510,7 @@ async fn a_wrong_policy_is_refused_with_its_field() {
             "excludeAccounts[1]",
             with(json!({"excludeAccounts": [ACCOUNT, "4444"]})),
         ),
+        ("joinedSince", with(json!({"joinedSince": "last week"}))),
         (
             "organizationalUnits[0].id",
             with(json!({"organizationalUnits": [{"id": "Sandbox"}]})),
@@ -367,7 +570,7 @@ async fn in_the_organization(event: &Value, policy: Value) -> Result<Answer, Err
             .unwrap()
     });
     let policy = parameter(&policy.to_string());
-    let starter = starter(&policy, &[&accepts], &[&of_root, &of_unit]);
+    let starter = starter(&[&policy], &[&accepts], &[&of_root, &of_unit]);
     let answer = starter.handle(event).await;
     assert_eq!(
         of_root.num_calls(),
@@ -450,7 +653,10 @@ async fn a_unit_changes_the_input_for_its_accounts_only() {
         json!({
             "clusterName": "c-444455556666",
             "region": "ap-northeast-1",
-            "account": {"id": ACCOUNT, "roleName": "Builder", "externalId": "x-1"},
+            "account": {
+                "id": ACCOUNT, "roleName": "Builder", "externalId": "x-1",
+                "newSince": "2023-05-15T08:27:14Z",
+            },
             "network": {"cidr": "10.20.0.0/16", "availabilityZones": 2, "natGateways": "onePerAz"},
             "access": {"admins": ["arn:aws:iam::444455556666:role/Admin"]},
         })
@@ -497,7 +703,7 @@ async fn whoever_may_not_see_the_organization_is_told_so() {
     let refusal = || logs_refusal("AccessDeniedException", "You don't have permissions");
     let refuses = mock!(aws_sdk_organizations::Client::list_parents).then_http_response(refusal);
     let policy = with(json!({"organizationalUnits": [{"id": "r-abcd", "exclude": true}]}));
-    let starter = starter(&parameter(&policy), &[], &[&refuses, &refuses]);
+    let starter = starter(&[&parameter(&policy)], &[], &[&refuses]);
     let error = starter.handle(&created()).await.unwrap_err();
     assert_eq!(error.name(), "AccessDenied");
     let message = error.to_string();

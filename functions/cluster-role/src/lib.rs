@@ -9,7 +9,8 @@
 
 use serde_json::json;
 use step::iam_role::{self, RoleOutput, ServiceLinkedRole, ServiceRole};
-use step::{Aws, Error, NoInput, Outcome, Plan, Removed, Step, Target, names};
+use step::names::RoleOf;
+use step::{Aws, Error, NoInput, Outcome, Plan, Removed, Step, Target};
 
 /// The step `cluster-role`.
 pub struct ClusterRole;
@@ -32,13 +33,13 @@ impl Step for ClusterRole {
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        iam_role::remove(aws, target, &names::cluster_role(target)).await
+        iam_role::remove(aws, target, RoleOf::Cluster).await
     }
 }
 
 fn wanted(target: &Target) -> ServiceRole {
     ServiceRole {
-        name: names::cluster_role(target),
+        of: RoleOf::Cluster,
         role: "cluster-role",
         trust: json!({
             "Version": "2012-10-17",
@@ -62,11 +63,21 @@ mod tests {
     use aws_sdk_iam::operation::attach_role_policy::AttachRolePolicyOutput;
     use aws_sdk_iam::operation::create_role::CreateRoleOutput;
     use aws_sdk_iam::operation::create_service_linked_role::CreateServiceLinkedRoleOutput;
+    use aws_sdk_iam::operation::list_roles::ListRolesOutput;
     use aws_sdk_iam::primitives::DateTime;
     use aws_sdk_iam::types::Role;
     use aws_smithy_mocks::{Rule, mock};
     use step::codes;
     use step::mocks::iam_refusal;
+
+    fn lists_nothing() -> Rule {
+        mock!(Client::list_roles).then_output(|| {
+            ListRolesOutput::builder()
+                .set_roles(Some(vec![]))
+                .build()
+                .unwrap()
+        })
+    }
 
     fn missing() -> Rule {
         mock!(Client::get_role)
@@ -105,7 +116,13 @@ mod tests {
         let aws = Aws {
             iam: step::mocked!(
                 aws_sdk_iam,
-                [&missing(), &service_linked, &created, &attached]
+                [
+                    &missing(),
+                    &lists_nothing(),
+                    &service_linked,
+                    &created,
+                    &attached
+                ]
             ),
             ..Aws::offline()
         };
@@ -122,7 +139,7 @@ mod tests {
             .match_requests(|call| call.role_name() == Some("hardway-demo-ap-northeast-1-cluster"))
             .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
         let aws = Aws {
-            iam: step::mocked!(aws_sdk_iam, [&looked]),
+            iam: step::mocked!(aws_sdk_iam, [&looked, &lists_nothing()]),
             ..Aws::offline()
         };
         let removed = ClusterRole::remove(&aws, &Plan::example().target).await;

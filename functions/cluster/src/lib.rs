@@ -34,7 +34,7 @@ use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks,
-    names, tags,
+    names, tags, zones,
 };
 
 use config::Update;
@@ -233,20 +233,15 @@ async fn created_meanwhile(
     }
 }
 
-/// The plan's zones are the input's to change, so it is the input that is reported; EKS says which
-/// zones it has room in.
+/// The plan's zones are the input's to change, so it is the input that is reported; EKS says by name
+/// which zones it has room in.
 fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateClusterError, R>) -> Error {
-    let zones: Vec<_> = plan.network.zones.iter().map(|zone| &zone.name).collect();
-    let message = eks::message(error);
     let valid = match error.as_service_error() {
         Some(CreateClusterError::UnsupportedAvailabilityZoneException(e)) => e.valid_zones(),
         _ => &[],
     };
-    Error::invalid(
-        "network.availabilityZones",
-        zones,
-        format!("zones among {}; EKS says: {message}", valid.join(", ")),
-    )
+    let others = zones::not_among(plan, valid);
+    zones::refused(plan, "control plane", &others, eks::message(error))
 }
 
 fn private_subnet_ids(input: &Input) -> Vec<String> {

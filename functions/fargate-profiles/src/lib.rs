@@ -12,13 +12,14 @@ mod wanted;
 
 use std::time::Duration;
 
-use aws_sdk_eks::error::ProvideErrorMetadata;
+use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileError;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileStatus};
 use serde::{Deserialize, Serialize};
 use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
-    Aws, During, Error, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks, tags,
+    Aws, During, Error, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks, tags, zones,
 };
 
 use crate::wanted::Wanted;
@@ -171,6 +172,9 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<Outcome<O
         Err(error) if eks::passes_by_itself(&error) => {
             return in_use(aws, plan, wanted, eks::message(&error)).await;
         }
+        Err(error) if error.code() == Some(codes::UNSUPPORTED_AVAILABILITY_ZONE) => {
+            return Err(unsupported_zone(plan, &error));
+        }
         // The route table was associated a moment ago and EKS does not see it yet.
         Err(error) if is_not_private(&error) => {
             return Err(Error::NotYetVisible(format!(
@@ -183,6 +187,16 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<Outcome<O
     changed("eks:CreateFargateProfile", name);
     let reason = format!("Fargate profile {name} is being created");
     Ok(Outcome::pending(CREATING_CHECK_SECONDS, reason))
+}
+
+/// Fargate has zones of its own, which EKS names in its answer.
+fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateFargateProfileError, R>) -> Error {
+    let valid = match error.as_service_error() {
+        Some(CreateFargateProfileError::UnsupportedAvailabilityZoneException(e)) => e.valid_zones(),
+        _ => &[],
+    };
+    let others = zones::not_among(plan, valid);
+    zones::refused(plan, "pods on Fargate", &others, eks::message(error))
 }
 
 /// Decides what a ResourceInUseException means by looking again: the profile exists, or something in

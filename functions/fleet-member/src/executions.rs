@@ -141,7 +141,8 @@ impl Executions {
         execution::start(&self.sfn, &self.state_machine_arn, &name, &self.spec).await
     }
 
-    /// Whether an attempt was asked for what is asked for now, whether or not the defaults were named.
+    /// Whether an attempt was asked for what is asked for now, whether or not the defaults were named. Since
+    /// when the account is new says how to wait, not what to build.
     pub(crate) fn asked_for_the_same(&self, attempt: &Attempt) -> bool {
         let input = attempt.input.clone();
         input.is_some_and(|input| self.complete(input) == self.complete(self.spec.clone()))
@@ -154,6 +155,9 @@ impl Executions {
             id: account,
             ..AccountSpec::default()
         });
+        if let Some(account) = &mut spec.account {
+            account.new_since = None;
+        }
         spec
     }
 }

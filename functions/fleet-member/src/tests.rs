@@ -112,9 +112,11 @@ async fn what_is_remembered_takes_one_look() {
 
 #[tokio::test]
 async fn a_cluster_that_is_done_is_left_alone() {
-    // The same, with a default that was named.
+    // The same, with a default that was named, as the event of a new account starts it.
     let input = json!({
-        "clusterName": "demo", "account": {"id": "444455556666"}, "region": "ap-northeast-1"
+        "clusterName": "demo",
+        "account": {"id": "444455556666", "newSince": "2026-11-28T10:00:00Z"},
+        "region": "ap-northeast-1"
     });
     let done = described(FIRST, ExecutionStatus::Succeeded, &input, -60);
     let (missing, start) = (missing(), startable(FIRST));

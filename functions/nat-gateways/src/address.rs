@@ -4,6 +4,7 @@
 //! is tagged in the call that allocates it, reused by the gateway that replaces a failed one, and
 //! released when a lost answer has left one too many.
 
+use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{Address, DomainType, NatGateway, ResourceType};
 use step::error::required;
 use step::removal::Removal;
@@ -134,35 +135,36 @@ fn waits_for(address: &Address, holder: &NatGateway) -> Result<String, Error> {
 
 /// Releases an address of a gateway that is gone.
 ///
-/// A released address answers AuthFailure, as if it belonged to somebody else: then the step looks
-/// whether it is there at all.
+/// A released address answers AuthFailure, as if it belonged to somebody else, and so does one that a
+/// service still uses: its association outlives the gateway for moments. Then the step looks whether it
+/// is there at all, and waits if it is. Who may not release it gets another code.
 pub(crate) async fn release(
     aws: &Aws,
     target: &Target,
     address: &Address,
     removal: &mut Removal,
 ) -> Result<(), Error> {
-    match release_one(aws, address, removal).await {
-        Err(Error::AccessDenied(denied)) => {
+    let id = id(address)?;
+    let mut is_not_ours = false;
+    let call = async {
+        let answer = aws.ec2.release_address().allocation_id(id).send().await;
+        let code = answer.as_ref().err().and_then(ProvideErrorMetadata::code);
+        is_not_ours = code == Some(codes::AUTH_FAILURE);
+        answer
+    };
+    let not_found = [codes::ALLOCATION_NOT_FOUND];
+    let resource = Resource::new(KIND, id);
+    let answer = removal.delete(RELEASE, resource, &not_found, call).await;
+    match answer {
+        Err(Error::AccessDenied(said)) if is_not_ours => {
             let found = find(aws, target).await?;
-            let id = address.allocation_id();
-            if found.iter().any(|it| it.allocation_id() == id) {
-                return Err(Error::AccessDenied(denied));
+            if found.iter().any(|it| it.allocation_id() == Some(id)) {
+                removal.wait_for(format!("{id} is still in use: {said}"));
             }
             Ok(())
         }
-        answer => answer,
+        answer => answer.map(drop),
     }
-}
-
-async fn release_one(aws: &Aws, address: &Address, removal: &mut Removal) -> Result<(), Error> {
-    let id = id(address)?;
-    let call = aws.ec2.release_address().allocation_id(id).send();
-    let not_found = [codes::ALLOCATION_NOT_FOUND];
-    removal
-        .delete(RELEASE, Resource::new(KIND, id), &not_found, call)
-        .await?;
-    Ok(())
 }
 
 pub(crate) fn id(address: &Address) -> Result<&str, Error> {

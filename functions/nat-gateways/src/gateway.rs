@@ -3,14 +3,14 @@
 //! The client token of a creation names subnet, address and attempt, and the attempt's number is that
 //! of the dead gateways: a repetition gets the gateway of the lost answer, a replacement gets a new
 //! one. EC2 forgets dead gateways after about an hour, but may remember their tokens for longer; then
-//! it answers with a dead gateway, and the next number is tried.
+//! it refuses the token or answers with a dead gateway, and the next number is tried.
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{NatGateway, NatGatewayAddress, NatGatewayState, ResourceType};
 use step::error::required;
 use step::removal::Removal;
 use step::telemetry::{changed, changing};
-use step::{Aws, During, Error, Plan, Resource, Target, ZoneNatGateway, codes, names, tags};
+use step::{Aws, During, Error, Plan, Resource, Target, ZoneNatGateway, codes, names, tags, zones};
 
 /// How many failed gateways are replaced before the step gives up.
 const FAILURES_MAX: usize = 3;
@@ -26,6 +26,7 @@ const DELETE: &str = "ec2:DeleteNatGateway";
 pub(crate) struct Place<'a> {
     /// Value of the tag `hardway:role`.
     pub(crate) role: &'a str,
+    pub(crate) zone_id: &'a str,
     pub(crate) subnet_id: &'a str,
     pub(crate) allocation_id: &'a str,
 }
@@ -63,7 +64,7 @@ pub(crate) async fn create(
     )))
 }
 
-/// None if the token was used before with other parameters.
+/// None if the token was used before, with other parameters or for a gateway that is deleted.
 async fn try_create(
     aws: &Aws,
     plan: &Plan,
@@ -87,10 +88,19 @@ async fn try_create(
         .tag_specifications(tags)
         .send()
         .await;
-    if let Err(error) = &answer
-        && error.code() == Some(codes::IDEMPOTENT_PARAMETER_MISMATCH)
-    {
-        return Ok(None);
+    if let Err(error) = &answer {
+        if error.code() == Some(codes::IDEMPOTENT_PARAMETER_MISMATCH) {
+            return Ok(None);
+        }
+        if error.code() == Some(codes::NOT_AVAILABLE_IN_ZONE) {
+            let message = error.message().unwrap_or_default();
+            return Err(zones::refused(
+                plan,
+                "NAT gateway",
+                &[place.zone_id],
+                message,
+            ));
+        }
     }
     required(
         answer.during(CREATE)?.nat_gateway,

@@ -247,6 +247,7 @@ impl<'a> InZone<'a> {
         }
         let place = Place {
             role: &self.role,
+            zone_id: &self.zone.id,
             subnet_id: self.subnet_id,
             allocation_id: address::id(&address)?,
         };

@@ -560,8 +560,10 @@ async fn remove_waits_for_an_address_in_use() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_released_already_is_no_missing_permission() {
-    for (later, expected) in [(vec![], "ok"), (vec![free("eipalloc-1")], "AccessDenied")] {
+async fn an_address_that_is_released_or_in_use_is_no_missing_permission() {
+    let nothing = Ok(Outcome::Ready(Removed::default()));
+    for later in [vec![], vec![used("eipalloc-1")], vec![free("eipalloc-1")]] {
+        let is_there = !later.is_empty();
         let mut account = Account::with(vec![], vec![]);
         account.addresses = mock!(Client::describe_addresses)
             .sequence()
@@ -579,14 +581,44 @@ async fn an_address_that_is_released_already_is_no_missing_permission() {
         account.release = mock!(Client::release_address)
             .then_http_response(|| ec2_refusal(codes::AUTH_FAILURE, "does not belong to you"));
         let answer = account.remove().await;
-        assert_eq!(answer.as_ref().map_or_else(Error::name, |_| "ok"), expected);
+        if is_there {
+            let reason = reason(answer);
+            assert!(reason.starts_with("eipalloc-1 is still in use"), "{reason}");
+        } else {
+            assert_eq!(answer, nothing);
+        }
     }
+}
+
+#[tokio::test]
+async fn a_missing_permission_to_release_an_address_is_not_waited_for() {
+    let mut account = Account::with(vec![], vec![free("eipalloc-1")]);
+    account.release = mock!(Client::release_address)
+        .then_http_response(|| ec2_refusal("UnauthorizedOperation", "not authorized"));
+    assert_eq!(account.remove().await.unwrap_err().name(), "AccessDenied");
+}
+
+#[tokio::test]
+async fn a_zone_without_nat_gateways_is_named_with_the_field_that_avoids_it() {
+    let mut account = Account::with(vec![], vec![free("eipalloc-1")]);
+    account.create = mock!(Client::create_nat_gateway).then_http_response(|| {
+        let message = "Nat Gateway is not available in this availability zone";
+        ec2_refusal(codes::NOT_AVAILABLE_IN_ZONE, message)
+    });
+    let error = account.ensure().await.unwrap_err();
+    assert_eq!(error.name(), "InvalidRequest");
+    let text = error.to_string();
+    assert!(
+        text.contains("network.excludedAvailabilityZoneIds"),
+        "{text}"
+    );
+    assert!(text.contains("other than apne1-az1,"), "{text}");
 }
 
 #[tokio::test]
 async fn a_surplus_address_that_is_released_already_is_no_missing_permission() {
     let kept = used("eipalloc-1");
-    for (is_shown, expected) in [(false, "ok"), (true, "AccessDenied")] {
+    for is_shown in [false, true] {
         let found = gateway("nat-1", NatGatewayState::Available);
         let mut account = Account::with(vec![found], vec![]);
         let answer = |addresses: Vec<Address>| {
@@ -606,8 +638,7 @@ async fn a_surplus_address_that_is_released_already_is_no_missing_permission() {
             .build();
         account.release = mock!(Client::release_address)
             .then_http_response(|| ec2_refusal(codes::AUTH_FAILURE, "does not belong to you"));
-        let answer = account.ensure().await;
-        assert_eq!(answer.as_ref().map_or_else(Error::name, |_| "ok"), expected);
+        account.ensure().await.unwrap();
         assert_eq!(account.addresses.num_calls(), 2);
     }
 }

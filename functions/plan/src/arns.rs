@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use step::spec::Access;
 use step::{Error, Target, names};
 
 use crate::shape::{is_like, parts};
 
 /// Who may administer the cluster.
 const ADMINS: &str = "access.admins";
+const ADMIN_ROLE_NAMES: &str = "access.adminRoleNames";
 const KMS_KEY: &str = "kmsKeyArn";
 const PERMISSIONS_BOUNDARY: &str = "permissionsBoundaryArn";
 
@@ -15,6 +17,10 @@ const PERMISSIONS_BOUNDARY: &str = "permissionsBoundaryArn";
 const ADMINS_MAX: usize = 50;
 /// Names and paths: botocore's IAM model, roleNameType, userNameType and pathType.
 const PRINCIPAL: &str = r"arn:(aws[a-z-]*):iam::([0-9]{12}):(?:role|user)/(?:[A-Za-z0-9_+=,.@-]+/){0,9}[A-Za-z0-9_+=,.@-]{1,64}";
+/// IAM Identity Center user guide, referencing permission sets in resource policies:
+/// `AWSReservedSSO_PERMISSION-SET_SUFFIX`. All wildcards
+/// would find any of them.
+const IDENTITY_CENTER_ROLE: &str = r"AWSReservedSSO_[A-Za-z0-9_+=,.@-][A-Za-z0-9_+=,.@*?-]{0,48}";
 const SESSION: &str = r"arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([A-Za-z0-9_+=,.@-]+)/.*";
 /// AWS KMS developer guide, key identifiers: a key's id is a UUID or `mrk-` and 32 digits; botocore's KMS
 /// model, AliasNameType.
@@ -25,8 +31,37 @@ const POLICY: &str = r"arn:(aws[a-z-]*):iam::([0-9]{12}|aws):policy/(?:[A-Za-z0-
 /// Path of service-linked roles, which EKS refuses in access entries.
 const SERVICE_LINKED: &str = ":role/aws-service-role/";
 
+/// Refuses administrators who cannot be any.
+pub(crate) fn check_access(access: &Access) -> Result<(), Error> {
+    check_admins(&access.admins)?;
+    check_admin_role_names(&access.admin_role_names)?;
+    if access.admins.len() + access.admin_role_names.len() > ADMINS_MAX {
+        let expected =
+            format!("at most {ADMINS_MAX} administrators; give more people a role to assume");
+        return Err(Error::invalid("access", access, expected));
+    }
+    Ok(())
+}
+
+/// Refuses what cannot be the name of a role of IAM Identity Center, and doubles.
+fn check_admin_role_names(names: &[String]) -> Result<(), Error> {
+    for (index, name) in names.iter().enumerate() {
+        let field = format!("{ADMIN_ROLE_NAMES}[{index}]");
+        if !is_like(name, IDENTITY_CENTER_ROLE) {
+            let expected = "the name of a role of IAM Identity Center, with wildcards for what differs \
+                            from account to account, such as AWSReservedSSO_PlatformAdmin_*; other \
+                            roles by their ARN in access.admins";
+            return Err(Error::invalid(field, name, expected));
+        }
+        if names[..index].contains(name) {
+            return Err(Error::invalid(field, name, "each name once"));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses what is not the ARN of an IAM role or user, and doubles.
-pub(crate) fn check_admins(admins: &[String]) -> Result<(), Error> {
+fn check_admins(admins: &[String]) -> Result<(), Error> {
     if admins.len() > ADMINS_MAX {
         let expected = format!("at most {ADMINS_MAX} ARNs; give more people a role to assume");
         return Err(Error::invalid(ADMINS, admins, expected));

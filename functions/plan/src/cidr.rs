@@ -3,8 +3,10 @@
 //! The VPC's block is cut into eight equal ones. The first four are for private subnets, the others for
 //! public ones; of each four the last is spare.
 
-use ipnet::Ipv4Net;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
 use step::Error;
 use step::plan::Zone;
 
@@ -82,24 +84,47 @@ pub(crate) fn of_services(vpc: Ipv4Net) -> Result<Ipv4Net, Error> {
     block.ok_or_else(|| Error::Unexpected(format!("{vpc} leaves no block for services")))
 }
 
-/// Gives each zone (id and name) its subnets.
-pub(crate) fn subnets(vpc: Ipv4Net, zones: Vec<(String, String)>) -> Result<Vec<Zone>, Error> {
-    let blocks = vpc.subnets(vpc.prefix_len() + SUBNET_BITS);
-    let blocks: Vec<_> = blocks.into_iter().flatten().collect();
-    let (private, public) = blocks.split_at(PUBLIC.min(blocks.len()));
-    if zones.len() > public.len() {
-        let text = format!("{vpc} has no room for the subnets of {} zones", zones.len());
-        return Err(Error::Unexpected(text));
-    }
-    let zones = zones.into_iter().zip(private.iter().zip(public));
-    Ok(zones
-        .map(|((id, name), (private, public))| Zone {
+/// Gives each zone (id and name) its subnets. `taken` are the places of zones that have subnets already:
+/// these zones keep them, and no other zone gets them.
+pub(crate) fn subnets(
+    vpc: Ipv4Net,
+    zones: Vec<(String, String)>,
+    taken: &BTreeMap<String, usize>,
+) -> Result<Vec<Zone>, Error> {
+    let blocks = blocks(vpc);
+    let mut free = (0..PUBLIC).filter(|place| taken.values().all(|other| other != place));
+    let mut placed = vec![];
+    for (id, name) in zones {
+        let place = taken.get(&id).copied().or_else(|| free.next());
+        let blocks = place.and_then(|it| Some((it, blocks.get(it)?, blocks.get(PUBLIC + it)?)));
+        let Some((place, private, public)) = blocks else {
+            return Err(Error::ResourceConflict(format!(
+                "{vpc} has no room for subnets in {id}: there are subnets of the cluster in {}; tear \
+                 down what there is, then build it again",
+                taken.keys().cloned().collect::<Vec<_>>().join(", ")
+            )));
+        };
+        let zone = Zone {
             id,
             name,
             public_cidr: *public,
             private_cidr: *private,
-        })
-        .collect())
+        };
+        placed.push((place, zone));
+    }
+    placed.sort_by_key(|(place, _)| *place);
+    Ok(placed.into_iter().map(|(_, zone)| zone).collect())
+}
+
+/// The place of the zone whose subnet, public or private, has a block.
+pub(crate) fn place_of(vpc: Ipv4Net, subnet: Ipv4Net) -> Option<usize> {
+    let place = blocks(vpc).into_iter().position(|block| block == subnet)?;
+    Some(place % PUBLIC)
+}
+
+fn blocks(vpc: Ipv4Net) -> Vec<Ipv4Net> {
+    let blocks = vpc.subnets(vpc.prefix_len() + SUBNET_BITS);
+    blocks.into_iter().flatten().collect()
 }
 
 fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
@@ -161,11 +186,50 @@ mod tests {
     #[test]
     fn subnets_are_eighths_of_the_vpc_that_do_not_overlap() {
         let zones = ["a", "b", "c"].map(|id| (id.to_owned(), id.to_owned()));
-        let zones = subnets("10.0.7.0/24".parse().unwrap(), zones.to_vec()).unwrap();
+        let vpc = "10.0.7.0/24".parse().unwrap();
+        let zones = subnets(vpc, zones.to_vec(), &BTreeMap::new()).unwrap();
         let cidrs = |of: fn(&Zone) -> Ipv4Net| zones.iter().map(move |it| of(it).to_string());
         let private: Vec<_> = cidrs(|zone| zone.private_cidr).collect();
         let public: Vec<_> = cidrs(|zone| zone.public_cidr).collect();
         assert_eq!(private, ["10.0.7.0/27", "10.0.7.32/27", "10.0.7.64/27"]);
         assert_eq!(public, ["10.0.7.128/27", "10.0.7.160/27", "10.0.7.192/27"]);
+    }
+
+    #[test]
+    fn zones_keep_their_places_and_others_get_what_is_free() {
+        let vpc: Ipv4Net = "10.100.0.0/16".parse().unwrap();
+        let zones = |ids: &[&str]| {
+            let named = |id: &&str| ((*id).to_owned(), format!("name-of-{id}"));
+            ids.iter().map(named).collect::<Vec<_>>()
+        };
+        let taken = BTreeMap::from([("az1", 0), ("az3", 2)].map(|(id, at)| (id.to_owned(), at)));
+        let placed = subnets(vpc, zones(&["az0", "az1", "az4"]), &taken).unwrap();
+        let placed: Vec<_> = placed
+            .iter()
+            .map(|zone| (zone.id.as_str(), zone.private_cidr.to_string()))
+            .collect();
+        let expected = [
+            ("az1", "10.100.0.0/19"),
+            ("az0", "10.100.32.0/19"),
+            ("az4", "10.100.96.0/19"),
+        ];
+        assert_eq!(placed, expected.map(|(id, block)| (id, block.to_owned())));
+        let error = subnets(vpc, zones(&["az0", "az4", "az5"]), &taken).unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert!(error.to_string().contains("az1, az3"), "{error}");
+    }
+
+    #[test]
+    fn a_block_has_the_place_of_its_zone() {
+        let vpc: Ipv4Net = "10.100.0.0/16".parse().unwrap();
+        for (block, place) in [
+            ("10.100.0.0/19", Some(0)),
+            ("10.100.128.0/19", Some(0)),
+            ("10.100.224.0/19", Some(3)),
+            ("10.100.0.0/20", None),
+            ("10.101.0.0/19", None),
+        ] {
+            assert_eq!(place_of(vpc, block.parse().unwrap()), place, "{block}");
+        }
     }
 }

@@ -7,17 +7,19 @@
 //!
 //! A dry run ends after it, with a [`preview`] of what the execution would do.
 //!
-//! Safe to repeat: nothing is made. Zones and CIDR blocks follow from region and input alone, and a
-//! cluster that exists keeps its Kubernetes version when none is asked for, so that a second execution
-//! with the same input gets the same plan. The next version upgrades it.
+//! Safe to repeat: nothing is made. A cluster that exists keeps its zones, with their CIDR blocks, and
+//! its Kubernetes version when none is asked for, so that a second execution with the same input gets the
+//! same plan. The next version upgrades it.
 
 use aws_sdk_ec2::types::AvailabilityZone;
 use aws_sdk_eks::types::Cluster;
+use jiff::Timestamp;
+use readiness::Ready;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use step::error::required;
 use step::function::{parse, respond};
-use step::plan::{Account, Endpoint, Network, ORGANIZATION_ROLE_NAME};
+use step::plan::{Account, Endpoint, Network};
 use step::spec::{AccountSpec, FargateProfile, NetworkSpec, OnFailure, Selector};
 use step::{
     Aws, Base, During, Error, Function, Outcome, Plan, Session, Spec, Target, TeardownSpec, eks,
@@ -27,8 +29,11 @@ mod arns;
 mod cidr;
 mod fargate;
 mod iam;
+mod new_account;
+mod placed_zones;
 pub mod preview;
 mod prices;
+mod public_access;
 mod quotas;
 mod readiness;
 mod region;
@@ -44,13 +49,19 @@ pub use prices::{Line, MonthlyPrice};
 /// The function `plan`.
 pub struct Planner;
 
-/// `{"action": "ensure" | "remove", "execution": "…", "spec": {…}}`: the input of a provisioning or of
-/// a teardown execution.
+/// `{"action": "ensure" | "remove", "execution": "…", "startedAt": "…", "spec": {…}}`: the input of a
+/// provisioning or of a teardown execution, and when the former was started.
 #[derive(Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 enum Request {
-    Ensure { spec: Value },
-    Remove { spec: Value },
+    Ensure {
+        spec: Value,
+        #[serde(default, rename = "startedAt")]
+        started_at: Option<Timestamp>,
+    },
+    Remove {
+        spec: Value,
+    },
 }
 
 /// What the steps need of it.
@@ -86,35 +97,59 @@ impl Function for Planner {
 
     async fn handle(base: &Base, request: Value) -> Result<Value, Error> {
         match parse(request)? {
-            Request::Ensure { spec } => respond(&provisioning(base, &spec).await?),
+            Request::Ensure { spec, started_at } => {
+                respond(&provisioning(base, &spec, started_at).await?)
+            }
             Request::Remove { spec } => respond(&teardown(base, &spec).await?),
         }
     }
 }
 
-async fn provisioning(base: &Base, spec: &Value) -> Result<Outcome<Output>, Error> {
+async fn provisioning(
+    base: &Base,
+    spec: &Value,
+    started_at: Option<Timestamp>,
+) -> Result<Outcome<Output>, Error> {
     let spec = Spec::parse(spec)?;
     validate::check(&spec)?;
+    let iam = validate::role_names(base.role_names(), spec.iam.as_ref())?;
     let (account, region) = (spec.account.as_ref(), spec.region.as_deref());
-    let target = target(base, &spec.cluster_name, account, region).await?;
+    let mut target = target(base, &spec.cluster_name, account, region).await?;
+    target.iam = iam;
     validate::check_for(&spec, &target)?;
+    let is_new = new_account::is_new(&spec, started_at)?;
 
-    let (aws, ready) = readiness::enter(base, &target, &spec).await?;
-    let plan = decide(&aws, &spec, target, &ready.zones).await?;
-    iam::check(&aws, &plan).await?;
+    let (aws, ready) = readiness::enter(base, &target, &spec, is_new).await?;
+    let output = output(&aws, &spec, target, ready, is_new).await;
+    let output = output.map_err(|error| readiness::sort(error, is_new))?;
+    Ok(Outcome::Ready(output))
+}
+
+/// Decides everything, in an account that can be used.
+async fn output(
+    aws: &Aws,
+    spec: &Spec,
+    target: Target,
+    ready: Ready,
+    is_new: bool,
+) -> Result<Output, Error> {
+    let mut plan = decide(aws, spec, target, &ready.zones).await?;
+    plan.is_new_account = is_new;
+    iam::complete(aws, spec, &mut plan).await?;
     let mut notes = ready.notes;
-    notes.extend(quotas::check(&aws, &plan).await?);
+    notes.extend(public_access::check(aws, &plan).await?);
+    notes.extend(quotas::check(aws, &plan).await?);
     let dry_run = spec.dry_run.unwrap_or_default();
     let preview = if dry_run {
-        Some(preview::of(&aws, &plan, notes).await?)
+        Some(preview::of(aws, &plan, notes).await?)
     } else {
         None
     };
-    Ok(Outcome::Ready(Output {
+    Ok(Output {
         plan,
         dry_run,
         preview,
-    }))
+    })
 }
 
 /// What an execution with the input `spec` would do, without a state machine and with the caller's own
@@ -128,7 +163,7 @@ pub async fn dry_run(base: &Base, spec: &Value) -> Result<(Plan, Preview), Error
     if let Some(members) = spec.as_object_mut() {
         members.insert("dryRun".to_owned(), true.into());
     }
-    match provisioning(base, &spec).await? {
+    match provisioning(base, &spec, None).await? {
         Outcome::Ready(Output {
             plan,
             preview: Some(preview),
@@ -168,15 +203,16 @@ async fn target(
         cluster_name: cluster_name.to_owned(),
         region: chosen.to_owned(),
         partition: partition.to_owned(),
-        account: account_of(account, own_id),
+        account: account_of(account, own_id, base.member_role_name()),
+        iam: base.role_names().clone(),
     })
 }
 
 /// A role is assumed only in another account than the own.
-fn account_of(asked: Option<&AccountSpec>, own_id: &str) -> Account {
+fn account_of(asked: Option<&AccountSpec>, own_id: &str, role_name: &str) -> Account {
     match asked {
         Some(asked) if asked.id != own_id => {
-            let role = asked.role_name.as_deref().unwrap_or(ORGANIZATION_ROLE_NAME);
+            let role = asked.role_name.as_deref().unwrap_or(role_name);
             Account {
                 id: asked.id.clone(),
                 role_name: Some(role.to_owned()),
@@ -199,8 +235,8 @@ async fn decide(
     target: Target,
     zones: &[AvailabilityZone],
 ) -> Result<Plan, Error> {
-    let network = network(spec, &target, zones)?;
     let existing = eks::find_cluster(aws, &target).await?;
+    let network = network(aws, spec, &target, existing.as_ref(), zones).await?;
     let kubernetes_version = kubernetes_version(aws, spec, &target, existing.as_ref()).await?;
     Ok(Plan {
         target,
@@ -215,20 +251,28 @@ async fn decide(
         deletion_protection: spec.deletion_protection.unwrap_or_default(),
         permissions_boundary_arn: spec.permissions_boundary_arn.clone(),
         on_failure: on_failure(spec, existing.as_ref()),
+        is_new_account: false,
         tags: spec.tags.clone().unwrap_or_default(),
     })
 }
 
-fn network(spec: &Spec, target: &Target, zones: &[AvailabilityZone]) -> Result<Network, Error> {
+async fn network(
+    aws: &Aws,
+    spec: &Spec,
+    target: &Target,
+    existing: Option<&Cluster>,
+    zones: &[AvailabilityZone],
+) -> Result<Network, Error> {
     let default = NetworkSpec::default();
     let asked = spec.network.as_ref().unwrap_or(&default);
     let cidr = cidr::of_vpc(asked.cidr.as_deref())?;
-    let chosen = zones::choose(zones, &target.region, asked.availability_zones)?;
+    let placed = placed_zones::find(aws, target, existing, cidr).await?;
+    let chosen = zones::choose(zones, &target.region, asked, &placed)?;
     Ok(Network {
         cidr,
         service_cidr: cidr::of_services(cidr)?,
         nat_gateways: asked.nat_gateways.unwrap_or_default(),
-        zones: cidr::subnets(cidr, chosen)?,
+        zones: cidr::subnets(cidr, chosen, &placed.places)?,
     })
 }
 

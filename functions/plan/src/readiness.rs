@@ -30,14 +30,24 @@ pub(crate) async fn enter(
     base: &Base,
     target: &Target,
     spec: &Spec,
+    is_new: bool,
 ) -> Result<(Aws, Ready), Error> {
-    let aws = base.target(target, &SESSION).await.map_err(with_patience)?;
-    let ready = probe(&aws, target, spec).await.map_err(with_patience)?;
+    // Who may assume the role is no matter of the account's own service control policies.
+    let aws = base.target(target, &SESSION).await;
+    let aws = aws.map_err(|error| sort(error, false))?;
+    let ready = probe(&aws, target, spec).await;
+    let ready = ready.map_err(|error| sort(error, is_new))?;
     Ok((aws, ready))
 }
 
-/// Says how long the state machine asks again; a test holds the two together.
-fn with_patience(error: Error) -> Error {
+/// What an error means in an account that is new, and how long the state machine asks again; a test holds
+/// the two together.
+pub(crate) fn sort(error: Error, is_new: bool) -> Error {
+    let error = if is_new {
+        error.in_new_account()
+    } else {
+        error
+    };
     match error {
         Error::AccountNotReady(text) => {
             Error::AccountNotReady(format!("{text}; it is asked again for up to four hours"))
@@ -219,7 +229,8 @@ mod tests {
                 ..Aws::offline()
             };
             let target = Plan::example().target;
-            probe(&aws, &target, spec).await.map_err(with_patience)
+            let answer = probe(&aws, &target, spec).await;
+            answer.map_err(|error| sort(error, false))
         }
 
         fn calls(&self) -> [usize; 5] {

@@ -1,6 +1,6 @@
 //! Checks of the region's name. Whether the account has it switched on is another question.
 
-use step::{Error, Target};
+use step::{Error, Target, zones};
 
 use crate::shape::{check_shape, is_like};
 
@@ -25,8 +25,21 @@ pub(crate) fn check(region: &str) -> Result<(), Error> {
     check_shape(FIELD, region, &shapes.join("|"), expected)
 }
 
-/// Refuses a region of another partition: accounts and credentials end at its border.
+/// Refuses a region of another partition, where accounts and credentials end, and one without Fargate.
 pub(crate) fn check_for(region: Option<&str>, target: &Target) -> Result<(), Error> {
+    check_partition(region, target)?;
+    if zones::partition_has_fargate(&target.partition) {
+        return Ok(());
+    }
+    let expected = format!(
+        "a region with EKS on Fargate, which the partition {} has not (GovCloud user guide, Amazon \
+         EKS): EKS would refuse every Fargate profile",
+        target.partition
+    );
+    Err(Error::invalid(FIELD, &target.region, expected))
+}
+
+fn check_partition(region: Option<&str>, target: &Target) -> Result<(), Error> {
     let Some(region) = region else {
         return Ok(());
     };
@@ -78,6 +91,13 @@ mod tests {
         assert_eq!(check_for(None, &target), Ok(()));
         let error = check_for(Some("cn-north-1"), &target).unwrap_err();
         assert!(error.to_string().contains("partition aws,"), "{error}");
+        target.partition = "aws-us-gov".to_owned();
+        target.region = "us-gov-west-1".to_owned();
+        for region in [None, Some("us-gov-west-1")] {
+            let error = check_for(region, &target).unwrap_err().to_string();
+            assert!(error.starts_with("region: \"us-gov-west-1\""), "{error}");
+            assert!(error.contains("EKS on Fargate"), "{error}");
+        }
         target.partition = "aws-new".to_owned();
         assert_eq!(check_for(Some("cn-north-1"), &target), Ok(()));
     }

@@ -1,14 +1,17 @@
 //! Unit tests of the planner.
 
 use super::*;
-use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState};
+use aws_sdk_ec2::operation::describe_subnets::DescribeSubnetsOutput;
+use aws_sdk_ec2::types::{
+    AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState, Subnet, Tag,
+};
 use aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput;
 use aws_sdk_eks::operation::describe_cluster_versions::DescribeClusterVersionsOutput;
 use aws_sdk_eks::operation::describe_insight::DescribeInsightOutput;
 use aws_sdk_eks::operation::list_insights::ListInsightsOutput;
 use aws_sdk_eks::types::{
     Cluster, ClusterVersionInformation, Insight, InsightResourceDetail, InsightStatus,
-    InsightStatusValue, InsightSummary, VersionStatus,
+    InsightStatusValue, InsightSummary, VersionStatus, VpcConfigResponse,
 };
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::json;
@@ -68,8 +71,15 @@ fn cluster(version: &'static str) -> Rule {
         })
 }
 
+/// An account without subnets.
+fn no_subnets() -> Rule {
+    mock!(aws_sdk_ec2::Client::describe_subnets)
+        .then_output(|| DescribeSubnetsOutput::builder().build())
+}
+
 async fn decide_with(spec: &Spec, cluster: &Rule, versions: &Rule) -> Result<Plan, Error> {
     let aws = Aws {
+        ec2: step::mocked!(aws_sdk_ec2, [&no_subnets()]),
         eks: step::mocked!(aws_sdk_eks, [cluster, versions]),
         ..Aws::offline()
     };
@@ -186,6 +196,7 @@ async fn version_of(
 ) -> Result<String, Error> {
     let spec = spec(json!({"kubernetesVersion": asked}));
     let aws = Aws {
+        ec2: step::mocked!(aws_sdk_ec2, [&no_subnets()]),
         eks: step::mocked!(aws_sdk_eks, [cluster, versions, listed, described]),
         ..Aws::offline()
     };
@@ -276,20 +287,24 @@ fn a_role_is_assumed_only_in_another_account() {
         id: id.to_owned(),
         role_name: role_name.map(str::to_owned),
         external_id: Some("secret".to_owned()),
+        new_since: None,
     };
     let own = "111122223333";
-    let own_account = account_of(None, own);
+    let role = "MemberRoleOfTheStack";
+    let own_account = account_of(None, own, role);
     assert_eq!(
         (own_account.id.as_str(), &own_account.role_name),
         (own, &None)
     );
-    assert_eq!(account_of(Some(&asked(own, Some("X"))), own), own_account);
+    assert_eq!(
+        account_of(Some(&asked(own, Some("X"))), own, role),
+        own_account
+    );
 
-    let other = account_of(Some(&asked("444455556666", None)), own);
-    let role = "OrganizationAccountAccessRole";
+    let other = account_of(Some(&asked("444455556666", None)), own, role);
     assert_eq!(other.role_name.as_deref(), Some(role));
     assert_eq!(other.external_id.as_deref(), Some("secret"));
-    let other = account_of(Some(&asked("444455556666", Some("a/Builder"))), own);
+    let other = account_of(Some(&asked("444455556666", Some("a/Builder"))), own, role);
     assert_eq!(other.role_name.as_deref(), Some("a/Builder"));
 }
 
@@ -355,7 +370,7 @@ fn the_place_of_a_plan_is_the_input_of_a_teardown() {
     });
     let spec = TeardownSpec::parse(&input).unwrap();
     assert_eq!(validate::check_teardown(&spec), Ok(()));
-    let account = account_of(spec.account.as_ref(), "999900001111");
+    let account = account_of(spec.account.as_ref(), "999900001111", "HardwayMember");
     assert_eq!(account.role_name.as_deref(), Some("Builder"));
 }
 
@@ -388,5 +403,82 @@ fn the_committed_schemas_are_those_of_the_types() {
             committed == schema,
             "run `UPDATE_SCHEMA=1 cargo test` and commit {path}"
         );
+    }
+}
+
+/// A subnet of ours: its id, its zone, its block.
+fn subnet(id: &str, zone: &str, block: &str) -> Subnet {
+    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+    Subnet::builder()
+        .subnet_id(id)
+        .availability_zone_id(zone)
+        .availability_zone(format!("name-of-{zone}"))
+        .cidr_block(block)
+        .tags(tag(tags::CLUSTER, "demo"))
+        .tags(tag(tags::ROLE, &format!("private-{zone}")))
+        .build()
+}
+
+/// The zones and private blocks of a plan for a cluster that has the subnets with these ids; EC2's list
+/// shows those that are `listed`, and by their ids it finds all.
+async fn zones_of_cluster(
+    ids: &'static [&'static str],
+    all: Vec<Subnet>,
+    listed: &'static [&'static str],
+) -> Vec<(String, String)> {
+    let cluster = mock!(aws_sdk_eks::Client::describe_cluster).then_output(move || {
+        let ids = ids.iter().map(|id| (*id).to_owned());
+        let config = VpcConfigResponse::builder().set_subnet_ids(Some(ids.collect()));
+        let cluster = Cluster::builder().version("1.36");
+        let cluster = cluster.resources_vpc_config(config.build()).build();
+        DescribeClusterOutput::builder().cluster(cluster).build()
+    });
+    let subnets = mock!(aws_sdk_ec2::Client::describe_subnets)
+        .match_requests(|_| true)
+        .then_compute_output(move |call| {
+            let wanted = call.subnet_ids();
+            let is_shown = |id: &str| {
+                if wanted.is_empty() {
+                    listed.contains(&id)
+                } else {
+                    wanted.iter().any(|it| it == id)
+                }
+            };
+            let shown = all.iter().filter(|it| is_shown(it.subnet_id().unwrap()));
+            DescribeSubnetsOutput::builder()
+                .set_subnets(Some(shown.cloned().collect()))
+                .build()
+        });
+    let aws = Aws {
+        ec2: step::mocked!(aws_sdk_ec2, [&subnets]),
+        eks: step::mocked!(aws_sdk_eks, [&cluster, &versions()]),
+        ..Aws::offline()
+    };
+    let target = Plan::example().target;
+    let plan = decide(&aws, &spec(json!({})), target, &availability_zones()).await;
+    let zones = plan.unwrap().network.zones.into_iter();
+    zones
+        .map(|it| (it.id, it.private_cidr.to_string()))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_zones_of_a_cluster_are_those_of_its_subnets() {
+    // One in a zone that the account does not see any more, and one that is no subnet of the cluster.
+    let all = || {
+        vec![
+            subnet("subnet-1", "apne1-az3", "10.100.64.0/19"),
+            subnet("subnet-2", "apne1-az2", "10.100.0.0/19"),
+            subnet("subnet-3", "apne1-az4", "10.100.32.0/19"),
+        ]
+    };
+    let expected = [
+        ("apne1-az2", "10.100.0.0/19"),
+        ("apne1-az3", "10.100.64.0/19"),
+    ];
+    let expected = expected.map(|(id, block)| (id.to_owned(), block.to_owned()));
+    for listed in [&["subnet-1", "subnet-2", "subnet-3"][..], &[]] {
+        let zones = zones_of_cluster(&["subnet-1", "subnet-2"], all(), listed).await;
+        assert_eq!(zones, expected);
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
-use step::spec::{AccountSpec, EndpointSpec, LogType, NetworkSpec};
-use step::{Error, Spec, Target, TeardownSpec};
+use step::names::{ROLE_NAME_PREFIX_MAX, RoleNames};
+use step::spec::{AccountSpec, EndpointSpec, IamSpec, LogType, NetworkSpec};
+use step::{Error, Spec, Target, TeardownSpec, zones};
 
 use crate::shape::{check_shape, is_like};
-use crate::{arns, cidr, fargate, region, user_tags};
+use crate::{arns, cidr, fargate, new_account, region, user_tags};
 
 /// Every IPv4 address.
 pub(crate) const EVERYONE: &str = "0.0.0.0/0";
@@ -15,6 +16,12 @@ pub(crate) const EVERYONE: &str = "0.0.0.0/0";
 const PUBLIC_CIDRS_MAX: usize = 40;
 /// What EKS needs at the least, and what the CIDR blocks are cut for at the most.
 const ZONES: std::ops::RangeInclusive<u8> = 2..=3;
+
+const ROLE_PATH: &str = "iam.path";
+const ROLE_NAME_PREFIX: &str = "iam.namePrefix";
+const ROLE_PATH_MAX: usize = 64;
+/// Where only AWS makes roles (IAM user guide, service-linked roles; IAM Identity Center user guide).
+const ROLE_PATHS_OF_AWS: &[&str] = &["/aws-service-role/", "/aws-reserved/"];
 
 /// Checks everything that needs no AWS.
 ///
@@ -35,8 +42,9 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
     let profiles = spec.fargate_profiles.as_deref();
     profiles.map_or(Ok(()), fargate::check)?;
     let access = spec.access.as_ref();
-    access.map_or(Ok(()), |access| arns::check_admins(&access.admins))?;
+    access.map_or(Ok(()), arns::check_access)?;
     spec.logging.as_deref().map_or(Ok(()), check_logging)?;
+    spec.iam.as_ref().map_or(Ok(()), check_iam)?;
     arns::check_kms_key(spec.kms_key_arn.as_deref())?;
     arns::check_permissions_boundary(spec.permissions_boundary_arn.as_deref())?;
     spec.tags.as_ref().map_or(Ok(()), user_tags::check)
@@ -96,19 +104,113 @@ fn check_account(account: &AccountSpec) -> Result<(), Error> {
             return Err(Error::invalid("account.externalId", id, expected));
         }
     }
+    let new_since = account.new_since.as_deref();
+    new_since.map_or(Ok(()), |since| new_account::check(since).map(drop))
+}
+
+/// The characters are IAM's (botocore's IAM model, pathType and roleNameType); a policy with the path in it
+/// is part of every session in another account, so it is kept short.
+fn check_iam(iam: &IamSpec) -> Result<(), Error> {
+    if let Some(path) = &iam.path {
+        let expected = format!(
+            "a path of your own that begins and ends with a slash, such as /platform/, of at most \
+             {ROLE_PATH_MAX} characters"
+        );
+        let is_own = path.len() <= ROLE_PATH_MAX
+            && !ROLE_PATHS_OF_AWS
+                .iter()
+                .any(|of_aws| path.starts_with(of_aws));
+        if !is_own || !is_like(path, "/([A-Za-z0-9+=,.@_-]+/)*") {
+            return Err(Error::invalid(ROLE_PATH, path, expected));
+        }
+    }
+    if let Some(prefix) = &iam.name_prefix {
+        let expected = "1 to 32 letters, digits and +=,.@_-";
+        let shape = format!("[A-Za-z0-9+=,.@_-]{{1,{ROLE_NAME_PREFIX_MAX}}}");
+        check_shape(ROLE_NAME_PREFIX, prefix, &shape, expected)?;
+    }
     Ok(())
+}
+
+/// The stack's names, and what the input says more of them: the functions' policies reach no others.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] about the first field that begins otherwise.
+pub fn role_names(stack: &RoleNames, asked: Option<&IamSpec>) -> Result<RoleNames, Error> {
+    let more = |field, parameter, stack: &str, asked: Option<&String>| match asked {
+        Some(asked) if !asked.starts_with(stack) => {
+            let expected =
+                format!("one that begins with {stack}, which is the stack's {parameter}");
+            Err(Error::invalid(field, asked, expected))
+        }
+        asked => Ok(asked.map_or(stack, String::as_str).to_owned()),
+    };
+    let path = asked.and_then(|asked| asked.path.as_ref());
+    let prefix = asked.and_then(|asked| asked.name_prefix.as_ref());
+    Ok(RoleNames {
+        path: more(ROLE_PATH, "ClusterRolePath", &stack.path, path)?,
+        name_prefix: more(
+            ROLE_NAME_PREFIX,
+            "RoleNamePrefix",
+            &stack.name_prefix,
+            prefix,
+        )?,
+    })
 }
 
 fn check_network(network: &NetworkSpec) -> Result<(), Error> {
     cidr::of_vpc(network.cidr.as_deref())?;
-    match network.availability_zones {
-        Some(number) if !ZONES.contains(&number) => Err(Error::invalid(
-            "network.availabilityZones",
-            number,
-            "2 or 3",
-        )),
+    if let Some(number) = network.availability_zones
+        && !ZONES.contains(&number)
+    {
+        let field = "network.availabilityZones";
+        return Err(Error::invalid(field, number, "2 or 3"));
+    }
+    if let Some(excluded) = &network.excluded_availability_zone_ids {
+        check_zone_ids(zones::EXCLUDED, excluded)?;
+        if network.availability_zone_ids.is_some() {
+            let expected = format!(
+                "either this or {}: named zones need no exclusions",
+                zones::NAMED
+            );
+            return Err(Error::invalid(zones::EXCLUDED, excluded, expected));
+        }
+    }
+    let named = network.availability_zone_ids.as_deref();
+    named.map_or(Ok(()), |named| {
+        check_named(named, network.availability_zones)
+    })
+}
+
+fn check_named(named: &[String], number: Option<u8>) -> Result<(), Error> {
+    check_zone_ids(zones::NAMED, named)?;
+    let count = u8::try_from(named.len()).unwrap_or(u8::MAX);
+    if !ZONES.contains(&count) {
+        return Err(Error::invalid(zones::NAMED, named, "2 or 3 zones"));
+    }
+    match number {
+        Some(number) if number != count => {
+            let expected = format!(
+                "as many zones as network.availabilityZones says ({number}), or leave that out"
+            );
+            Err(Error::invalid(zones::NAMED, named, expected))
+        }
         _ => Ok(()),
     }
+}
+
+/// Whether a region has them, only AWS can tell.
+fn check_zone_ids(field: &str, ids: &[String]) -> Result<(), Error> {
+    let expected = "the id of an Availability Zone such as apne1-az1, which is the same in all \
+                    accounts; not its name such as ap-northeast-1a";
+    for (index, id) in ids.iter().enumerate() {
+        let field = format!("{field}[{index}]");
+        check_shape(&field, id, "[a-z][a-z0-9-]{1,30}-az[0-9]{1,2}", expected)?;
+        if ids[..index].contains(id) {
+            return Err(Error::invalid(field, id, "each zone once"));
+        }
+    }
+    Ok(())
 }
 
 fn check_endpoint(endpoint: &EndpointSpec) -> Result<(), Error> {

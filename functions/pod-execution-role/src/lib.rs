@@ -9,7 +9,8 @@
 
 use serde_json::json;
 use step::iam_role::{self, RoleOutput, ServiceLinkedRole, ServiceRole};
-use step::{Aws, Error, NoInput, Outcome, Plan, Removed, Step, Target, names};
+use step::names::RoleOf;
+use step::{Aws, Error, NoInput, Outcome, Plan, Removed, Step, Target};
 
 /// The step `pod-execution-role`.
 pub struct PodExecutionRole;
@@ -32,13 +33,13 @@ impl Step for PodExecutionRole {
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        iam_role::remove(aws, target, &names::pod_execution_role(target)).await
+        iam_role::remove(aws, target, RoleOf::PodExecution).await
     }
 }
 
 fn wanted(target: &Target) -> ServiceRole {
     ServiceRole {
-        name: names::pod_execution_role(target),
+        of: RoleOf::PodExecution,
         role: "pod-execution-role",
         trust: json!({
             "Version": "2012-10-17",
@@ -71,6 +72,7 @@ mod tests {
     use aws_sdk_iam::operation::attach_role_policy::AttachRolePolicyOutput;
     use aws_sdk_iam::operation::create_role::CreateRoleOutput;
     use aws_sdk_iam::operation::create_service_linked_role::CreateServiceLinkedRoleOutput;
+    use aws_sdk_iam::operation::list_roles::ListRolesOutput;
     use aws_sdk_iam::primitives::DateTime;
     use aws_sdk_iam::types::Role;
     use aws_smithy_mocks::{Rule, mock};
@@ -80,6 +82,15 @@ mod tests {
 
     const NAME: &str = "hardway-demo-ap-northeast-1-pod-execution";
     const POLICY_ARN: &str = "arn:aws:iam::aws:policy/AmazonEKSFargatePodExecutionRolePolicy";
+
+    fn lists_nothing() -> Rule {
+        mock!(Client::list_roles).then_output(|| {
+            ListRolesOutput::builder()
+                .set_roles(Some(vec![]))
+                .build()
+                .unwrap()
+        })
+    }
 
     fn missing() -> Rule {
         mock!(Client::get_role)
@@ -119,7 +130,13 @@ mod tests {
         let aws = Aws {
             iam: step::mocked!(
                 aws_sdk_iam,
-                [&missing(), &service_linked, &created, &attached]
+                [
+                    &missing(),
+                    &lists_nothing(),
+                    &service_linked,
+                    &created,
+                    &attached
+                ]
             ),
             ..Aws::offline()
         };
@@ -136,7 +153,7 @@ mod tests {
             .match_requests(|call| call.role_name() == Some(NAME))
             .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
         let aws = Aws {
-            iam: step::mocked!(aws_sdk_iam, [&looked]),
+            iam: step::mocked!(aws_sdk_iam, [&looked, &lists_nothing()]),
             ..Aws::offline()
         };
         let removed = PodExecutionRole::remove(&aws, &Plan::example().target).await;

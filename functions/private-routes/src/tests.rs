@@ -253,6 +253,108 @@ async fn a_route_that_appeared_meanwhile_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_route_that_is_gone_meanwhile_is_created() {
+    let mut wrong = table("rtb-1");
+    wrong.routes = Some(vec![default_route("nat-other", RouteState::Active)]);
+    let mut account = Account::with(vec![wrong]);
+    account.replace_route = mock!(Client::replace_route).then_http_response(|| {
+        let message = "There is no route defined for '0.0.0.0/0' in the route table. Use CreateRoute \
+                       instead.";
+        ec2_refusal(codes::INVALID_PARAMETER_VALUE, message)
+    });
+    account.ensure(&plan()).await.unwrap();
+    assert_eq!(account.hops(), ["nat-apne1-az1"]);
+    assert_eq!(account.changes(), [0, 1, 1, 0, 0]);
+    // Neither there nor not there: somebody is changing it.
+    account.create_route = mock!(Client::create_route)
+        .then_http_response(|| ec2_refusal(codes::ROUTE_ALREADY_EXISTS, "exists"));
+    let error = account.ensure(&plan()).await.unwrap_err();
+    assert_eq!(error.name(), "NotYetVisible");
+}
+
+#[tokio::test]
+async fn an_attachment_that_cannot_be_seen_yet_is_tried_again() {
+    for is_there in [false, true] {
+        let mut table = table("rtb-1");
+        table.routes = is_there.then(|| vec![default_route("nat-other", RouteState::Active)]);
+        let mut account = Account::with(vec![table]);
+        let refuse = || {
+            let message =
+                "route table rtb-1 and network gateway igw-1 belong to different networks";
+            ec2_refusal(codes::INVALID_PARAMETER_VALUE, message)
+        };
+        account.create_route = mock!(Client::create_route).then_http_response(refuse);
+        account.replace_route = mock!(Client::replace_route).then_http_response(refuse);
+        let error = account.ensure(&plan()).await.unwrap_err();
+        assert_eq!(error.name(), "NotYetVisible");
+        assert!(error.to_string().contains("different networks"), "{error}");
+    }
+    let mut account = Account::with(vec![]);
+    account.create_route = mock!(Client::create_route)
+        .then_http_response(|| ec2_refusal(codes::INVALID_PARAMETER_VALUE, "something else"));
+    let error = account.ensure(&plan()).await.unwrap_err();
+    assert_eq!(error.name(), "Unexpected");
+}
+
+#[tokio::test]
+async fn a_token_whose_table_is_deleted_is_followed_by_another() {
+    let tokens = Arc::<Mutex<Vec<String>>>::default();
+    let seen = Arc::clone(&tokens);
+    let mut account = Account::with(vec![]);
+    let made = || {
+        let table = RouteTable::builder().route_table_id("rtb-new").build();
+        CreateRouteTableOutput::builder().route_table(table).build()
+    };
+    account.create = mock!(Client::create_route_table)
+        .match_requests(move |call| {
+            let token = call.client_token().unwrap().to_owned();
+            seen.lock().unwrap().push(token);
+            true
+        })
+        .sequence()
+        .http_response(|| ec2_refusal(codes::IDEMPOTENT_PARAMETER_MISMATCH, "now deleted."))
+        .http_response(|| ec2_refusal(codes::IDEMPOTENT_PARAMETER_MISMATCH, "now deleted."))
+        .output(made)
+        .build();
+    account.ensure(&plan()).await.unwrap();
+    let mut tokens = tokens.lock().unwrap().clone();
+    assert_eq!(tokens.len(), 3);
+    tokens.sort();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 3, "each attempt has a token of its own");
+}
+
+#[tokio::test]
+async fn gives_up_when_every_token_is_used() {
+    let mut account = Account::with(vec![]);
+    account.create = mock!(Client::create_route_table)
+        .then_http_response(|| ec2_refusal(codes::IDEMPOTENT_PARAMETER_MISMATCH, "now deleted."));
+    let error = account.ensure(&plan()).await.unwrap_err();
+    assert_eq!(error.name(), "ResourceFailed");
+    assert!(error.to_string().contains("client tokens"), "{error}");
+}
+
+#[tokio::test]
+async fn of_two_tables_of_one_role_the_used_one_stays() {
+    let mut unused = table("rtb-1");
+    unused.associations = None;
+    let account = Account::with(vec![unused, table("rtb-2")]);
+    let output = account.ensure(&plan()).await.unwrap().ready().unwrap();
+    assert_eq!(output.route_tables[0].route_table_id, "rtb-2");
+    assert_eq!(account.changes(), [0, 0, 0, 0, 0]);
+    assert_eq!(account.delete.num_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_second_table_that_other_subnets_use_stays() {
+    let mut other = table("rtb-2");
+    other.associations = Some(vec![association("subnet-of-somebody")]);
+    let account = Account::with(vec![table("rtb-1"), other]);
+    account.ensure(&plan()).await.unwrap();
+    assert_eq!(account.delete.num_calls(), 0);
+}
+
+#[tokio::test]
 async fn moves_the_subnet_from_another_table_of_ours() {
     let mut empty = table("rtb-1");
     empty.associations = None;

@@ -5,7 +5,8 @@ use aws_sdk_eks::types::Cluster;
 use step::eks_network::{find_security_groups, is_of_cluster};
 use step::foreign;
 use step::log_group::{self, Owner};
-use step::{Aws, During, Error, Resource, Target, eks, iam_role, names, tags};
+use step::names::RoleOf;
+use step::{Aws, During, Error, Resource, Target, eks, iam_role, tags};
 
 use crate::obstacles;
 
@@ -141,15 +142,13 @@ async fn dead_nat_gateways(aws: &Aws, target: &Target) -> Result<Vec<String>, Er
     Ok(dead.filter_map(|gateway| gateway.nat_gateway_id).collect())
 }
 
-/// IAM finds no role by its tags, but their names follow from the cluster's.
+/// IAM finds no role by its tags, but their names follow from the cluster's, whatever is before it.
 async fn roles(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> {
     let mut found = vec![];
-    for name in [
-        names::cluster_role(target),
-        names::pod_execution_role(target),
-    ] {
-        let role = iam_role::find_ours(aws, target, &name).await?;
-        found.extend(role.map(|role| Resource::new("AWS::IAM::Role", role.role_name)));
+    for of in RoleOf::ALL {
+        let roles = iam_role::find_all(aws, target, of).await?;
+        let roles = roles.into_iter();
+        found.extend(roles.map(|role| Resource::new("AWS::IAM::Role", role.role_name)));
     }
     Ok(found)
 }

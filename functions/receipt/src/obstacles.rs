@@ -6,7 +6,8 @@ use aws_sdk_ec2::types::{Address, InternetGateway, NetworkInterface, NetworkInte
 use step::eks_network::find_interfaces;
 use step::foreign::{self, Foreign};
 use step::log_group::{self, Owner};
-use step::{Aws, During, Error, Target, eks, iam_role, names, tags};
+use step::names::RoleOf;
+use step::{Aws, During, Error, Target, eks, iam_role, tags};
 
 /// EKS deletes no cluster that has a Fargate profile, a node group or a capability, whosever it is.
 /// Add-ons, access entries, Pod Identity associations and identity providers go with it.
@@ -108,14 +109,11 @@ async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, E
 /// IAM deletes no role that is in an instance profile.
 async fn instance_profiles(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
     let mut found = vec![];
-    for name in [
-        names::cluster_role(target),
-        names::pod_execution_role(target),
-    ] {
-        if iam_role::find_ours(aws, target, &name).await?.is_none() {
-            continue;
-        }
-        let call = aws.iam.list_instance_profiles_for_role().role_name(&name);
+    let mut roles = iam_role::find_all(aws, target, RoleOf::Cluster).await?;
+    roles.extend(iam_role::find_all(aws, target, RoleOf::PodExecution).await?);
+    for role in roles {
+        let name = role.role_name();
+        let call = aws.iam.list_instance_profiles_for_role().role_name(name);
         let profiles: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
         let profiles = profiles.during("iam:ListInstanceProfilesForRole")?;
         let note = format!("it holds the cluster's role {name}");

@@ -32,6 +32,7 @@ pub fn of(target: &Target, change: &Change, event_bus_name: &str) -> Value {
         region,
         partition,
         account,
+        ..
     } = target;
     let account = &account.id;
     json!({

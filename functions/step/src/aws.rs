@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -13,9 +14,10 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::codes;
-use crate::error::{During, Error, required};
-use crate::names;
-use crate::plan::Target;
+use crate::error::{During, Error, is_of_organization, required};
+use crate::names::{self, RoleNames};
+use crate::plan::{MEMBER_ROLE_NAME, Target};
+use crate::refusals::Refusals;
 use crate::session::Session;
 
 /// How long a single try of a call may take.
@@ -29,6 +31,8 @@ const SESSION_SECONDS: i32 = 900;
 #[derive(Debug, Clone)]
 pub struct Base {
     config: SdkConfig,
+    roles: RoleNames,
+    member_role_name: String,
 }
 
 impl Base {
@@ -47,7 +51,16 @@ impl Base {
             .timeout_config(Self::timeouts())
             .load()
             .await;
-        Self { config }
+        let base = Self::new(config);
+        let value = |name, default| std::env::var(name).unwrap_or(default);
+        Self {
+            roles: RoleNames {
+                path: value("CLUSTER_ROLE_PATH", base.roles.path),
+                name_prefix: value("ROLE_NAME_PREFIX", base.roles.name_prefix),
+            },
+            member_role_name: value("MEMBER_ROLE_NAME", base.member_role_name),
+            config: base.config,
+        }
     }
 
     /// How long calls may take.
@@ -62,7 +75,29 @@ impl Base {
     /// Uses a ready configuration, for example one whose HTTP client is a simulator.
     #[must_use]
     pub fn new(config: SdkConfig) -> Self {
-        Self { config }
+        Self {
+            config,
+            roles: RoleNames::default(),
+            member_role_name: MEMBER_ROLE_NAME.to_owned(),
+        }
+    }
+
+    /// The same in a stack with other names for the roles of clusters.
+    #[must_use]
+    pub fn with_role_names(self, roles: RoleNames) -> Self {
+        Self { roles, ..self }
+    }
+
+    /// How the roles of all clusters are called, as far as the stack says.
+    #[must_use]
+    pub fn role_names(&self) -> &RoleNames {
+        &self.roles
+    }
+
+    /// The role that is assumed in another account if the input names none.
+    #[must_use]
+    pub fn member_role_name(&self) -> &str {
+        &self.member_role_name
     }
 
     /// The region that the function itself runs in.
@@ -109,7 +144,7 @@ impl Base {
             .assume_role()
             .role_arn(&role_arn)
             .role_session_name(session.name(target))
-            .policy(session.policy(target)?)
+            .policy(session.policy(target, &self.roles)?)
             .duration_seconds(SESSION_SECONDS)
             .set_external_id(account.external_id.clone())
             .send()
@@ -120,6 +155,7 @@ impl Base {
             }
             answer => answer.during_first("sts:AssumeRole", target)?,
         };
+        log_size(&answer);
         let credentials = answer.credentials();
         let credentials = required(credentials, "sts:AssumeRole: credentials")?;
         let credentials = Credentials::new(
@@ -139,10 +175,22 @@ impl Base {
     }
 }
 
+/// How near the session is to the limit of its token; in China STS still says it of the packed policy only.
+#[allow(deprecated, reason = "it is what STS says in China")]
+fn log_size(answer: &AssumeRoleOutput) {
+    let utilization = answer.session_token_utilization();
+    let utilization = utilization.or(answer.packed_policy_size());
+    let (percent, bytes) = (
+        utilization.unwrap_or_default(),
+        answer.session_token_size().unwrap_or_default(),
+    );
+    tracing::info!(target: "hardway", percent, bytes, "the session's token has this part of its room");
+}
+
 /// Whether it may heal: an explicit deny does not.
 fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    let is_explicit = |message: &str| message.contains(codes::EXPLICIT_DENY_MESSAGE);
-    error.code() == Some(codes::STS_ACCESS_DENIED) && !error.message().is_some_and(is_explicit)
+    error.code() == Some(codes::STS_ACCESS_DENIED)
+        && !error.message().is_some_and(is_of_organization)
 }
 
 /// STS says the same of a role that has not spread yet, that does not trust the caller, and that the
@@ -174,16 +222,22 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Clients with `config`.
+    /// Clients with `config`, which log what AWS refuses.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
+        macro_rules! client {
+            ($service:ident) => {{
+                let config = $service::config::Builder::from(config);
+                $service::Client::from_conf(config.interceptor(Refusals).build())
+            }};
+        }
         Self {
-            ec2: aws_sdk_ec2::Client::new(config),
-            eks: aws_sdk_eks::Client::new(config),
-            iam: aws_sdk_iam::Client::new(config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(config),
-            quotas: aws_sdk_servicequotas::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            ec2: client!(aws_sdk_ec2),
+            eks: client!(aws_sdk_eks),
+            iam: client!(aws_sdk_iam),
+            logs: client!(aws_sdk_cloudwatchlogs),
+            quotas: client!(aws_sdk_servicequotas),
+            sts: client!(aws_sdk_sts),
         }
     }
 

@@ -47,19 +47,31 @@ pub const VPC_ENDPOINT_NOT_FOUND: &str = "InvalidVpcEndpointId.NotFound";
 pub const ADDRESS_IN_USE: &str = "InvalidIPAddress.InUse";
 /// EC2: a parameter is not valid; also how DeleteNetworkInterface says that it is attached.
 pub const INVALID_PARAMETER_VALUE: &str = "InvalidParameterValue";
+/// EC2: what CreateRoute says with [`INVALID_PARAMETER_VALUE`] while it does not see that the gateway is
+/// attached to the route table's VPC (captured answer of AWS: radkawar/stackd,
+/// testdata/aws/ec2/internet_gateways.json).
+pub const DIFFERENT_NETWORKS_MESSAGE: &str = "belong to different networks";
+/// EC2: what ReplaceRoute says with [`INVALID_PARAMETER_VALUE`] for a route that is not there (captured
+/// answer of AWS: radkawar/stackd, testdata/aws/ec2/networking.json).
+pub const NO_ROUTE_MESSAGE: &str = "There is no route defined for";
 /// EC2: what DeleteNetworkInterface says with [`INVALID_PARAMETER_VALUE`] for an attached interface.
 pub const CURRENTLY_IN_USE_MESSAGE: &str = "currently in use";
 /// EC2: what AttachInternetGateway says with [`INVALID_PARAMETER_VALUE`] for a VPC that has one.
 pub const HAS_INTERNET_GATEWAY_MESSAGE: &str = "already has an internet gateway attached";
 /// EC2: the resource is in the hands of an AWS service.
 pub const OPERATION_NOT_PERMITTED: &str = "OperationNotPermitted";
-/// EC2: not authorized; also what ReleaseAddress answers for a released address, and what any call
-/// answers to credentials that are unknown in the region.
+/// EC2: not authorized; also what ReleaseAddress answers for a released address and for one that a
+/// service still uses (Cluster API Provider AWS waits for it, pkg/cloud/services/network/eips.go), and
+/// what any call answers to credentials that are unknown in the region.
 pub const AUTH_FAILURE: &str = "AuthFailure";
 /// EC2: the answer to a dry run that would have succeeded.
 pub const DRY_RUN_OPERATION: &str = "DryRunOperation";
 
-/// EC2: the client token was used before, with other parameters.
+/// EC2: there are no NAT gateways in the subnet's zone (terraform-aws-secure-for-cloud pull request 52).
+pub const NOT_AVAILABLE_IN_ZONE: &str = "NotAvailableInZone";
+
+/// EC2: the client token was used before, with other parameters, or for something that is deleted
+/// (captured answers of AWS: radkawar/stackd, testdata/aws/ec2/route_table_idempotency.json).
 pub const IDEMPOTENT_PARAMETER_MISMATCH: &str = "IdempotentParameterMismatch";
 
 /// Why a NAT gateway failed, where another one in the same subnet would fail as well.
@@ -86,7 +98,8 @@ pub const INVALID_PARAMETER: &str = "InvalidParameterException";
 pub const INVALID_STATE: &str = "InvalidStateException";
 /// EKS: the caller's fault; also how DescribeCluster sometimes says that there is none.
 pub const CLIENT_EXCEPTION: &str = "ClientException";
-/// EKS: the control plane cannot live in one of the subnets' zones; the message names those that can.
+/// EKS: the control plane, or pods on Fargate, cannot live in one of the subnets' zones; the answer names
+/// those that can.
 pub const UNSUPPORTED_AVAILABILITY_ZONE: &str = "UnsupportedAvailabilityZoneException";
 
 /// CloudWatch Logs: the log group exists already.
@@ -167,6 +180,12 @@ pub const ACCESS_DENIED: &[&str] = &[
 
 /// What AWS says, with one of [`ACCESS_DENIED`], when a policy forbids the call for good.
 pub const EXPLICIT_DENY_MESSAGE: &str = "explicit deny";
+/// What AWS says, with one of [`ACCESS_DENIED`], when no service control policy of the organization allows
+/// the call: a list of what is allowed, in place of a denial (IAM user guide, troubleshoot access denied
+/// error messages).
+pub const NOT_ON_ALLOW_LIST_MESSAGE: &str = "no service control policy allows";
+/// What both of a service control policy's refusals say.
+pub const SERVICE_CONTROL_POLICY_MESSAGE: &str = "service control policy";
 
 /// Codes of a service quota that is used up.
 pub const QUOTA_EXCEEDED: &[&str] = &[

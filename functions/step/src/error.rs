@@ -49,7 +49,8 @@ pub enum Error {
     /// An action is not allowed. A few retries (a new policy spreads slowly), then fails.
     #[error("access denied: {0}")]
     AccessDenied(String),
-    /// A policy of the organization denies an action, whatever the function's role allows. Fails at once.
+    /// A policy of the organization denies an action, whatever the function's role allows. Fails at once;
+    /// see [`Error::in_new_account`].
     #[error("forbidden by a policy: {0}")]
     ExplicitDeny(String),
     /// AWS says that the resource failed; carries AWS's health issues. Fails.
@@ -109,7 +110,7 @@ impl Error {
             Self::AccountBlocked(format!(
                 "{text}; only AWS Support can lift that: open a case from the account, then start again"
             ))
-        } else if is(codes::ACCESS_DENIED) && message.contains(codes::EXPLICIT_DENY_MESSAGE) {
+        } else if is(codes::ACCESS_DENIED) && is_of_organization(message) {
             Self::ExplicitDeny(format!(
                 "{text}; ask for an exception in the policy that it names, then start again"
             ))
@@ -152,6 +153,30 @@ impl Error {
         };
         Self::AccountNotReady(format!("{text} (account {account}, region {region}){hint}"))
     }
+}
+
+impl Error {
+    /// What the error means in an account that is new: a landing zone lets nobody do anything there until
+    /// it has set the account up (awslabs/landing-zone-accelerator-on-aws issue 850), so a service control
+    /// policy's refusal is one of an account that is not ready.
+    #[must_use]
+    pub fn in_new_account(self) -> Self {
+        match self {
+            Self::ExplicitDeny(text) if text.contains(codes::SERVICE_CONTROL_POLICY_MESSAGE) => {
+                Self::AccountNotReady(format!(
+                    "{text}; the account is new, and such a policy may be taken off when it is set up"
+                ))
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether a policy forbids the call, which no permission of the function's role changes.
+#[must_use]
+pub fn is_of_organization(message: &str) -> bool {
+    message.contains(codes::EXPLICIT_DENY_MESSAGE)
+        || message.contains(codes::NOT_ON_ALLOW_LIST_MESSAGE)
 }
 
 /// Whether EKS complains about its service-linked role, which spreads slowly in a new account.
@@ -344,6 +369,55 @@ mod tests {
             name_of("UnauthorizedOperation", "not authorized"),
             "AccessDenied"
         );
+    }
+
+    #[test]
+    fn an_allow_list_that_does_not_have_the_call_is_an_explicit_deny() {
+        let message = "User: x is not authorized to perform: eks:CreateCluster because no service \
+                       control policy allows the eks:CreateCluster action";
+        assert_eq!(name_of("AccessDeniedException", message), "ExplicitDeny");
+        let own = "User: x is not authorized to perform: eks:CreateCluster because no identity-based \
+                   policy allows the eks:CreateCluster action";
+        assert_eq!(name_of("AccessDeniedException", own), "AccessDenied");
+    }
+
+    #[test]
+    fn what_a_service_control_policy_denies_in_a_new_account_is_not_yet() {
+        let denied = |message: &str| Error::classify("x:Y", "AccessDenied", message, 403);
+        for (message, name) in [
+            (
+                "with an explicit deny in a service control policy",
+                "AccountNotReady",
+            ),
+            (
+                "with an explicit deny in a service control policy: arn:aws:organizations::\
+                 111122223333:policy/o-a/service_control_policy/p-b",
+                "AccountNotReady",
+            ),
+            (
+                "because no service control policy allows the x:Y action",
+                "AccountNotReady",
+            ),
+            // These are not taken off by themselves.
+            (
+                "with an explicit deny in a resource control policy",
+                "ExplicitDeny",
+            ),
+            (
+                "with an explicit deny in a permissions boundary",
+                "ExplicitDeny",
+            ),
+            (
+                "because no identity-based policy allows the x:Y action",
+                "AccessDenied",
+            ),
+        ] {
+            let error = denied(message).in_new_account();
+            assert_eq!(error.name(), name, "{error}");
+            assert!(error.to_string().contains(message), "{error}");
+        }
+        let other = Error::Throttled("slow down".to_owned());
+        assert_eq!(other.clone().in_new_account(), other);
     }
 
     #[test]

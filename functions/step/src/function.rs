@@ -114,7 +114,8 @@ impl<S: Step> Function for S {
         match request {
             Request::Ensure { plan, input } => {
                 let aws = target_clients::<S>(base, &plan.target).await?;
-                respond(&S::ensure(&aws, &plan, input).await?)
+                let outcome = S::ensure(&aws, &plan, input).await;
+                respond(&outcome.map_err(|error| plan.sort(error))?)
             }
             Request::Remove {
                 plan,
@@ -270,6 +271,12 @@ mod tests {
                     memory.remember("kettle", "k-1");
                     Ok(Outcome::pending(5, "no water yet").remembering(memory))
                 }
+                99 => Err(Error::classify(
+                    "kettle:Boil",
+                    "AccessDenied",
+                    "with an explicit deny in a service control policy",
+                    403,
+                )),
                 litres => Ok(Outcome::Ready(Tea { cups: litres * 4 })),
             }
         }
@@ -358,6 +365,18 @@ mod tests {
             ask(request).await.unwrap(),
             json!({"status": "READY", "removed": []})
         );
+    }
+
+    #[tokio::test]
+    async fn what_the_organization_denies_in_a_new_account_is_not_yet() {
+        for (is_new_account, name) in [(false, "ExplicitDeny"), (true, "AccountNotReady")] {
+            let plan = Plan {
+                is_new_account,
+                ..Plan::example()
+            };
+            let request = json!({"action": "ensure", "plan": plan, "litres": 99});
+            assert_eq!(ask(request).await.unwrap_err().name(), name);
+        }
     }
 
     #[tokio::test]

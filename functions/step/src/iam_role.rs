@@ -3,6 +3,9 @@
 //! Both roles of a cluster differ only in name, trust and managed policy; what makes them safe to
 //! repeat is here once: the name follows from the plan, the tags are set in the create call, and trust,
 //! permissions boundary and policy are compared before they are set.
+//!
+//! A cluster keeps its roles: if the plan's name is not there, one of ours under another prefix is looked
+//! for in IAM's list, which shows no tags, by the rest of its name.
 
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::Role;
@@ -13,16 +16,20 @@ use serde_json::Value;
 use crate::aws::Aws;
 use crate::codes;
 use crate::error::{During, Error, required};
+use crate::names::RoleOf;
 use crate::outcome::{Outcome, Removed, Resource};
 use crate::plan::{Plan, Target};
 use crate::tags;
 use crate::telemetry::{changed, changing};
 
+/// The longest page of IAM's list of roles (botocore's IAM model, maxItemsType).
+const LIST_MAX: i32 = 1000;
+
 /// What a role has to be like.
 #[derive(Debug, Clone)]
 pub struct ServiceRole {
-    /// Name of the role; its path is `/`.
-    pub name: String,
+    /// Which of the cluster's roles it is; its name and path follow from that and the plan.
+    pub of: RoleOf,
     /// Value of the tag `hardway:role`.
     pub role: &'static str,
     /// Trust policy: who may assume it.
@@ -58,7 +65,7 @@ pub async fn ensure(
     plan: &Plan,
     wanted: &ServiceRole,
 ) -> Result<Outcome<RoleOutput>, Error> {
-    let role_arn = match find(aws, &wanted.name).await? {
+    let role_arn = match look(aws, &plan.target, wanted.of).await? {
         Some(role) => {
             repair(aws, plan, wanted, &role).await?;
             role.arn
@@ -68,24 +75,75 @@ pub async fn ensure(
     Ok(Outcome::Ready(RoleOutput { role_arn }))
 }
 
-/// Detaches every policy of the role and deletes it. A role of that name that is not ours stays.
+/// The role under the plan's name, ours or not; else ours under another one.
+///
+/// # Errors
+/// What IAM answers.
+pub async fn look(aws: &Aws, target: &Target, of: RoleOf) -> Result<Option<Role>, Error> {
+    match find(aws, &of.name(target)).await? {
+        Some(role) => Ok(Some(role)),
+        None => Ok(find_under_other_names(aws, target, of).await?.pop()),
+    }
+}
+
+/// All of ours, under whatever name.
+///
+/// # Errors
+/// What IAM answers.
+pub async fn find_all(aws: &Aws, target: &Target, of: RoleOf) -> Result<Vec<Role>, Error> {
+    let named = find_ours(aws, target, &of.name(target)).await?;
+    let others = find_under_other_names(aws, target, of).await?;
+    Ok(named.into_iter().chain(others).collect())
+}
+
+async fn find_under_other_names(
+    aws: &Aws,
+    target: &Target,
+    of: RoleOf,
+) -> Result<Vec<Role>, Error> {
+    let pages = aws.iam.list_roles().into_paginator().page_size(LIST_MAX);
+    let listed: Result<Vec<Role>, _> = pages.items().send().try_collect().await;
+    let known = of.name(target);
+    let mut found = vec![];
+    for role in listed.during("iam:ListRoles")? {
+        let name = role.role_name();
+        if name == known || !of.is_named(target, name) {
+            continue;
+        }
+        match find_ours(aws, target, name).await {
+            // Its prefix is none of the stack's, so the functions may not even read it.
+            Err(Error::AccessDenied(reason)) => {
+                tracing::warn!(target: "hardway", role = name, reason, "left alone");
+            }
+            answer => found.extend(answer?),
+        }
+    }
+    Ok(found)
+}
+
+/// Detaches every policy of the cluster's role and deletes it, under whatever name it was made. One that is
+/// not ours stays.
 ///
 /// # Errors
 /// [`Error::ResourceConflict`] if someone gave the role inline policies or an instance profile; what
 /// IAM answers otherwise.
-pub async fn remove(aws: &Aws, target: &Target, name: &str) -> Result<Outcome<Removed>, Error> {
-    if find_ours(aws, target, name).await?.is_none() {
-        return Ok(Outcome::Ready(Removed::default()));
+pub async fn remove(aws: &Aws, target: &Target, of: RoleOf) -> Result<Outcome<Removed>, Error> {
+    let mut removed = vec![];
+    for role in find_all(aws, target, of).await? {
+        removed.extend(remove_one(aws, role.role_name()).await?);
     }
+    Ok(Outcome::Ready(Removed { removed }))
+}
+
+/// The role, if this call deleted it.
+async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
     for policy_arn in attached_policies(aws, name).await? {
         detach(aws, name, &policy_arn).await?;
     }
     remove_inline_policies(aws, name).await?;
     changing("iam:DeleteRole", name);
     match aws.iam.delete_role().role_name(name).send().await {
-        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {
-            return Ok(Outcome::Ready(Removed::default()));
-        }
+        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => return Ok(None),
         Err(error) if error.code() == Some(codes::DELETE_CONFLICT) => {
             return Err(Error::ResourceConflict(format!(
                 "IAM role {name} has something that hardway did not give it: {}",
@@ -95,9 +153,7 @@ pub async fn remove(aws: &Aws, target: &Target, name: &str) -> Result<Outcome<Re
         answer => answer.during("iam:DeleteRole")?,
     };
     changed("iam:DeleteRole", name);
-    Ok(Outcome::Ready(Removed {
-        removed: vec![Resource::new("AWS::IAM::Role", name)],
-    }))
+    Ok(Some(Resource::new("AWS::IAM::Role", name)))
 }
 
 /// Inline policies that others gave the role go with it, as attachments do.
@@ -182,11 +238,13 @@ fn require_ours(role: &Role, target: &Target) -> Result<(), Error> {
 }
 
 async fn create(aws: &Aws, plan: &Plan, wanted: &ServiceRole) -> Result<Role, Error> {
-    changing("iam:CreateRole", &wanted.name);
+    let name = &wanted.of.name(&plan.target);
+    changing("iam:CreateRole", name);
     let call = aws
         .iam
         .create_role()
-        .role_name(&wanted.name)
+        .role_name(name)
+        .path(wanted.of.path(&plan.target))
         .assume_role_policy_document(wanted.trust.to_string())
         .set_permissions_boundary(plan.permissions_boundary_arn.clone())
         .set_tags(Some(tags::iam(plan, wanted.role)?));
@@ -194,8 +252,7 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &ServiceRole) -> Result<Role, Er
         // An earlier attempt made it and GetRole does not see it yet.
         Err(error) if error.code() == Some(codes::ENTITY_ALREADY_EXISTS) => {
             return Err(Error::NotYetVisible(format!(
-                "IAM role {} exists but cannot be read yet",
-                wanted.name
+                "IAM role {name} exists but cannot be read yet"
             )));
         }
         answer => required(
@@ -203,15 +260,16 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &ServiceRole) -> Result<Role, Er
             "iam:CreateRole: Role",
         )?,
     };
-    changed("iam:CreateRole", &wanted.name);
-    attach(aws, wanted).await?;
+    changed("iam:CreateRole", name);
+    attach(aws, name, wanted).await?;
     Ok(role)
 }
 
 async fn repair(aws: &Aws, plan: &Plan, wanted: &ServiceRole, role: &Role) -> Result<(), Error> {
     require_ours(role, &plan.target)?;
+    let name = role.role_name();
     if !trusts(role, &wanted.trust) {
-        update_trust(aws, wanted).await?;
+        update_trust(aws, name, wanted).await?;
     }
     // A boundary that the plan does not ask for is someone's deliberate limit: it stays.
     let boundary = role
@@ -220,13 +278,13 @@ async fn repair(aws: &Aws, plan: &Plan, wanted: &ServiceRole, role: &Role) -> Re
     if let Some(wanted_arn) = &plan.permissions_boundary_arn
         && boundary != Some(wanted_arn)
     {
-        put_boundary(aws, &wanted.name, wanted_arn).await?;
+        put_boundary(aws, name, wanted_arn).await?;
     }
-    if !attached_policies(aws, &wanted.name)
+    if !attached_policies(aws, name)
         .await?
         .contains(&wanted.policy_arn)
     {
-        attach(aws, wanted).await?;
+        attach(aws, name, wanted).await?;
     }
     Ok(())
 }
@@ -240,16 +298,16 @@ fn trusts(role: &Role, wanted: &Value) -> bool {
         .is_some_and(|trust| trust == *wanted)
 }
 
-async fn update_trust(aws: &Aws, wanted: &ServiceRole) -> Result<(), Error> {
-    changing("iam:UpdateAssumeRolePolicy", &wanted.name);
+async fn update_trust(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error> {
+    changing("iam:UpdateAssumeRolePolicy", name);
     aws.iam
         .update_assume_role_policy()
-        .role_name(&wanted.name)
+        .role_name(name)
         .policy_document(wanted.trust.to_string())
         .send()
         .await
         .during("iam:UpdateAssumeRolePolicy")?;
-    changed("iam:UpdateAssumeRolePolicy", &wanted.name);
+    changed("iam:UpdateAssumeRolePolicy", name);
     Ok(())
 }
 
@@ -288,16 +346,16 @@ pub async fn attached_policies(aws: &Aws, name: &str) -> Result<Vec<String>, Err
         .collect())
 }
 
-async fn attach(aws: &Aws, wanted: &ServiceRole) -> Result<(), Error> {
-    changing("iam:AttachRolePolicy", &wanted.name);
+async fn attach(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error> {
+    changing("iam:AttachRolePolicy", name);
     aws.iam
         .attach_role_policy()
-        .role_name(&wanted.name)
+        .role_name(name)
         .policy_arn(&wanted.policy_arn)
         .send()
         .await
         .during("iam:AttachRolePolicy")?;
-    changed("iam:AttachRolePolicy", &wanted.name);
+    changed("iam:AttachRolePolicy", name);
     Ok(())
 }
 
@@ -327,9 +385,12 @@ mod tests {
     use aws_sdk_iam::operation::create_role::CreateRoleOutput;
     use aws_sdk_iam::operation::create_service_linked_role::CreateServiceLinkedRoleOutput;
     use aws_sdk_iam::operation::delete_role::DeleteRoleOutput;
+    use aws_sdk_iam::operation::delete_role_policy::DeleteRolePolicyOutput;
     use aws_sdk_iam::operation::detach_role_policy::DetachRolePolicyOutput;
     use aws_sdk_iam::operation::get_role::GetRoleOutput;
     use aws_sdk_iam::operation::list_attached_role_policies::ListAttachedRolePoliciesOutput;
+    use aws_sdk_iam::operation::list_role_policies::ListRolePoliciesOutput;
+    use aws_sdk_iam::operation::list_roles::ListRolesOutput;
     use aws_sdk_iam::operation::put_role_permissions_boundary::PutRolePermissionsBoundaryOutput;
     use aws_sdk_iam::operation::update_assume_role_policy::UpdateAssumeRolePolicyOutput;
     use aws_sdk_iam::primitives::DateTime;
@@ -350,7 +411,7 @@ mod tests {
 
     fn wanted() -> ServiceRole {
         ServiceRole {
-            name: NAME.to_owned(),
+            of: RoleOf::Cluster,
             role: "cluster-role",
             trust: json!({"Statement": [{"Principal": {"Service": "eks.amazonaws.com"}}]}),
             policy_arn: POLICY_ARN.to_owned(),
@@ -411,6 +472,23 @@ mod tests {
         })
     }
 
+    fn has_inline(names: &'static [&'static str]) -> Rule {
+        mock!(Client::list_role_policies).then_output(|| {
+            let names = names.iter().map(ToString::to_string);
+            ListRolePoliciesOutput::builder()
+                .set_policy_names(Some(names.collect()))
+                .is_truncated(false)
+                .build()
+                .unwrap()
+        })
+    }
+
+    fn deletes_inline() -> Rule {
+        mock!(Client::delete_role_policy)
+            .match_requests(|call| call.policy_name() == Some("theirs"))
+            .then_output(|| DeleteRolePolicyOutput::builder().build())
+    }
+
     fn attaches() -> Rule {
         mock!(Client::attach_role_policy)
             .match_requests(|call| {
@@ -442,10 +520,31 @@ mod tests {
         mock!(Client::delete_role).then_output(|| DeleteRoleOutput::builder().build())
     }
 
+    fn lists(names: &'static [&'static str]) -> Rule {
+        mock!(Client::list_roles).then_output(|| {
+            let roles = names
+                .iter()
+                .map(|name| role().role_name(*name).build().unwrap());
+            ListRolesOutput::builder()
+                .set_roles(Some(roles.collect()))
+                .build()
+                .unwrap()
+        })
+    }
+
+    /// An account in whose list are roles that are not the cluster's.
     macro_rules! aws {
         ($($rule:expr),*) => {
-            Aws { iam: crate::mocked!(aws_sdk_iam, [$($rule),*]), ..Aws::offline() }
+            aws!(listing &["Admin", "hardway-other-ap-northeast-1-cluster"]; $($rule),*)
         };
+        (listing $names:expr; $($rule:expr),*) => {{
+            let (listed, inline) = (lists($names), has_inline(&["theirs"]));
+            let (listing, gone) = (&listed, deletes_inline());
+            Aws {
+                iam: crate::mocked!(aws_sdk_iam, [listing, &inline, &gone, $($rule),*]),
+                ..Aws::offline()
+            }
+        }};
     }
 
     fn ready() -> Outcome<RoleOutput> {
@@ -533,7 +632,7 @@ mod tests {
         let error = ensure(&aws, &Plan::example(), &wanted()).await.unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains(NAME), "{error}");
-        let removed = remove(&aws, &Plan::example().target, NAME).await;
+        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
         assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
         assert_eq!((trust.num_calls(), delete.num_calls()), (0, 0));
     }
@@ -558,7 +657,9 @@ mod tests {
             &detach,
             &delete
         );
-        let removed = remove(&aws, &Plan::example().target, NAME).await.unwrap();
+        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster)
+            .await
+            .unwrap();
         let resource = Resource::new("AWS::IAM::Role", NAME);
         assert_eq!(removed.ready().unwrap().removed, [resource]);
         assert_eq!((detach.num_calls(), delete.num_calls()), (2, 1));
@@ -568,9 +669,63 @@ mod tests {
     async fn remove_of_a_missing_role_succeeds() {
         let delete = deletes();
         let aws = aws!(&missing(), &delete);
-        let removed = remove(&aws, &Plan::example().target, NAME).await;
+        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
         assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
         assert_eq!(delete.num_calls(), 0);
+    }
+
+    const OF_BEFORE: &str = "hardway-team-demo-ap-northeast-1-cluster";
+
+    /// Of all names, only that one is of a role.
+    fn only_under(name: &'static str) -> [Rule; 2] {
+        let there = mock!(Client::get_role)
+            .match_requests(move |call| call.role_name() == Some(name))
+            .then_output(move || {
+                let role = role().role_name(name).build().unwrap();
+                GetRoleOutput::builder().role(role).build()
+            });
+        let missing = mock!(Client::get_role)
+            .match_requests(move |call| call.role_name() != Some(name))
+            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
+        [there, missing]
+    }
+
+    #[tokio::test]
+    async fn a_cluster_keeps_the_role_that_was_made_under_another_prefix() {
+        let [there, elsewhere] = only_under(OF_BEFORE);
+        let attach = mock!(Client::attach_role_policy)
+            .match_requests(|call| call.role_name() == Some(OF_BEFORE))
+            .then_output(|| AttachRolePolicyOutput::builder().build());
+        let aws = aws!(listing &["Admin", OF_BEFORE]; &there, &elsewhere, &attached(&[]), &attach);
+        assert_eq!(ensure(&aws, &Plan::example(), &wanted()).await, Ok(ready()));
+        assert_eq!(attach.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn remove_finds_the_role_under_every_prefix() {
+        let [there, elsewhere] = only_under(OF_BEFORE);
+        let delete = mock!(Client::delete_role)
+            .match_requests(|call| call.role_name() == Some(OF_BEFORE))
+            .then_output(|| DeleteRoleOutput::builder().build());
+        let aws = aws!(listing &[OF_BEFORE]; &there, &elsewhere, &attached(&[]), &delete);
+        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
+        let resource = Resource::new("AWS::IAM::Role", OF_BEFORE);
+        assert_eq!(removed.unwrap().ready().unwrap().removed, [resource]);
+    }
+
+    #[tokio::test]
+    async fn a_role_that_may_not_be_read_is_left_alone() {
+        let missing = mock!(Client::get_role)
+            .match_requests(|call| call.role_name() == Some(NAME))
+            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
+        let denied = mock!(Client::get_role)
+            .match_requests(|call| call.role_name() == Some(OF_BEFORE))
+            .then_http_response(|| iam_refusal(403, "AccessDenied", "not authorized"));
+        let delete = deletes();
+        let aws = aws!(listing &[OF_BEFORE]; &missing, &denied, &delete);
+        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
+        assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
+        assert_eq!((denied.num_calls(), delete.num_calls()), (1, 0));
     }
 
     #[tokio::test]
@@ -579,7 +734,7 @@ mod tests {
             iam_refusal(409, codes::DELETE_CONFLICT, "must delete policies first")
         });
         let aws = aws!(&found(role()), &attached(&[]), &refused);
-        let error = remove(&aws, &Plan::example().target, NAME)
+        let error = remove(&aws, &Plan::example().target, RoleOf::Cluster)
             .await
             .unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");

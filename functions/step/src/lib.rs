@@ -30,6 +30,7 @@ pub mod names;
 pub mod network;
 pub mod outcome;
 pub mod plan;
+pub mod refusals;
 pub mod removal;
 pub mod route_tables;
 pub mod session;
@@ -38,6 +39,7 @@ pub mod tags;
 pub mod telemetry;
 mod vpc_holders;
 pub mod wait;
+pub mod zones;
 
 pub use aws::{Aws, Base};
 pub use error::{During, Error};

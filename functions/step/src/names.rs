@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::plan::Target;
@@ -13,16 +14,92 @@ const CLIENT_TOKEN_LEN: usize = 64;
 /// The limit of Step Functions for names of executions.
 const EXECUTION_NAME_MAX: usize = 80;
 
-/// Name of the cluster's IAM role. IAM is global, so the region is part of it.
+/// The longest beginning of a role's name that leaves room for the cluster's.
+pub const ROLE_NAME_PREFIX_MAX: usize = 32;
+
+/// How the cluster's own roles are called: the stack's parameters, or what the input says more of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleNames {
+    /// IAM path of the cluster role, for example `/platform/`. The pod execution role has none: EKS takes
+    /// it with the path `/` only (EKS user guide, pod execution role).
+    pub path: String,
+    /// How the names of both roles begin.
+    pub name_prefix: String,
+}
+
+impl Default for RoleNames {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            name_prefix: "hardway-".to_owned(),
+        }
+    }
+}
+
+impl RoleNames {
+    /// Whether they are as in every stack that does not say otherwise.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A role that a cluster has of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleOf {
+    /// The control plane's.
+    Cluster,
+    /// With which Fargate pulls images.
+    PodExecution,
+}
+
+impl RoleOf {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Cluster, Self::PodExecution];
+
+    /// The end of its name, by which policies tell it from roles that are not a cluster's.
+    const fn purpose(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::PodExecution => "pod-execution",
+        }
+    }
+
+    /// Its name. IAM is global, so the region is part of it.
+    #[must_use]
+    pub fn name(self, target: &Target) -> String {
+        role(target, &target.iam.name_prefix, self.purpose())
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(self, target: &Target) -> &str {
+        match self {
+            Self::Cluster => &target.iam.path,
+            Self::PodExecution => "/",
+        }
+    }
+
+    /// Whether the name would be its name under whatever prefix.
+    #[must_use]
+    pub fn is_named(self, target: &Target, name: &str) -> bool {
+        let prefixes = (1..=ROLE_NAME_PREFIX_MAX).filter_map(|length| name.get(..length));
+        let mut names = prefixes.map(|prefix| role(target, prefix, self.purpose()));
+        name.ends_with(self.purpose()) && names.any(|possible| possible == name)
+    }
+}
+
+/// Name of the cluster's IAM role.
 #[must_use]
 pub fn cluster_role(target: &Target) -> String {
-    role(target, "cluster")
+    RoleOf::Cluster.name(target)
 }
 
 /// Name of the Fargate pod execution role.
 #[must_use]
 pub fn pod_execution_role(target: &Target) -> String {
-    role(target, "pod-execution")
+    RoleOf::PodExecution.name(target)
 }
 
 /// ARN of an IAM role in the target account; `name` has the role's path before it, if it has one.
@@ -47,8 +124,8 @@ pub fn execution(account_id: &str, region: &str, cluster: &str, attempt: u32) ->
     cut(&name, &suffix, EXECUTION_NAME_MAX)
 }
 
-fn role(target: &Target, purpose: &str) -> String {
-    let name = format!("hardway-{}-{}", target.cluster_name, target.region);
+fn role(target: &Target, prefix: &str, purpose: &str) -> String {
+    let name = format!("{prefix}{}-{}", target.cluster_name, target.region);
     cut(&name, &format!("-{purpose}"), ROLE_NAME_MAX)
 }
 
@@ -105,6 +182,45 @@ mod tests {
             pod_execution_role(&target),
             "hardway-demo-ap-northeast-1-pod-execution"
         );
+    }
+
+    #[test]
+    fn roles_are_known_under_every_prefix_and_only_in_their_region() {
+        let mut target = Plan::example().target;
+        for prefix in ["hardway-", "x", &"p".repeat(ROLE_NAME_PREFIX_MAX)] {
+            for cluster in ["demo", &"x".repeat(100)] {
+                target.cluster_name = cluster.to_owned();
+                target.iam.name_prefix = prefix.to_owned();
+                for of in RoleOf::ALL {
+                    let name = of.name(&target);
+                    assert!(name.len() <= ROLE_NAME_MAX, "{name}");
+                    assert!(name.starts_with(prefix), "{name}");
+                    let mut here = target.clone();
+                    here.iam = RoleNames::default();
+                    assert!(of.is_named(&here, &name), "{name}");
+                    here.region = "eu-west-1".to_owned();
+                    assert!(!of.is_named(&here, &name), "{name}");
+                }
+            }
+        }
+        target.cluster_name = "demo".to_owned();
+        for other in [
+            "demo-ap-northeast-1-cluster",
+            "hardway-demo-cluster",
+            "cluster",
+            "",
+        ] {
+            assert!(!RoleOf::Cluster.is_named(&target, other), "{other}");
+        }
+        assert!(!RoleOf::Cluster.is_named(&target, &pod_execution_role(&target)));
+    }
+
+    #[test]
+    fn only_the_cluster_role_has_a_path() {
+        let mut target = Plan::example().target;
+        target.iam.path = "/platform/".to_owned();
+        assert_eq!(RoleOf::Cluster.path(&target), "/platform/");
+        assert_eq!(RoleOf::PodExecution.path(&target), "/");
     }
 
     #[test]

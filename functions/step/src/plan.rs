@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+use crate::names::RoleNames;
 use crate::spec::{FargateProfile, LogType, NatGateways, OnFailure, SupportType};
 
-/// The role that AWS Organizations makes in the accounts that it creates.
-pub const ORGANIZATION_ROLE_NAME: &str = "OrganizationAccountAccessRole";
+/// The role in another account, unless the stack or the input says otherwise: that of
+/// infra/member-role.yaml, which may do no more than the steps need.
+pub const MEMBER_ROLE_NAME: &str = "HardwayMember";
 
 /// Which cluster, where. All that a removal needs to know: tags say the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct Target {
     pub partition: String,
     /// The account to build in.
     pub account: Account,
+    /// How its own roles are called.
+    #[serde(default, skip_serializing_if = "RoleNames::is_default")]
+    pub iam: RoleNames,
 }
 
 /// The account to build in, in the shape of the input's `account`: what a plan says of its target can
@@ -72,6 +78,9 @@ pub struct Plan {
     pub permissions_boundary_arn: Option<String>,
     /// What to do with a half-made cluster when a step fails for good.
     pub on_failure: OnFailure,
+    /// Whether the account was new when the execution started ([`crate::Error::in_new_account`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_new_account: bool,
     /// The user's tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -86,7 +95,8 @@ pub struct Network {
     pub service_cidr: Ipv4Net,
     /// One NAT gateway for each zone, or a single one in the first zone.
     pub nat_gateways: NatGateways,
-    /// The Availability Zones, in the order of their ids.
+    /// The Availability Zones, in the order of their CIDR blocks: that of their ids, but for zones that
+    /// came later.
     pub zones: Vec<Zone>,
 }
 
@@ -137,6 +147,16 @@ impl Network {
 }
 
 impl Plan {
+    /// What an error of AWS means in the plan's account, which may be new.
+    #[must_use]
+    pub fn sort(&self, error: Error) -> Error {
+        if self.is_new_account {
+            error.in_new_account()
+        } else {
+            error
+        }
+    }
+
     /// A complete plan for tests: cluster `demo` in ap-northeast-1 of account 111122223333 with
     /// three zones, one NAT gateway in each, and the profiles `kube-system` and `default`.
     ///
@@ -172,6 +192,7 @@ impl Plan {
                     role_name: None,
                     external_id: None,
                 },
+                iam: RoleNames::default(),
             },
             kubernetes_version: "1.36".to_owned(),
             network: Network {
@@ -197,6 +218,7 @@ impl Plan {
             deletion_protection: false,
             permissions_boundary_arn: None,
             on_failure: OnFailure::Keep,
+            is_new_account: false,
             tags: BTreeMap::new(),
         }
     }

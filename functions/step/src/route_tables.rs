@@ -23,6 +23,9 @@ use crate::telemetry::{changed, changing};
 /// Everything that no other route covers.
 const DEFAULT_DESTINATION: &str = "0.0.0.0/0";
 
+/// How many client tokens are tried in one invocation: more than a table is deleted in a day.
+const TOKENS_MAX: usize = 20;
+
 const CREATE: &str = "ec2:CreateRouteTable";
 const CREATE_ROUTE: &str = "ec2:CreateRoute";
 const REPLACE_ROUTE: &str = "ec2:ReplaceRoute";
@@ -101,23 +104,77 @@ pub async fn ensure(
     wanted: &Wanted<'_>,
 ) -> Result<String, Error> {
     let is_ours = |table: &&RouteTable| tags::ec2_is(table.tags(), &plan.target, wanted.role);
-    let table = match tables.iter().find(is_ours) {
-        Some(table) => table.clone(),
-        None => create(aws, plan, wanted).await?,
+    let mut ours: Vec<&RouteTable> = tables.iter().filter(is_ours).collect();
+    // Of several the one that most of the subnets use, else the one with the smallest id: all visits
+    // decide alike.
+    ours.sort_by_key(|table| {
+        (
+            std::cmp::Reverse(uses(table, wanted)),
+            table.route_table_id(),
+        )
+    });
+    let (table, surplus) = match ours.split_first() {
+        Some((table, surplus)) => ((*table).clone(), surplus),
+        None => (create(aws, plan, wanted).await?, &[][..]),
     };
     let id = required(table.route_table_id(), "ec2:DescribeRouteTables: an id")?;
     repair_route(aws, id, table.routes(), wanted.next_hop).await?;
     for subnet_id in wanted.subnet_ids {
         repair_association(aws, &plan.target, tables, id, subnet_id).await?;
     }
+    for table in surplus {
+        remove_surplus(aws, table, wanted).await?;
+    }
     Ok(id.to_owned())
 }
 
-/// The token protects against a second table when an answer is lost. The next hop is part of it
-/// because a table that comes after a removed one, in the same VPC, leads to a new gateway: with the
-/// old token EC2 could answer with the removed table.
+/// How many of the wanted subnets use a table.
+fn uses(table: &RouteTable, wanted: &Wanted<'_>) -> usize {
+    let subnets = associated_subnets(table);
+    subnets.filter(|id| wanted.subnet_ids.contains(id)).count()
+}
+
+/// Ids of the subnets that are explicitly associated with a table.
+fn associated_subnets(table: &RouteTable) -> impl Iterator<Item = &str> {
+    let associations = table.associations().iter().filter(|it| is_associated(it));
+    associations.filter_map(|association| association.subnet_id())
+}
+
+/// A second table of the same role, of a creation whose answer was lost and whose client token did not
+/// bring it back. Its subnets have moved to the other one; one that others use stays.
+async fn remove_surplus(aws: &Aws, table: &RouteTable, wanted: &Wanted<'_>) -> Result<(), Error> {
+    if associated_subnets(table).any(|id| !wanted.subnet_ids.contains(&id)) {
+        return Ok(());
+    }
+    let mut removal = Removal::default();
+    delete(aws, table, &mut removal).await
+}
+
+/// The token protects against a second table when an answer is lost. Once the table that a token made is
+/// deleted, EC2 refuses the token, for how long it does not say: the next attempt's token is tried then.
+/// A new gateway means new tokens, so that few of them are ever used up.
 async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<RouteTable, Error> {
-    let parts = [wanted.role, wanted.vpc_id, wanted.next_hop.id()];
+    for attempt in 0..TOKENS_MAX {
+        if let Some(table) = try_create(aws, plan, wanted, attempt).await? {
+            return Ok(table);
+        }
+    }
+    Err(Error::ResourceFailed(format!(
+        "no new route table {} in {}: EC2 refuses {TOKENS_MAX} client tokens, whose route tables were \
+         deleted; it forgets them in time, so try again tomorrow",
+        wanted.role, wanted.vpc_id
+    )))
+}
+
+/// None if the token was used before, for a table that is deleted or has other tags.
+async fn try_create(
+    aws: &Aws,
+    plan: &Plan,
+    wanted: &Wanted<'_>,
+    attempt: usize,
+) -> Result<Option<RouteTable>, Error> {
+    let attempt = attempt.to_string();
+    let parts = [wanted.role, wanted.vpc_id, wanted.next_hop.id(), &attempt];
     changing(CREATE, wanted.role);
     let answer = aws
         .ec2
@@ -131,11 +188,16 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<RouteTabl
             &[],
         ))
         .send()
-        .await
-        .during(CREATE)?;
-    let table = required(answer.route_table, "ec2:CreateRouteTable: routeTable")?;
+        .await;
+    if let Err(error) = &answer
+        && error.code() == Some(codes::IDEMPOTENT_PARAMETER_MISMATCH)
+    {
+        return Ok(None);
+    }
+    let table = answer.during(CREATE)?.route_table;
+    let table = required(table, "ec2:CreateRouteTable: routeTable")?;
     changed(CREATE, table.route_table_id().unwrap_or_default());
-    Ok(table)
+    Ok(Some(table))
 }
 
 async fn repair_route(
@@ -149,12 +211,36 @@ async fn repair_route(
         Some(route) if next_hop.is_of(route) && route.state() != Some(&RouteState::Blackhole) => {
             Ok(())
         }
-        Some(_) => replace_route(aws, table_id, next_hop).await,
-        None => create_route(aws, table_id, next_hop).await,
+        Some(_) => set_route(aws, table_id, next_hop, true).await,
+        None => set_route(aws, table_id, next_hop, false).await,
     }
 }
 
-async fn create_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<(), Error> {
+/// Creates the route or, if it is there by what was seen, replaces it; whichever EC2 refuses because it
+/// sees otherwise, the other one is tried.
+async fn set_route(
+    aws: &Aws,
+    table_id: &str,
+    next_hop: NextHop<'_>,
+    is_there: bool,
+) -> Result<(), Error> {
+    for is_there in [is_there, !is_there] {
+        let is_set = if is_there {
+            replace_route(aws, table_id, next_hop).await?
+        } else {
+            create_route(aws, table_id, next_hop).await?
+        };
+        if is_set {
+            return Ok(());
+        }
+    }
+    Err(Error::NotYetVisible(format!(
+        "whether {table_id} has a route to {DEFAULT_DESTINATION}"
+    )))
+}
+
+/// False if there is one to somewhere else. The same route again is a success.
+async fn create_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<bool, Error> {
     changing(CREATE_ROUTE, table_id);
     let answer = aws
         .ec2
@@ -165,29 +251,52 @@ async fn create_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Resul
         .set_nat_gateway_id(next_hop.nat_gateway())
         .send()
         .await;
-    if let Err(error) = &answer
-        && error.code() == Some(codes::ROUTE_ALREADY_EXISTS)
-    {
-        return replace_route(aws, table_id, next_hop).await;
+    if let Err(error) = &answer {
+        if error.code() == Some(codes::ROUTE_ALREADY_EXISTS) {
+            return Ok(false);
+        }
+        refuse_unseen_attachment(error)?;
     }
     answer.during(CREATE_ROUTE)?;
     changed(CREATE_ROUTE, table_id);
-    Ok(())
+    Ok(true)
 }
 
-async fn replace_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<(), Error> {
+/// False if there is none.
+async fn replace_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<bool, Error> {
     changing(REPLACE_ROUTE, table_id);
-    aws.ec2
+    let answer = aws
+        .ec2
         .replace_route()
         .route_table_id(table_id)
         .destination_cidr_block(DEFAULT_DESTINATION)
         .set_gateway_id(next_hop.internet_gateway())
         .set_nat_gateway_id(next_hop.nat_gateway())
         .send()
-        .await
-        .during(REPLACE_ROUTE)?;
+        .await;
+    if let Err(error) = &answer {
+        if says(error, codes::NO_ROUTE_MESSAGE) {
+            return Ok(false);
+        }
+        refuse_unseen_attachment(error)?;
+    }
+    answer.during(REPLACE_ROUTE)?;
     changed(REPLACE_ROUTE, table_id);
-    Ok(())
+    Ok(true)
+}
+
+/// The gateway was attached to the VPC a moment ago, and EC2 does not see that everywhere yet.
+fn refuse_unseen_attachment(error: &impl ProvideErrorMetadata) -> Result<(), Error> {
+    if !says(error, codes::DIFFERENT_NETWORKS_MESSAGE) {
+        return Ok(());
+    }
+    let message = error.message().unwrap_or_default();
+    Err(Error::NotYetVisible(format!("an attachment: {message}")))
+}
+
+fn says(error: &impl ProvideErrorMetadata, words: &str) -> bool {
+    let message = error.message().unwrap_or_default();
+    error.code() == Some(codes::INVALID_PARAMETER_VALUE) && message.contains(words)
 }
 
 async fn repair_association(
@@ -306,6 +415,10 @@ async fn remove_one(aws: &Aws, table: &RouteTable, removal: &mut Removal) -> Res
             .delete(DISASSOCIATE, resource, &not_found, call.send())
             .await?;
     }
+    delete(aws, table, removal).await
+}
+
+async fn delete(aws: &Aws, table: &RouteTable, removal: &mut Removal) -> Result<(), Error> {
     let id = required(table.route_table_id(), "ec2:DescribeRouteTables: an id")?;
     let call = aws.ec2.delete_route_table().route_table_id(id);
     let resource = Resource::new("AWS::EC2::RouteTable", id);

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::names::RoleNames;
 use crate::plan::Target;
 
 /// The limit of STS for session names (STS API reference, AssumeRole).
@@ -19,7 +20,8 @@ pub struct Session {
     /// Name of the function, for example `nat-gateways`.
     pub step: &'static str,
     /// The function's `policy.json`: what its own role allows it, as an IAM policy in which
-    /// `${Partition}` and `${AccountId}` stand for those of the target.
+    /// `${Partition}` and `${AccountId}` stand for those of the target, `${ClusterRolePath}` and
+    /// `${RoleNamePrefix}` for the stack's parameters.
     pub policy: &'static str,
 }
 
@@ -41,11 +43,13 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Unexpected`] if it is not JSON, which no function's is.
-    pub fn policy(&self, target: &Target) -> Result<String, Error> {
+    pub fn policy(&self, target: &Target, roles: &RoleNames) -> Result<String, Error> {
         let filled_in = self
             .policy
             .replace("${Partition}", &target.partition)
-            .replace("${AccountId}", &target.account.id);
+            .replace("${AccountId}", &target.account.id)
+            .replace("${ClusterRolePath}", &roles.path)
+            .replace("${RoleNamePrefix}", &roles.name_prefix);
         let policy: Value = serde_json::from_str(&filled_in)
             .map_err(|error| Error::Unexpected(format!("policy of {}: {error}", self.step)))?;
         Ok(policy.to_string())
@@ -62,8 +66,8 @@ mod tests {
         policy: r#"{
             "Version": "2012-10-17",
             "Statement": [
-                {"Effect": "Allow", "Action": "ec2:CreateTags",
-                 "Resource": "arn:${Partition}:ec2:*:${AccountId}:vpc/*"}
+                {"Effect": "Allow", "Action": "iam:GetRole",
+                 "Resource": "arn:${Partition}:iam::${AccountId}:role${ClusterRolePath}${RoleNamePrefix}*-cluster"}
             ]
         }"#,
     };
@@ -83,8 +87,12 @@ mod tests {
         let mut target = Plan::example().target;
         target.partition = "aws-cn".to_owned();
         target.account.id = "444455556666".to_owned();
-        let expected = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:CreateTags","Resource":"arn:aws-cn:ec2:*:444455556666:vpc/*"}]}"#;
-        assert_eq!(SESSION.policy(&target).unwrap(), expected);
+        let roles = RoleNames {
+            path: "/platform/".to_owned(),
+            name_prefix: "eks-".to_owned(),
+        };
+        let expected = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:GetRole","Resource":"arn:aws-cn:iam::444455556666:role/platform/eks-*-cluster"}]}"#;
+        assert_eq!(SESSION.policy(&target, &roles).unwrap(), expected);
     }
 
     #[test]
@@ -93,7 +101,8 @@ mod tests {
             policy: "{",
             ..SESSION
         };
-        let error = broken.policy(&Plan::example().target).unwrap_err();
+        let roles = RoleNames::default();
+        let error = broken.policy(&Plan::example().target, &roles).unwrap_err();
         assert_eq!(error.name(), "Unexpected");
     }
 }

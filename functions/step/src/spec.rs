@@ -62,6 +62,10 @@ pub struct Spec {
     /// ARN of the permissions boundary that both IAM roles get. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions_boundary_arn: Option<String>,
+    /// How the cluster's own IAM roles are called. A cluster that exists keeps its roles. Default: as the
+    /// stack's parameters say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<IamSpec>,
     /// What to do with a half-made cluster when a step fails for good. Default: `keep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
@@ -82,12 +86,36 @@ pub struct AccountSpec {
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     pub id: String,
     /// Name (with its path, if any) of the role to assume there. Default:
-    /// `OrganizationAccountAccessRole`. Not used in the state machine's own account.
+    /// `MemberRoleName` of the stack, which is `HardwayMember` unless somebody has changed it. Not used in
+    /// the state machine's own account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_name: Option<String>,
     /// External id that the role's trust policy asks for. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    /// Since when the account is new (RFC 3339, for example `2026-11-28T10:00:00Z`): when it was created,
+    /// joined the organization, or was enrolled. In an execution that starts within four hours from then,
+    /// what a service control policy denies and a role that does not exist yet are waited for. Default: it
+    /// is not new, and they are errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_since: Option<String>,
+}
+
+/// How the cluster's own IAM roles are called.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IamSpec {
+    /// IAM path of the cluster role, at most 64 characters, for example `/platform/`. It begins as the
+    /// stack's ClusterRolePath says. The pod execution role has the path `/`: EKS takes no other. Default:
+    /// the stack's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/([A-Za-z0-9+=,.@_-]+/)*$"), length(max = 64))]
+    pub path: Option<String>,
+    /// How the names of both roles begin: 1 to 32 letters, digits and `+=,.@_-`. It begins as the stack's
+    /// RoleNamePrefix says. Default: the stack's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9+=,.@_-]{1,32}$"))]
+    pub name_prefix: Option<String>,
 }
 
 /// The VPC and its subnets.
@@ -97,10 +125,19 @@ pub struct NetworkSpec {
     /// IPv4 CIDR block of the VPC, /16 to /24. Default: `10.100.0.0/16`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<String>,
-    /// How many Availability Zones: 2 or 3. Default: 3, or 2 where the region has no more.
+    /// How many Availability Zones: 2 or 3. Default: 3, or 2 where the region has no more; of a cluster
+    /// that exists, its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 3))]
     pub availability_zones: Option<u8>,
+    /// Ids of the Availability Zones, 2 or 3 of them, for example `apne1-az1`. Default: the first ones in
+    /// which EKS makes control planes and runs pods on Fargate. A cluster that exists keeps its zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 3))]
+    pub availability_zone_ids: Option<Vec<String>>,
+    /// Ids of Availability Zones to leave out when zones are chosen. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded_availability_zone_ids: Option<Vec<String>>,
     /// A NAT gateway for each Availability Zone, or a single one for all. Default: `onePerAz`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nat_gateways: Option<NatGateways>,
@@ -209,6 +246,14 @@ pub struct Access {
     /// ARNs of IAM roles or users that become cluster administrators.
     #[serde(default)]
     pub admins: Vec<String>,
+    /// Names of roles of IAM Identity Center in the account that become cluster administrators, with
+    /// wildcards for what differs from account to account: `AWSReservedSSO_PlatformAdmin_*`. Each finds one
+    /// role. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(
+        pattern = r"^AWSReservedSSO_[A-Za-z0-9_+=,.@-][A-Za-z0-9_+=,.@*?-]{0,48}$"
+    )))]
+    pub admin_role_names: Vec<String>,
 }
 
 /// A kind of control-plane log.

@@ -104,6 +104,11 @@ impl Facts {
         self.cluster.arn().unwrap_or_default()
     }
 
+    /// The region, which the cluster's ARN names.
+    pub(crate) fn region(&self) -> &str {
+        self.cluster_arn().split(':').nth(3).unwrap_or_default()
+    }
+
     fn vpc_config(&self) -> Option<&VpcConfigResponse> {
         self.cluster.resources_vpc_config()
     }

@@ -30,6 +30,8 @@ pub enum Command {
     Fleet(Fleet),
     /// Say what is wrong with a cluster on Fargate, whoever made it, most likely cause first
     Diagnose(Diagnose),
+    /// Try hardway on an AWS account: deploy, build, check, remove everything, and write a report
+    Acceptance(Acceptance),
     /// Install what `local` and `make` need beside Rust, under target/
     Tools,
 }
@@ -163,6 +165,49 @@ pub struct Diagnose {
     pub json: bool,
 }
 
+/// Options of `hardway acceptance`.
+#[derive(Debug, Clone, clap::Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub struct Acceptance {
+    /// Region to deploy to and to build in [default: that of your credentials]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Name of the stack and of the cluster, which must not exist [default: hardway-acceptance- and a number]
+    #[arg(long, value_name = "NAME", value_parser = stack_name)]
+    pub stack_name: Option<String>,
+    /// The input of the cluster, a JSON file; its name is replaced
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "statemachine/examples/cheap.json"
+    )]
+    pub input: PathBuf,
+    /// Where the report goes, as Markdown; beside it as JSON [default: target/acceptance/NAME.md]
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write account ids and the caller's ARN into the report as they are
+    #[arg(long)]
+    pub unmasked: bool,
+    /// Ask nothing
+    #[arg(long)]
+    pub yes: bool,
+    /// Go on although the policy simulator says that something is denied
+    #[arg(long)]
+    pub ignore_denials: bool,
+    /// Remove nothing at the end, and say how to
+    #[arg(long)]
+    pub keep: bool,
+    /// Processor of the packages under target/lambda
+    #[arg(long, value_name = "NAME", default_value = "arm64", value_parser = ["arm64", "x86_64"])]
+    pub architecture: String,
+    /// How many times faster than AWS the time of a kept laptop runs
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+}
+
 /// Where hardway runs.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Deployed {
@@ -186,12 +231,29 @@ pub struct Cluster {
     /// Account of the cluster [default: that of your credentials]
     #[arg(long, value_name = "ID")]
     pub account: Option<String>,
-    /// The role to assume in that account [default: OrganizationAccountAccessRole]
+    /// The role to assume in that account [default: HardwayMember]
     #[arg(long, value_name = "NAME", requires = "account")]
     pub role_name: Option<String>,
     /// The external id that the role asks for
     #[arg(long, value_name = "ID", requires = "account")]
     pub external_id: Option<String>,
+}
+
+/// The longest name with which every resource of the stack has one that AWS takes.
+const STACK_NAME_MAX: usize = 30;
+
+/// Buckets are named after it, too: no capitals.
+fn stack_name(text: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
+    let fits = (3..=STACK_NAME_MAX).contains(&text.len());
+    let is_reserved = text.starts_with("aws") || text.starts_with("ssm");
+    if begins && fits && !is_reserved && !text.ends_with('-') && text.chars().all(is_allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "3 to {STACK_NAME_MAX} of a-z, 0-9 and hyphens, beginning with a letter, neither with aws nor with ssm"
+    ))
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -274,6 +336,33 @@ mod tests {
         assert!(parse(&["--input", "a", "--max-concurrency", "0"]).is_err());
         for list in [["--input", "a"], ["--key", "b"]] {
             assert!(parse(&list).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_acceptance_asks_and_removes_by_default() {
+        let args = Args::parse_from(["hardway", "acceptance"]);
+        let Command::Acceptance(options) = args.command else {
+            panic!("{args:?}");
+        };
+        assert!(!options.yes && !options.keep && !options.unmasked && !options.ignore_denials);
+        assert!(options.input.ends_with("cheap.json"));
+        assert_eq!(options.architecture, "arm64");
+    }
+
+    #[test]
+    fn a_stack_name_that_some_resource_cannot_have_is_refused() {
+        let parse = |name: &str| {
+            Args::try_parse_from(["hardway", "acceptance", "--stack-name", name]).is_ok()
+        };
+        for name in ["try", "hardway-acceptance-1", &"x".repeat(30)] {
+            assert!(parse(name), "{name}");
+        }
+        let long = "x".repeat(31);
+        for name in [
+            "", "x", "Try", "1try", "try_it", "try-", "awstry", "ssm-try", &long,
+        ] {
+            assert!(!parse(name), "{name}");
         }
     }
 

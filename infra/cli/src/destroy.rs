@@ -95,6 +95,7 @@ fn input(options: &Destroy) -> Value {
         id: id.clone(),
         role_name: cluster.role_name.clone(),
         external_id: cluster.external_id.clone(),
+        ..AccountSpec::default()
     });
     json!(TeardownSpec {
         cluster_name: cluster.name.clone(),

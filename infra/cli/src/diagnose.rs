@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
 use console::{Term, style};
-use step::plan::{Account, ORGANIZATION_ROLE_NAME};
+use step::names::RoleNames;
+use step::plan::{Account, MEMBER_ROLE_NAME};
 use step::{Aws, Base, Session, Target};
 use verify::{CATALOGUE, Finding, Report, Severity};
 
@@ -90,7 +91,7 @@ fn aws_error(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::E
 
 fn target_for(cluster: &Cluster, region: &str, caller: &str, own_account: &str) -> Target {
     let id = cluster.account.as_deref().unwrap_or(own_account);
-    let default_role = (id != own_account).then(|| ORGANIZATION_ROLE_NAME.to_owned());
+    let default_role = (id != own_account).then(|| MEMBER_ROLE_NAME.to_owned());
     Target {
         cluster_name: cluster.name.clone(),
         region: region.to_owned(),
@@ -100,6 +101,7 @@ fn target_for(cluster: &Cluster, region: &str, caller: &str, own_account: &str) 
             role_name: cluster.role_name.clone().or(default_role),
             external_id: cluster.external_id.clone(),
         },
+        iam: RoleNames::default(),
     }
 }
 
@@ -246,10 +248,7 @@ mod tests {
     #[test]
     fn another_account_is_entered_by_its_role() {
         let target = target_with(&["--account", "444455556666"]);
-        assert_eq!(
-            target.account.role_name.as_deref(),
-            Some(ORGANIZATION_ROLE_NAME)
-        );
+        assert_eq!(target.account.role_name.as_deref(), Some(MEMBER_ROLE_NAME));
         let more = [
             "--account",
             "444455556666",

@@ -1,6 +1,7 @@
 //! The operator's tool: a whole cluster on the laptop ([`local`]), and executions on AWS
 //! ([`execution`]), both with the same live [`view`]; before either, what would be made ([`plan`]).
 
+pub mod acceptance;
 pub mod args;
 pub mod aws;
 pub mod destroy;
@@ -32,6 +33,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Destroy(options) => destroy::run(&options).await,
         Command::Fleet(options) => fleet::run(&options).await,
         Command::Diagnose(options) => diagnose::run(&options).await,
+        Command::Acceptance(options) => acceptance::run(&options).await,
         Command::Tools => local::install_tools().await,
     };
     finish(done)

@@ -53,7 +53,7 @@ impl Call {
         let is_dry_run =
             self.request["DryRun"] == "true" || self.error.as_deref() == Some("DryRunOperation");
         is_dry_run
-            || ["Describe", "Get", "List", "AssumeRole"]
+            || ["Describe", "Get", "List", "AssumeRole", "Simulate"]
                 .iter()
                 .any(|verb| self.operation.starts_with(verb))
     }

@@ -48,7 +48,7 @@ use serde::{Deserialize, Serialize};
 pub use call::{Call, Record};
 pub use clock::Clock;
 pub use fault::Fault;
-pub use opening::Opening;
+pub use opening::{Opening, Quarantine};
 pub use refusal::Refusal;
 pub use seed::Seed;
 pub use state::{Account, Context, State};

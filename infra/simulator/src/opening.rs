@@ -35,6 +35,38 @@ pub struct Opening {
     pub slow_iam_until: Option<Timestamp>,
     /// Whether EC2 refuses all changes for good: `Blocked` (EC2 API reference, error codes).
     pub blocked: bool,
+    /// The service control policy that lies on it until its set-up has ended.
+    pub quarantine: Option<Quarantine>,
+}
+
+/// A service control policy that lets an account's principals do nothing for a while, as landing zones put
+/// it on new accounts (awslabs/landing-zone-accelerator-on-aws issues 850 and 1179). What needs no
+/// permission stays allowed; roles of services are not subject to such a policy, nor is somebody from
+/// another account who assumes a role (AWS Organizations user guide, service control policies).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// When it is taken off.
+    pub until: Timestamp,
+    /// Whether it is an allow-list that has nothing on it, rather than a denial.
+    pub is_allow_list: bool,
+    /// Names of the roles that it does not bind.
+    pub exempt: Vec<String>,
+}
+
+impl Quarantine {
+    /// Why a principal may not do something, in the words of IAM's user guide (troubleshoot access denied
+    /// error messages); `None` if it may.
+    pub(crate) fn refusal(&self, now: Timestamp, principal: &str, action: &str) -> Option<String> {
+        let name = principal.rsplit('/').next().unwrap_or_default();
+        if now >= self.until || self.exempt.iter().any(|exempt| exempt == name) {
+            return None;
+        }
+        Some(if self.is_allow_list {
+            format!("because no service control policy allows the {action} action")
+        } else {
+            "with an explicit deny in a service control policy".to_owned()
+        })
+    }
 }
 
 /// The stages in their order, as shares of the time until all works. terraform-provider-aws issue 15654:
@@ -78,6 +110,7 @@ impl Opening {
             self.ec2_from,
             self.subscribed_from,
             self.verified_from,
+            self.quarantine.as_ref().map(|it| it.until),
         ];
         let last = times.into_iter().flatten().max();
         (!self.blocked).then(|| last.unwrap_or(Timestamp::MIN))
@@ -281,6 +314,61 @@ mod tests {
             .simulator
             .look_into(MEMBER, |account| at(&account.opening));
         assert_eq!(ready, Some(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quarantine_denies_all_but_what_needs_no_permission_until_it_is_taken_off() {
+        for is_allow_list in [false, true] {
+            let world = opening(|now| Opening {
+                quarantine: Some(Quarantine {
+                    until: now + 600.seconds(),
+                    is_allow_list,
+                    exempt: vec![],
+                }),
+                ..Opening::default()
+            });
+            // Whoever assumes the role is in another account.
+            let credentials = world.assume(MANAGEMENT).send().await.unwrap().credentials;
+            let key = &credentials.unwrap().access_key_id;
+            let sts = client!(aws_sdk_sts, world.simulator, key, REGION);
+            let ec2 = client!(aws_sdk_ec2, world.simulator, key, REGION);
+            let eks = client!(aws_sdk_eks, world.simulator, key, REGION);
+            let iam = client!(aws_sdk_iam, world.simulator, key, REGION);
+            sts.get_caller_identity().send().await.unwrap();
+            let zones = || ec2.describe_availability_zones().send();
+            let refused = zones().await;
+            let words = if is_allow_list {
+                "because no service control policy allows the ec2:DescribeAvailabilityZones action"
+            } else {
+                "with an explicit deny in a service control policy"
+            };
+            assert!(message(&refused).ends_with(words), "{}", message(&refused));
+            assert_eq!(code(refused), "UnauthorizedOperation");
+            let clusters = eks.list_clusters().send().await;
+            assert_eq!(code(clusters), "AccessDeniedException");
+            assert_eq!(code(iam.list_roles().send().await), "AccessDenied");
+            wait(600).await;
+            zones().await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quarantine_does_not_bind_the_roles_that_it_exempts() {
+        let world = opening(|now| Opening {
+            quarantine: Some(Quarantine {
+                until: now + 600.seconds(),
+                is_allow_list: false,
+                exempt: vec!["OrganizationAccountAccessRole".to_owned()],
+            }),
+            ..Opening::default()
+        });
+        let credentials = world.assume(MANAGEMENT).send().await.unwrap().credentials;
+        let key = &credentials.unwrap().access_key_id;
+        let ec2 = client!(aws_sdk_ec2, world.simulator, key, REGION);
+        ec2.describe_vpcs().send().await.unwrap();
+        let other = client!(aws_sdk_ec2, world.simulator, MEMBER, REGION);
+        let refused = other.describe_vpcs().send().await;
+        assert_eq!(code(refused), "UnauthorizedOperation");
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,9 @@ use crate::seed::Seed;
 use crate::weather::Weather;
 use crate::{ec2, eks, iam, logs, ssm, sts, throttle};
 
+/// The id of the organization that accounts are in.
+const ORGANIZATION: &str = "o-a1b2c3d4e5";
+
 /// Everything that exists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -66,6 +69,7 @@ impl State {
         role.inline = iam::Lagging::new(inline, role.created_at);
     }
 
+    /// The name may have a path before it.
     fn role_of_old(&mut self, account: &str, name: &str, trust: &str) -> &mut iam::Role {
         let arn = format!("arn:aws:iam::{account}:role/{name}");
         let id = format!("AROA{}", Seed(0).hex("role", &arn, 17).to_uppercase());
@@ -77,7 +81,7 @@ impl State {
             .iam
             .roles;
         roles
-            .entry(name.to_lowercase())
+            .entry(role.name.to_lowercase())
             .insert_entry(role)
             .into_mut()
     }
@@ -115,6 +119,14 @@ impl State {
         Ok(())
     }
 
+    /// The id of the organization that an account is in; none for an account that is in none, or is not
+    /// simulated.
+    #[must_use]
+    pub fn organization_of(&self, account: &str) -> Option<&'static str> {
+        let account = self.accounts.get(account)?;
+        (!account.is_standalone).then_some(ORGANIZATION)
+    }
+
     /// The trust policy of the role that AWS Organizations makes in a new account: it trusts the
     /// management account (botocore's Organizations model, CreateAccount).
     #[must_use]
@@ -136,6 +148,9 @@ pub struct Account {
     /// The regions that it has enabled of those that need it ([`crate::regions`]).
     #[serde(default)]
     pub opted_in: BTreeSet<String>,
+    /// Whether it is in no organization. All others are in one and the same.
+    #[serde(default)]
+    pub is_standalone: bool,
     /// Regions by their name.
     pub regions: BTreeMap<String, Region>,
 }

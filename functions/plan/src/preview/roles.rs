@@ -1,9 +1,9 @@
 //! IAM roles, and the log group, which is made beside them.
 
-use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::Role;
 use step::log_group::{self, Owner};
-use step::{Aws, During, Error, Plan, codes, names, tags};
+use step::names::RoleOf;
+use step::{Aws, During, Error, Plan, iam_role, tags};
 
 use super::{Change, Resource};
 
@@ -16,7 +16,7 @@ const SERVICE_LINKED_ROLE: &str = "AWS::IAM::ServiceLinkedRole";
 
 /// What a role of the cluster has to have.
 struct Wanted {
-    name: String,
+    of: RoleOf,
     /// Who assumes it.
     service: &'static str,
     policy: &'static str,
@@ -26,24 +26,29 @@ pub(super) async fn find(aws: &Aws, plan: &Plan) -> Result<Vec<Resource>, Error>
     let target = &plan.target;
     let mut resources = vec![];
     for name in SERVICE_LINKED {
-        let is_there = role(aws, name).await?.map(|_| true);
+        let is_there = iam_role::find(aws, name).await?.map(|_| true);
         let change = Change::to_right(is_there);
         resources.push(Resource::new(SERVICE_LINKED_ROLE, name, change));
     }
     for wanted in [
         Wanted {
-            name: names::cluster_role(target),
+            of: RoleOf::Cluster,
             service: "eks.amazonaws.com",
             policy: "AmazonEKSClusterPolicy",
         },
         Wanted {
-            name: names::pod_execution_role(target),
+            of: RoleOf::PodExecution,
             service: "eks-fargate-pods.amazonaws.com",
             policy: "AmazonEKSFargatePodExecutionRolePolicy",
         },
     ] {
-        let change = wanted.change(aws, plan).await?;
-        resources.push(Resource::new("AWS::IAM::Role", wanted.name, change));
+        let role = iam_role::look(aws, target, wanted.of).await?;
+        let change = match &role {
+            Some(role) => wanted.change(aws, plan, role).await?,
+            None => Change::Create,
+        };
+        let name = role.map_or_else(|| wanted.of.name(target), |role| role.role_name);
+        resources.push(Resource::new("AWS::IAM::Role", name, change));
     }
     if !plan.logging.is_empty() {
         let change = match log_group::owner(aws, target).await? {
@@ -58,13 +63,10 @@ pub(super) async fn find(aws: &Aws, plan: &Plan) -> Result<Vec<Resource>, Error>
 }
 
 impl Wanted {
-    async fn change(&self, aws: &Aws, plan: &Plan) -> Result<Change, Error> {
-        let Some(role) = role(aws, &self.name).await? else {
-            return Ok(Change::Create);
-        };
+    async fn change(&self, aws: &Aws, plan: &Plan, role: &Role) -> Result<Change, Error> {
         if !tags::iam_is_ours(role.tags(), &plan.target) {
             return Err(tags::not_ours(
-                &format!("IAM role {}", self.name),
+                &format!("IAM role {}", role.role_name()),
                 &plan.target,
             ));
         }
@@ -75,23 +77,16 @@ impl Wanted {
         let wanted_boundary = plan.permissions_boundary_arn.as_deref();
         let is_right = trust.contains(self.service)
             && (wanted_boundary.is_none() || boundary == wanted_boundary)
-            && self.has_policy(aws).await?;
+            && self.has_policy(aws, role.role_name()).await?;
         Ok(Change::to_right(Some(is_right)))
     }
 
-    async fn has_policy(&self, aws: &Aws) -> Result<bool, Error> {
-        let call = aws.iam.list_attached_role_policies().role_name(&self.name);
+    async fn has_policy(&self, aws: &Aws, role: &str) -> Result<bool, Error> {
+        let call = aws.iam.list_attached_role_policies().role_name(role);
         let policies = call.into_paginator().items().send();
         let policies: Result<Vec<_>, _> = policies.collect().await;
         let policies = policies.during("iam:ListAttachedRolePolicies")?;
         let mut names = policies.iter().filter_map(|policy| policy.policy_name());
         Ok(names.any(|name| name == self.policy))
-    }
-}
-
-async fn role(aws: &Aws, name: &str) -> Result<Option<Role>, Error> {
-    match aws.iam.get_role().role_name(name).send().await {
-        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => Ok(None),
-        answer => Ok(answer.during("iam:GetRole")?.role),
     }
 }

@@ -313,3 +313,54 @@ fn tags_are_checked() {
         "neither AWS nor hardway",
     );
 }
+
+#[test]
+fn zones_are_named_or_left_out_by_id() {
+    let named = "network.availabilityZoneIds";
+    let excluded = "network.excludedAvailabilityZoneIds";
+    let network = |members: Value| json!({"network": members});
+    let ids = |ids: &[&str]| network(json!({"availabilityZoneIds": ids}));
+    for fit in [
+        ids(&["apne1-az1", "apne1-az4"]),
+        network(json!({"availabilityZoneIds": ["use1-az1", "use1-az2"], "availabilityZones": 2})),
+        network(json!({"excludedAvailabilityZoneIds": ["eusc-dee1-az1"]})),
+        network(json!({"excludedAvailabilityZoneIds": []})),
+    ] {
+        assert_eq!(checked(fit.clone()), Ok(()), "{fit}");
+    }
+    for wrong in ["ap-northeast-1a", "az1", "", "APNE1-AZ1", "apne1-az1 "] {
+        let field = format!("{named}[1]");
+        assert_refused(ids(&["apne1-az1", wrong]), &field, "not its name");
+        let list = network(json!({"excludedAvailabilityZoneIds": [wrong]}));
+        assert_refused(list, &format!("{excluded}[0]"), "such as apne1-az1");
+    }
+    let twice = ids(&["apne1-az1", "apne1-az1"]);
+    assert_refused(twice, &format!("{named}[1]"), "each zone once");
+    for list in [
+        &[][..],
+        &["a1-az1"],
+        &["a1-az1", "a1-az2", "a1-az3", "a1-az4"],
+    ] {
+        assert_refused(ids(list), named, "2 or 3 zones");
+    }
+    let three = json!({"availabilityZoneIds": ["a1-az1", "a1-az2"], "availabilityZones": 3});
+    assert_refused(network(three), named, "availabilityZones says (3)");
+    let both = json!({
+        "availabilityZoneIds": ["a1-az1", "a1-az2"],
+        "excludedAvailabilityZoneIds": ["a1-az3"],
+    });
+    assert_refused(network(both), excluded, named);
+}
+
+#[test]
+fn there_is_no_fargate_in_govcloud() {
+    let mut target = Plan::example().target;
+    (target.partition, target.region) = ("aws-us-gov".to_owned(), "us-gov-east-1".to_owned());
+    for members in [json!({}), json!({"region": "us-gov-east-1"})] {
+        let message = checked_for(members, &target).unwrap_err();
+        assert!(
+            message.starts_with("region: \"us-gov-east-1\""),
+            "{message}"
+        );
+    }
+}

@@ -67,6 +67,11 @@ pub const CATALOGUE: &[Row] = &[
         nat::in_private_subnet,
     ),
     row(
+        "vpc-block-public-access",
+        "VPC Block Public Access cuts off the NAT gateway.",
+        nat::blocked,
+    ),
+    row(
         "dns-hostnames-off",
         "The VPC's DNS hostnames are off: every node is called fargate-null.",
         dns::hostnames_off,
@@ -148,7 +153,7 @@ pub const CATALOGUE: &[Row] = &[
     ),
     row(
         "unsupported-zone",
-        "A subnet is in an Availability Zone in which EKS does not work.",
+        "A subnet is in an Availability Zone in which EKS or Fargate does not work.",
         subnets::unsupported_zone,
     ),
     row(

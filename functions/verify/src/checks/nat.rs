@@ -1,6 +1,6 @@
 //! The way from the subnets of Fargate profiles to the internet, through which images come.
 
-use aws_sdk_ec2::types::{ConnectivityType, NatGateway, NatGatewayState};
+use aws_sdk_ec2::types::{BlockPublicAccessMode, ConnectivityType, NatGateway, NatGatewayState};
 
 use super::{error, info, problem};
 use crate::facts::{Facts, Known};
@@ -114,6 +114,34 @@ pub fn in_private_subnet(facts: &Facts) -> Vec<Problem> {
     stuck.collect()
 }
 
+/// A NAT gateway whose subnet VPC Block Public Access cuts off. `block-ingress` lets NAT gateways out
+/// (VPC user guide, block public access).
+pub fn blocked(facts: &Facts) -> Vec<Problem> {
+    let expected = "block-ingress, with which NAT gateways work, or off";
+    let used = nat_gateways_of_pods(facts).into_iter();
+    let blocked = used.filter_map(|(gateway, subnets)| {
+        let subnet = gateway.subnet_id()?;
+        let states = facts.subnet(subnet)?.block_public_access_states();
+        let mode = states.and_then(|states| states.internet_gateway_block_mode());
+        if mode != Some(&BlockPublicAccessMode::BlockBidirectional) {
+            return None;
+        }
+        let seen = format!(
+            "VPC Block Public Access is block-bidirectional for its subnet {subnet}: it passes nothing; it \
+             serves {}",
+            of(facts, &subnets)
+        );
+        let fix = format!(
+            "have the account's setting, or the organization's declarative policy, say block-ingress; or \
+             run aws ec2 create-vpc-block-public-access-exclusion --vpc-id {} \
+             --internet-gateway-exclusion-mode allow-egress",
+            facts.vpc_id()
+        );
+        Some(error(id(gateway), seen, expected, fix))
+    });
+    blocked.collect()
+}
+
 /// A way that leaves what this account shows.
 pub fn unknown(facts: &Facts) -> Vec<Problem> {
     let is_unknown =
@@ -169,7 +197,7 @@ mod tests {
     use crate::fixtures::{
         healthy, nat_gateway, public_table, route, table, without_default_route,
     };
-    use aws_sdk_ec2::types::{Route, RouteState};
+    use aws_sdk_ec2::types::{BlockPublicAccessStates, Route, RouteState};
 
     /// A healthy cluster whose private route table has these routes.
     fn with_private_routes(routes: Vec<Route>) -> Facts {
@@ -289,5 +317,28 @@ mod tests {
         // What was not read is said once, elsewhere.
         facts.route_tables = Known::Unread;
         assert_eq!(unknown(&facts), []);
+    }
+
+    #[test]
+    fn a_gateway_behind_block_public_access_is_named_with_the_way_out() {
+        let with_mode = |mode: BlockPublicAccessMode| {
+            let mut facts = healthy();
+            let states = BlockPublicAccessStates::builder().internet_gateway_block_mode(mode);
+            let states = states.build();
+            let mut subnets = facts.subnets.read().unwrap().clone();
+            for subnet in &mut subnets {
+                if subnet.subnet_id() == Some("subnet-p") {
+                    subnet.block_public_access_states = Some(states.clone());
+                }
+            }
+            facts.subnets = Known::Read(subnets);
+            blocked(&facts)
+        };
+        let problems = with_mode(BlockPublicAccessMode::BlockBidirectional);
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].resource, "nat-1");
+        assert!(problems[0].fix.contains("--vpc-id vpc-1"), "{problems:?}");
+        assert_eq!(with_mode(BlockPublicAccessMode::BlockIngress), []);
+        assert_eq!(with_mode(BlockPublicAccessMode::Off), []);
     }
 }

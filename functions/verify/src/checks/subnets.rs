@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::Subnet;
 
+use step::zones;
+
 use super::{error, problem};
 use crate::facts::{Facts, name_of};
 use crate::report::{Problem, Severity};
 use crate::way_out::{WayOut, pod_subnets_with, route_table_of};
-
-/// EKS user guide, network requirements.
-const UNSUPPORTED_ZONES: &[&str] = &["use1-az3", "usw1-az2", "cac1-az3"];
 
 /// A subnet whose default route leads to an internet gateway: pods on Fargate have no public address.
 pub fn public(facts: &Facts) -> Vec<Problem> {
@@ -39,22 +38,27 @@ pub fn public(facts: &Facts) -> Vec<Problem> {
         .collect()
 }
 
-/// A subnet where no control plane and no pod can be.
+/// A subnet where no control plane, or no pod on Fargate, can be.
 pub fn unsupported_zone(facts: &Facts) -> Vec<Problem> {
     let config = facts.cluster.resources_vpc_config();
     let own = config.map_or(&[][..], |config| config.subnet_ids());
+    let pods = facts.pod_subnets();
     let mut subnets: BTreeSet<&str> = own.iter().map(String::as_str).collect();
-    subnets.extend(facts.pod_subnets());
+    subnets.extend(&pods);
     let zones = subnets.into_iter().filter_map(|subnet| {
         let zone = facts.subnet(subnet)?.availability_zone_id()?;
-        UNSUPPORTED_ZONES.contains(&zone).then_some((subnet, zone))
+        if !zones::has_control_plane(zone) {
+            return Some((subnet, zone, "EKS has no control planes"));
+        }
+        let is_unfit = pods.contains(subnet) && !zones::has_fargate(facts.region(), zone);
+        is_unfit.then_some((subnet, zone, "there is no Fargate"))
     });
     zones
-        .map(|(subnet, zone)| {
+        .map(|(subnet, zone, why)| {
             error(
                 subnet,
-                format!("it is in the Availability Zone {zone}"),
-                format!("a zone other than {}", UNSUPPORTED_ZONES.join(", ")),
+                format!("it is in the Availability Zone {zone}, where {why}"),
+                "a zone with control planes of EKS and with Fargate",
                 "make a subnet in another zone, and the Fargate profile again without this one",
             )
         })

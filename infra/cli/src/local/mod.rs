@@ -3,9 +3,9 @@
 mod deploy;
 mod ministack;
 mod package;
-mod process;
+pub(crate) mod process;
 mod server;
-mod tools;
+pub(crate) mod tools;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -340,7 +340,7 @@ fn invitation(laptop: &Laptop) -> String {
 }
 
 /// Waits for Ctrl-C or for being asked to end; the signal's name.
-async fn interrupted() -> &'static str {
+pub(crate) async fn interrupted() -> &'static str {
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
@@ -355,7 +355,10 @@ async fn interrupted() -> &'static str {
 }
 
 /// Shows what is being done while it is being done.
-async fn during<T>(what: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn during<T>(
+    what: &'static str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let start = Instant::now();
     let spinner = ProgressBar::new_spinner().with_message(what);
     spinner.enable_steady_tick(Duration::from_millis(100));
@@ -373,7 +376,7 @@ async fn during<T>(what: &'static str, work: impl Future<Output = Result<T>>) ->
 }
 
 /// The project's root: `hardway local` needs its sources.
-fn root() -> Result<PathBuf> {
+pub(crate) fn root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = here
         .ancestors()

@@ -105,8 +105,7 @@ pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
     // botocore's EC2 model, ReleaseAddress: an address that was released already, and that another
     // account has by now, is AuthFailure. Here another account always has it by now.
     if ec2.released.contains(id) {
-        let message = "You do not have permission to access the specified resource.";
-        return Err(Fault::client("AuthFailure", message));
+        return Err(not_yours());
     }
     let address = ec2.look_up(&ec2.addresses, &ADDRESS, id)?;
     if let Some(group) = request.get("NetworkBorderGroup")
@@ -116,6 +115,14 @@ pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
         let message = format!("The address with allocation id '{id}' does not exist in {group}");
         return Err(Fault::client("InvalidAddress.NotFound", message));
     }
+    // An address that a service uses is the service's matter, in the words for addresses of others: of a
+    // NAT gateway (kubernetes/kops issue 938, genevieve/leftovers issue 33), and for moments after it is
+    // `deleted` (eformat/sno-for-100 issue 9; Cluster API Provider AWS retries AuthFailure, eips.go).
+    let interface = (address.association.as_ref())
+        .and_then(|association| ec2.network_interfaces.get(&association.interface_id));
+    if interface.is_some_and(|interface| interface.requester_id.is_some()) {
+        return Err(not_yours());
+    }
     // botocore's EC2 model, ReleaseAddress: disassociate it first.
     if address.association.is_some() {
         let message = format!("Address {} is in use.", address.public_ip);
@@ -124,6 +131,36 @@ pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
     ec2.addresses.remove(id);
     ec2.released.insert(id.to_owned());
     Ok(yes())
+}
+
+fn not_yours() -> Fault {
+    let message = "You do not have permission to access the specified resource.";
+    Fault::client("AuthFailure", message)
+}
+
+/// What EC2 looks at before it says what a dry run would do (captured: radkawar/stackd,
+/// testdata/aws/ec2/public_addresses.json).
+pub(super) fn check_before_dry_run(operation: &str, request: &Request<'_>) -> Result<(), Fault> {
+    match operation {
+        "AllocateAddress" => {
+            network_border_group(request)?;
+            request
+                .get("Address")
+                .map_or(Ok(()), |ip| check_ip("Address", ip))
+        }
+        "DescribeAddresses" => {
+            let mut ips = request.params.list("PublicIp").into_iter();
+            ips.try_for_each(|ip| check_ip("PublicIp", ip))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_ip(parameter: &str, text: &str) -> Result<(), Fault> {
+    match text.parse::<Ipv4Addr>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(invalid_value(parameter, text, "It is no IPv4 address.")),
+    }
 }
 
 /// `DescribeAddresses`: by allocation ids or public addresses, without pages.
@@ -136,23 +173,38 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
         let message = format!("Address '{unknown}' not found.");
         return Err(Fault::client("InvalidAddress.NotFound", message));
     }
+    // Ids and addresses together ask for all of either (captured: the same file).
+    let ids = request.params.list("AllocationId");
     let mut asked_for = ec2.as_listed(&ec2.addresses).into_owned();
-    asked_for.retain(|_, address| {
-        public_ips.is_empty() || public_ips.contains(&address.public_ip.to_string().as_str())
+    for id in &ids {
+        ec2.look_up(&asked_for, &ADDRESS, id)?;
+    }
+    asked_for.retain(|id, address| {
+        let by_ip = public_ips.contains(&address.public_ip.to_string().as_str());
+        public_ips.is_empty() || by_ip || ids.contains(&id.as_str())
     });
     let spelling = Spelling {
-        ids: "AllocationId",
+        ids: if public_ips.is_empty() {
+            "AllocationId"
+        } else {
+            NO_IDS
+        },
         set: "addressesSet",
         page_limit: None,
     };
     describe_listed(ec2, request, &asked_for, &spelling)
 }
 
+/// A parameter that no request has: what was asked for is sorted out already.
+const NO_IDS: &str = "-";
+
 impl Resource for Address {
     const KIND: Kind = ADDRESS;
+    // `domain` is in no documentation any more, and clients use it (amazon.aws, ec2_eip.py).
     const FILTERS: &'static [&'static str] = &[
         "allocation-id",
         "association-id",
+        "domain",
         "instance-id",
         "network-border-group",
         "network-interface-id",
@@ -171,6 +223,7 @@ impl Resource for Address {
         let value = match name {
             "allocation-id" => Some(self.id.clone()),
             "association-id" => self.association.as_ref().map(|it| it.id.clone()),
+            "domain" => Some("vpc".to_owned()),
             "network-border-group" => Some(self.network_border_group.clone()),
             "network-interface-id" => interface.map(|it| it.id.clone()),
             "network-interface-owner-id" => interface.map(|it| it.owner.clone()),
@@ -227,11 +280,55 @@ mod tests {
     async fn address_in_use_cannot_be_released() {
         let world = World::new();
         let network = world.network().await;
-        let call = world
-            .ec2
-            .release_address()
-            .allocation_id(&network.allocation);
-        assert_eq!(code(call.send().await), "InvalidIPAddress.InUse");
+        let release = || {
+            let call = world.ec2.release_address();
+            call.allocation_id(&network.allocation).send()
+        };
+        assert_eq!(code(release().await), "AuthFailure");
+        world.change(|ec2| {
+            for interface in ec2.network_interfaces.values_mut() {
+                interface.requester_id = None;
+            }
+        });
+        assert_eq!(code(release().await), "InvalidIPAddress.InUse");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn some_parameters_are_looked_at_before_a_dry_run_ends() {
+        let world = World::new();
+        let allocate = || world.ec2.allocate_address().dry_run(true);
+        assert_eq!(code(allocate().send().await), "DryRunOperation");
+        for wrong in [
+            allocate().network_border_group("us-east-1"),
+            allocate().address("x"),
+        ] {
+            assert_eq!(code(wrong.send().await), "InvalidParameterValue");
+        }
+        let describe = || world.ec2.describe_addresses().dry_run(true);
+        let wrong = describe().public_ips("x").send().await;
+        assert_eq!(code(wrong), "InvalidParameterValue");
+        let unknown = describe().public_ips("198.51.100.1").send().await;
+        assert_eq!(code(unknown), "DryRunOperation");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ids_and_addresses_together_ask_for_all_of_either() {
+        let world = World::new();
+        let (one, other) = (world.address().await, world.address().await);
+        world.address().await;
+        let ip = world.read(|ec2| ec2.addresses[&one].public_ip.to_string());
+        let call = world.ec2.describe_addresses().public_ips(ip);
+        let found = call.allocation_ids(&other).send().await.unwrap();
+        let ids = found.addresses().iter().filter_map(|it| it.allocation_id());
+        let mut ids: Vec<&str> = ids.collect();
+        ids.sort_unstable();
+        let mut expected = [one.as_str(), other.as_str()];
+        expected.sort_unstable();
+        assert_eq!(ids, expected);
+        let filter = aws_sdk_ec2::types::Filter::builder().name("domain");
+        let call = world.ec2.describe_addresses();
+        let call = call.filters(filter.values("vpc").build()).send().await;
+        assert_eq!(call.unwrap().addresses().len(), 3);
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use super::request::Request;
 use super::tags::{self, Tags};
 use super::{Ec2, Quotas, yes};
 use crate::fault::Fault;
+use crate::weather::end_of_lag;
 use crate::xml::Element;
 
 /// An internet gateway.
@@ -18,6 +19,9 @@ pub struct InternetGateway {
     pub id: String,
     /// The VPC that it is attached to.
     pub vpc_id: Option<String>,
+    /// When routes may lead to it, if it was attached a moment ago.
+    #[serde(default)]
+    pub routable_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Tags.
@@ -36,6 +40,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     let gateway = InternetGateway {
         id: id.clone(),
         vpc_id: None,
+        routable_at: None,
         created_at: request.now,
         tags,
     };
@@ -57,6 +62,15 @@ pub(super) fn attach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         return Err(Fault::client("InvalidParameterValue", message));
     }
     set_vpc(ec2, id, Some(vpc_id.to_owned()));
+    // EC2 developer guide, eventual consistency. Terraform waits for the attachment to be `available`
+    // before it makes routes.
+    let lag = request.weather.ec2_id_lag_seconds;
+    if lag > 0.0 {
+        let routable_at = end_of_lag(request.seed, request.now, lag, "routable", id);
+        if let Some(gateway) = ec2.internet_gateways.get_mut(id) {
+            gateway.routable_at = Some(routable_at);
+        }
+    }
     Ok(yes())
 }
 
@@ -225,7 +239,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(code(detach().await), "DependencyViolation");
-        wait(95).await;
+        wait(115).await;
         detach().await.unwrap();
     }
 

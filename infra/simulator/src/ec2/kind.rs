@@ -27,7 +27,7 @@ pub const VPC: Kind = Kind {
     prefix: "vpc",
     tag_type: "vpc",
     not_found: "InvalidVpcID.NotFound",
-    malformed: "InvalidVpcID.Malformed",
+    malformed: "InvalidVpcId.Malformed",
     noun: "vpc",
 };
 /// Subnets.
@@ -195,16 +195,43 @@ impl Kind {
         let is_well_formed = digits.is_some_and(|digits| {
             matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
         });
-        if is_well_formed {
+        if is_well_formed && !self.is_nobodys(id) {
             return Ok(());
         }
+        Err(self.refuse(id))
+    }
+
+    /// A security group of zeros only is no id (captured: radkawar/stackd,
+    /// testdata/aws/ec2/networking.json).
+    fn is_nobodys(&self, id: &str) -> bool {
+        *self == SECURITY_GROUP && id.bytes().skip("sg-".len()).all(|byte| byte == b'0')
+    }
+
+    /// What EC2 says of something that is no id. Of VPCs only digits of another number are malformed
+    /// (`vpc-012345678`, quoted in ansible-collections/community.aws pull request 1475), other words do
+    /// not exist, and so it is with every allocation (captured: radkawar/stackd,
+    /// testdata/aws/ec2/networking.json and public_addresses.json).
+    fn refuse(&self, id: &str) -> Fault {
+        let digits = id.strip_prefix("vpc-").unwrap_or_default();
+        let is_hex = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if *self == VPC && is_hex {
+            let message = format!("The vpc ID {id} is malformed");
+            return Fault::client(self.malformed, message);
+        }
+        if *self == ADDRESS || (*self == VPC && id.starts_with("vpc-")) {
+            return self.missing(id);
+        }
         let message = format!("Invalid id: \"{id}\" (expecting \"{}-...\")", self.prefix);
-        Err(Fault::client(self.malformed, message))
+        Fault::client(self.malformed, message)
     }
 
     /// The error for an id that does not exist.
     pub(super) fn missing(&self, id: &str) -> Fault {
-        let message = format!("The {} ID '{id}' does not exist", self.noun);
+        // Captured: radkawar/stackd, testdata/aws/ec2/networking.json.
+        let message = match self.noun {
+            "security group" => format!("The security group '{id}' does not exist"),
+            noun => format!("The {noun} ID '{id}' does not exist"),
+        };
         Fault::client(self.not_found, message)
     }
 }
@@ -230,12 +257,18 @@ mod tests {
     #[test]
     fn tells_malformed_ids_from_missing_ones() {
         let malformed = |id| VPC.check_form(id).unwrap_err().code;
-        assert_eq!(malformed("vpc-xyz"), "InvalidVpcID.Malformed");
+        assert_eq!(malformed("vpc-012345678"), "InvalidVpcId.Malformed");
+        assert_eq!(malformed("vpc-invalid"), "InvalidVpcID.NotFound");
         assert_eq!(
             malformed("subnet-0123456789abcdef0"),
-            "InvalidVpcID.Malformed"
+            "InvalidVpcId.Malformed"
         );
-        assert_eq!(malformed(""), "InvalidVpcID.Malformed");
+        assert_eq!(malformed(""), "InvalidVpcId.Malformed");
+        let no_address = ADDRESS.check_form("bad").unwrap_err();
+        assert_eq!(no_address.code, "InvalidAllocationID.NotFound");
+        let zeros = SECURITY_GROUP.check_form("sg-00000000000000000");
+        assert_eq!(zeros.unwrap_err().code, "InvalidGroupId.Malformed");
+        assert!(SECURITY_GROUP.check_form("sg-00000000000000001").is_ok());
         assert!(VPC.check_form("vpc-0123456789abcdef0").is_ok());
         assert!(VPC.check_form("vpc-01234567").is_ok());
         assert_eq!(VPC.missing("vpc-01234567").code, "InvalidVpcID.NotFound");

@@ -49,6 +49,9 @@ pub struct NetworkInterface {
     /// A public address that is nobody's Elastic IP address.
     #[serde(default)]
     pub public_ip: Option<Ipv4Addr>,
+    /// When it was attached, as the first call after it is told.
+    #[serde(default)]
+    pub attached_at: Option<Timestamp>,
     /// When the service that made it will have deleted it, if it is going to.
     #[serde(default)]
     pub gone_at: Option<Timestamp>,
@@ -111,6 +114,7 @@ impl Ec2 {
             is_attached: true,
             instance_id: None,
             public_ip: None,
+            attached_at: None,
             gone_at: None,
             tags: Tags::new(),
         };
@@ -167,6 +171,9 @@ pub(super) fn settle(ec2: &mut Ec2, now: Timestamp) {
     for id in gone {
         ec2.remove_interface(&id);
     }
+    for interface in ec2.network_interfaces.values_mut() {
+        interface.attached_at.get_or_insert(now);
+    }
 }
 
 impl Subnet {
@@ -213,6 +220,15 @@ impl NetworkInterface {
         self.interface_type != NAT_GATEWAY_TYPE
     }
 
+    /// EC2's are made up locally: the second bit of the first byte is set.
+    fn mac_address(&self) -> String {
+        let digits = self.id.trim_start_matches("eni-").as_bytes();
+        let bytes = digits.chunks_exact(2).take(5);
+        let bytes = bytes.map(|pair| String::from_utf8_lossy(pair).into_owned());
+        let bytes: Vec<String> = ["06".to_owned()].into_iter().chain(bytes).collect();
+        bytes.join(":")
+    }
+
     fn attachment_id(&self) -> String {
         self.id.replacen("eni-", "eni-attach-", 1)
     }
@@ -222,6 +238,8 @@ impl NetworkInterface {
         let instance_id = self.instance_id.as_ref();
         let is_primary = instance_id.is_some();
         let id = instance_id.map(|id| Element::text("instanceId", id));
+        let attached_at = self.attached_at;
+        let attached_at = attached_at.map(|at| Element::text("attachTime", at));
         Element::new("attachment")
             .children([
                 Element::text("attachmentId", self.attachment_id()),
@@ -231,6 +249,7 @@ impl NetworkInterface {
                 Element::text("status", "attached"),
             ])
             .children(id)
+            .children(attached_at)
     }
 
     fn private_dns_name(&self, request: &Request<'_>) -> String {
@@ -344,6 +363,7 @@ impl Resource for NetworkInterface {
             "description" => Some(self.description.clone()),
             "group-id" => return self.security_groups.clone(),
             "interface-type" => Some(self.interface_type.clone()),
+            "mac-address" => Some(self.mac_address()),
             "network-interface-id" => Some(self.id.clone()),
             "operator.managed" => Some("false".to_owned()),
             "owner-id" => Some(self.owner.clone()),
@@ -386,6 +406,8 @@ impl Resource for NetworkInterface {
             Element::text("sourceDestCheck", self.checks_destinations()),
             Element::text("status", self.status()),
             Element::text("interfaceType", &self.interface_type),
+            Element::text("macAddress", self.mac_address()),
+            Element::new("ipv6AddressesSet"),
             Element::text("privateIpAddress", self.private_ip),
             Element::text("privateDnsName", self.private_dns_name(request)),
             Element::list("privateIpAddressesSet", "item", [private_address]),
@@ -428,6 +450,16 @@ mod tests {
             .delete_network_interface()
             .network_interface_id(id);
         assert_eq!(code(delete.send().await), "InvalidParameterValue");
+
+        let attached_at = interface.attachment().unwrap().attach_time.unwrap();
+        assert!(attached_at.secs() <= world.simulator.now().as_second());
+        assert_eq!(interface.ipv6_addresses().len(), 0);
+        let mac = interface.mac_address.as_deref().unwrap();
+        assert_eq!((mac.len(), &mac[..3]), (17, "06:"));
+        let filter = Filter::builder().name("mac-address").values(mac);
+        let call = world.ec2.describe_network_interfaces();
+        let found = call.filters(filter.build()).send().await.unwrap();
+        assert_eq!(found.network_interfaces().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
+use super::block_public_access::Mode;
 use super::nat_gateway::State;
 use super::route::Target;
 use super::subnet::RESERVED;
@@ -87,7 +88,9 @@ impl Ec2 {
             return false;
         };
         let attached = self.internet_gateway_of(&gateway.vpc_id);
+        let place = [gateway.subnet_id.as_str(), gateway.vpc_id.as_str()];
         gateway.state(now) == State::Available
+            && self.block_public_access.mode_for(&place) != Mode::BlockBidirectional
             && gateway.allocation_id.is_some()
             && gateway.vpc_id == subnet.vpc_id
             && attached.is_some_and(|attached| attached.id == *way_out)

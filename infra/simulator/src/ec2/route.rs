@@ -115,7 +115,12 @@ impl Route {
 pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
     let (table, destination) = table_and_destination(ec2, request)?;
     let target = target(ec2, request, table)?;
-    if table.routes.iter().any(|it| it.destination == destination) {
+    let mut routes = table.routes.iter();
+    if let Some(route) = routes.find(|it| it.destination == destination) {
+        // The same route again is no error (captured: radkawar/stackd, testdata/aws/ec2/networking.json).
+        if route.target == target {
+            return Ok(yes());
+        }
         let message = format!("The route identified by {destination} already exists.");
         return Err(Fault::client("RouteAlreadyExists", message));
     }
@@ -154,15 +159,21 @@ pub(super) fn replace(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
     Ok(yes())
 }
 
-/// `DeleteRoute`.
+/// `DeleteRoute`. A route of a table that is gone is what is missing, not the table (captured:
+/// radkawar/stackd, testdata/aws/ec2/internet_gateways.json).
 pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
-    let (table, destination) = table_and_destination(ec2, request)?;
+    let found = table_and_destination(ec2, request);
+    let (table, destination) = found.map_err(|fault| {
+        if fault.code != ROUTE_TABLE.not_found {
+            return fault;
+        }
+        let [destination, table_id] = ["DestinationCidrBlock", "RouteTableId"]
+            .map(|name| request.get(name).unwrap_or_default());
+        no_route(destination, table_id)
+    })?;
     let table_id = table.id.clone();
     let Some(route) = table.routes.iter().find(|it| it.destination == destination) else {
-        // EC2 API reference, error codes.
-        let message =
-            format!("no route with destination-cidr-block {destination} in route table {table_id}");
-        return Err(Fault::client("InvalidRoute.NotFound", message));
+        return Err(no_route(&destination.to_string(), &table_id));
     };
     if route.target == Target::Local {
         let message = format!("cannot remove local route {destination} in route table {table_id}");
@@ -174,10 +185,27 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     Ok(yes())
 }
 
+/// EC2 API reference, error codes.
+fn no_route(destination: &str, table_id: &str) -> Fault {
+    let message =
+        format!("no route with destination-cidr-block {destination} in route table {table_id}");
+    Fault::client("InvalidRoute.NotFound", message)
+}
+
 fn table_and_destination<'a>(
     ec2: &'a Ec2,
     request: &Request<'_>,
 ) -> Result<(&'a RouteTable, Ipv4Net), Fault> {
+    // Captured: radkawar/stackd, testdata/aws/ec2/internet_gateways.json.
+    check_one(
+        request,
+        &[
+            "DestinationCidrBlock",
+            "DestinationIpv6CidrBlock",
+            "DestinationPrefixListId",
+        ],
+        "destination",
+    )?;
     request.refuse_unmodelled(&["DestinationIpv6CidrBlock", "DestinationPrefixListId"])?;
     let table_id = request.id("RouteTableId", &ROUTE_TABLE)?;
     let table = ec2.look_up(&ec2.route_tables, &ROUTE_TABLE, table_id)?;
@@ -199,36 +227,53 @@ fn check_destination(table: &RouteTable, destination: Ipv4Net) -> Result<(), Fau
     Err(Fault::client("InvalidParameterValue", message))
 }
 
+/// Refuses more than one of the parameters.
+fn check_one(request: &Request<'_>, names: &[&str], what: &str) -> Result<(), Fault> {
+    let given = names.iter().filter(|name| request.get(name).is_some());
+    if given.count() < 2 {
+        return Ok(());
+    }
+    let message = format!("The request must contain exactly one {what}");
+    Err(Fault::client("InvalidParameterCombination", message))
+}
+
+/// The targets that the simulator has not.
+const OTHER_TARGETS: [&str; 10] = [
+    "CarrierGatewayId",
+    "CoreNetworkArn",
+    "EgressOnlyInternetGatewayId",
+    "InstanceId",
+    "LocalGatewayId",
+    "NetworkInterfaceId",
+    "OdbNetworkArn",
+    "TransitGatewayId",
+    "VpcEndpointId",
+    "VpcPeeringConnectionId",
+];
+
 /// Exactly one target (botocore's EC2 model, CreateRoute), and of the table's own VPC.
 fn target(ec2: &Ec2, request: &Request<'_>, table: &RouteTable) -> Result<Target, Fault> {
-    request.refuse_unmodelled(&[
-        "CarrierGatewayId",
-        "CoreNetworkArn",
-        "EgressOnlyInternetGatewayId",
-        "InstanceId",
-        "LocalGatewayId",
-        "NetworkInterfaceId",
-        "OdbNetworkArn",
-        "TransitGatewayId",
-        "VpcEndpointId",
-        "VpcPeeringConnectionId",
-    ])?;
+    let all = [&OTHER_TARGETS[..], &["GatewayId", "NatGatewayId"]].concat();
+    check_one(request, &all, "target")?;
+    request.refuse_unmodelled(&OTHER_TARGETS)?;
     match (request.get("GatewayId"), request.get("NatGatewayId")) {
-        (Some(id), None) => internet_gateway(ec2, id, table),
+        (Some(id), _) => internet_gateway(ec2, request.now, id, table),
         (None, Some(id)) => nat_gateway(ec2, request.now, id, table),
         (None, None) => Err(Fault::client(
             "MissingParameter",
             "The request must contain exactly one target, for example GatewayId or NatGatewayId",
         )),
-        (Some(_), Some(_)) => Err(Fault::client(
-            "InvalidParameterCombination",
-            "The request must contain exactly one target",
-        )),
     }
 }
 
-/// A gateway that is not attached to the table's VPC is refused like one of another VPC.
-fn internet_gateway(ec2: &Ec2, id: &str, table: &RouteTable) -> Result<Target, Fault> {
+/// A gateway that is not attached to the table's VPC, or not visibly so yet, is refused like one of
+/// another VPC.
+fn internet_gateway(
+    ec2: &Ec2,
+    now: Timestamp,
+    id: &str,
+    table: &RouteTable,
+) -> Result<Target, Fault> {
     // In routes a gateway that does not exist has a code of its own, which AWS answers for NAT
     // gateways in the wrong parameter as well.
     let found = ec2.look_up(&ec2.internet_gateways, &INTERNET_GATEWAY, id);
@@ -236,7 +281,8 @@ fn internet_gateway(ec2: &Ec2, id: &str, table: &RouteTable) -> Result<Target, F
         let message = format!("The gateway ID '{id}' does not exist");
         Fault::client("InvalidGatewayID.NotFound", message)
     })?;
-    if gateway.vpc_id.as_deref() != Some(table.vpc_id.as_str()) {
+    let is_attached = gateway.vpc_id.as_deref() == Some(table.vpc_id.as_str());
+    if !is_attached || gateway.routable_at.is_some_and(|at| now < at) {
         return Err(different_networks(table, id));
     }
     Ok(Target::InternetGateway(id.to_owned()))
@@ -279,13 +325,25 @@ mod tests {
         call.destination_cidr_block(ANYWHERE)
     }
 
+    async fn default_route(world: &World, table: &str) -> aws_sdk_ec2::types::Route {
+        let table = world.describe_route_table(table).await;
+        let mut routes = table.routes().iter();
+        let is_it = |route: &&aws_sdk_ec2::types::Route| {
+            route.destination_cidr_block.as_deref() == Some(ANYWHERE)
+        };
+        routes.find(is_it).unwrap().clone()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_destination_has_one_route() {
         let world = World::new();
         let network = world.network().await;
         let create = to_anywhere(&world, &network.private_routes);
         let again = create.nat_gateway_id(&network.nat_gateway).send().await;
-        assert_eq!(code(again), "RouteAlreadyExists");
+        again.unwrap();
+        let other = to_anywhere(&world, &network.private_routes);
+        let other = other.gateway_id(&network.internet_gateway).send().await;
+        assert_eq!(code(other), "RouteAlreadyExists");
     }
 
     #[tokio::test(start_paused = true)]
@@ -322,6 +380,11 @@ mod tests {
         assert_eq!(code(create().send().await), "MissingParameter");
         let both = create().nat_gateway_id("nat-1").gateway_id("igw-1");
         assert_eq!(code(both.send().await), "InvalidParameterCombination");
+        let both = create().instance_id("i-1").gateway_id("igw-1");
+        assert_eq!(code(both.send().await), "InvalidParameterCombination");
+        let both = create().gateway_id("igw-1");
+        let both = both.destination_ipv6_cidr_block("::/0").send().await;
+        assert_eq!(code(both), "InvalidParameterCombination");
     }
 
     #[tokio::test(start_paused = true)]
@@ -370,11 +433,44 @@ mod tests {
             .await
             .unwrap();
         replace().await.unwrap();
-        let route = &world.describe_route_table(&table).await.routes()[1].clone();
+        let route = default_route(&world, &table).await;
         assert_eq!(route.nat_gateway_id.as_ref(), Some(&network.nat_gateway));
         assert_eq!(route.gateway_id, None);
         delete().await.unwrap();
         assert_eq!(world.describe_route_table(&table).await.routes().len(), 1);
+        let call = world.ec2.delete_route_table().route_table_id(&table);
+        call.send().await.unwrap();
+        assert_eq!(code(delete().await), "InvalidRoute.NotFound");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attachment_of_a_gateway_may_be_seen_late() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let table = world.route_table(&vpc).await;
+        let gateway = world.internet_gateway().await;
+        (world.simulator).change(|state| state.weather.ec2_id_lag_seconds = 30.0);
+        world.attach(&gateway, &vpc).await;
+        let create = || to_anywhere(&world, &table).gateway_id(&gateway).send();
+        assert_eq!(code(create().await), "InvalidParameterValue");
+        wait(30).await;
+        create().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn routes_are_in_no_order() {
+        let world = World::new();
+        let network = world.network().await;
+        let mut first = std::collections::BTreeSet::new();
+        for _ in 0..8 {
+            let table = world.route_table(&network.vpc).await;
+            let create = to_anywhere(&world, &table);
+            let call = create.gateway_id(&network.internet_gateway);
+            call.send().await.unwrap();
+            let table = world.describe_route_table(&table).await;
+            first.insert(table.routes()[0].destination_cidr_block.clone().unwrap());
+        }
+        assert_eq!(first.len(), 2, "{first:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -386,11 +482,11 @@ mod tests {
             .send()
             .await
             .unwrap();
-        wait(95).await;
+        wait(115).await;
         let call = world.ec2.detach_internet_gateway().vpc_id(&network.vpc);
         let call = call.internet_gateway_id(&network.internet_gateway);
         call.send().await.unwrap();
-        let table = world.describe_route_table(&network.public_routes).await;
-        assert_eq!(table.routes()[1].state, Some(RouteState::Blackhole));
+        let route = default_route(&world, &network.public_routes).await;
+        assert_eq!(route.state, Some(RouteState::Blackhole));
     }
 }

@@ -12,7 +12,7 @@ use super::request::Request;
 use super::route::Route;
 use super::tags::{self, Tags};
 use super::tokens::Created;
-use super::{Association, Ec2, Quotas, association, yes};
+use super::{Association, Ec2, Quotas, association, tokens, yes};
 use crate::fault::Fault;
 use crate::xml::Element;
 
@@ -46,8 +46,10 @@ const OPERATION: &str = "CreateRouteTable";
 /// `CreateRouteTable`.
 pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
     if let Some(Created::RouteTable(earlier)) = ec2.earlier(OPERATION, request)? {
-        let current = ec2.route_tables.get(&earlier.id).unwrap_or(earlier);
-        return Ok(created(ec2, request, current));
+        let mut current = ec2.route_tables.get(&earlier.id).unwrap_or(earlier).clone();
+        // Captured answers of AWS (see `tokens`): the tags as they were first, whatever they are now.
+        current.tags.clone_from(&earlier.tags);
+        return Ok(created(ec2, request, &current));
     }
     let vpc_id = request.id("VpcId", &VPC)?;
     let cidr = ec2.look_up(&ec2.vpcs, &VPC, vpc_id)?.cidr;
@@ -66,8 +68,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 
 fn created(ec2: &Ec2, request: &Request<'_>, table: &RouteTable) -> Vec<Element> {
     let mut answer = vec![Element::new("routeTable").children(table.content(ec2, request))];
-    let token = request.get("ClientToken");
-    answer.extend(token.map(|token| Element::text("clientToken", token)));
+    answer.extend(tokens::echo(request));
     answer
 }
 
@@ -172,8 +173,14 @@ impl Resource for RouteTable {
     }
 
     fn content(&self, ec2: &Ec2, request: &Request<'_>) -> Vec<Element> {
-        let routes =
-            (self.routes.iter()).map(|route| route.content(ec2, &self.vpc_id, request.now));
+        // In no order (captured: radkawar/stackd, testdata/aws/ec2/internet_gateways.json).
+        let mut routes: Vec<&Route> = self.routes.iter().collect();
+        routes.sort_by_cached_key(|route| {
+            let key = format!("{}/{}", self.id, route.destination);
+            request.seed.hex("place-of-route", &key, 8)
+        });
+        let routes = routes.into_iter();
+        let routes = routes.map(|route| route.content(ec2, &self.vpc_id, request.now));
         let associations = self.associations.iter().map(|(id, association)| {
             let subnet_id = association.subnet_id.as_ref();
             let mut content = vec![
@@ -199,6 +206,7 @@ impl Resource for RouteTable {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ec2::error::ProvideErrorMetadata;
     use aws_sdk_ec2::types::{Filter, ResourceType};
 
     use crate::ec2::testing::{World, code, tagged};
@@ -220,25 +228,45 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn same_token_and_parameters_give_the_same_table_even_a_deleted_one() {
+    async fn same_token_and_parameters_give_the_same_table_until_it_is_deleted() {
         let world = World::new();
         let vpc = world.vpc().await;
-        let create = |tag: &str| {
-            let tags = tagged(ResourceType::RouteTable, &[("Name", tag)]);
+        let create = |token: &str, tags: &[(&str, &str)]| {
+            let tags = tagged(ResourceType::RouteTable, tags);
             let call = world.ec2.create_route_table().vpc_id(&vpc);
-            call.tag_specifications(tags).client_token("t").send()
+            call.tag_specifications(tags).client_token(token).send()
         };
         let id = |made: aws_sdk_ec2::operation::create_route_table::CreateRouteTableOutput| {
             made.route_table.unwrap().route_table_id.unwrap()
         };
-        let first = id(create("a").await.unwrap());
-        assert_eq!(id(create("a").await.unwrap()), first);
-        assert_eq!(code(create("b").await), "IdempotentParameterMismatch");
+        let tags = [("Name", "a"), ("team", "x")];
+        let first = id(create("t", &tags).await.unwrap());
+        assert_eq!(id(create("t", &tags).await.unwrap()), first);
+        for other in [
+            &[("Name", "b"), ("team", "x")][..],
+            &[tags[1], tags[0]],
+            &[],
+        ] {
+            let refused = create("t", other).await;
+            assert_eq!(
+                refused.as_ref().unwrap_err().meta().message(),
+                Some("Wrong arguments for request with token t")
+            );
+            assert_eq!(code(refused), "IdempotentParameterMismatch");
+        }
+        let tag = aws_sdk_ec2::types::Tag::builder().key("Name").value("now");
+        let call = world.ec2.create_tags().resources(&first).tags(tag.build());
+        call.send().await.unwrap();
+        let again = create("t", &tags).await.unwrap().route_table.unwrap();
+        assert_eq!(again.tags()[0].value(), Some("a"));
+
         let call = world.ec2.delete_route_table().route_table_id(&first);
         call.send().await.unwrap();
-        assert_eq!(id(create("a").await.unwrap()), first);
-        let call = world.ec2.describe_route_tables().route_table_ids(&first);
-        assert_eq!(code(call.send().await), "InvalidRouteTableID.NotFound");
+        let refused = create("t", &tags).await;
+        let message = refused.as_ref().unwrap_err().meta().message().unwrap();
+        assert!(message.ends_with("associated with a resource which is now deleted."));
+        assert_eq!(code(refused), "IdempotentParameterMismatch");
+        assert_ne!(id(create("t2", &tags).await.unwrap()), first);
     }
 
     #[tokio::test(start_paused = true)]

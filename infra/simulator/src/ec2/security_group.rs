@@ -150,7 +150,12 @@ pub(super) fn create_default(ec2: &mut Ec2, request: &Request<'_>, vpc_id: &str)
 /// `CreateSecurityGroup`.
 pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
     let name = group_name(request)?;
-    let description = request.params.require("GroupDescription")?;
+    // moto's test_create_and_describe_security_group, made after AWS's answer: empty is missing.
+    let description = (request.get("GroupDescription")).filter(|text| !text.is_empty());
+    let description = description.ok_or_else(|| {
+        let message = "The request must contain the parameter GroupDescription";
+        Fault::client("MissingParameter", message)
+    })?;
     check_text("GroupDescription", description)?;
     // botocore's EC2 model: required unless there is a default VPC, and there is none.
     let vpc_id = request.id("VpcId", &VPC)?;
@@ -225,12 +230,33 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
     // botocore's EC2 model: by name only in a default VPC.
     request.refuse_unmodelled(&["GroupName"])?;
+    check_vpc_ids(request)?;
+    // Before any group is looked up (captured: radkawar/stackd, testdata/aws/ec2/networking.json).
+    if request.get("MaxResults").is_some() && request.get("GroupId.1").is_some() {
+        let message = "GroupId cannot be used with MaxResults";
+        return Err(Fault::client("InvalidParameterCombination", message));
+    }
     let spelling = Spelling {
         ids: "GroupId",
         set: "securityGroupInfo",
         page_limit: Some(1000),
     };
     answer(ec2, request, &ec2.security_groups, &spelling)
+}
+
+/// A filter by VPCs wants ids of VPCs (aws/aws-cli issue 7137; kubernetes-sigs/
+/// aws-load-balancer-controller issue 3352, with CloudTrail's record).
+fn check_vpc_ids(request: &Request<'_>) -> Result<(), Fault> {
+    let filters = request.params.structures("Filter").into_iter();
+    for filter in filters.filter(|filter| filter.get("Name") == Some("vpc-id")) {
+        let values = filter.list("Value");
+        let has_wildcard = |value: &str| value.contains(['*', '?']);
+        let is_wrong = |value: &&str| !has_wildcard(value) && VPC.check_form(value).is_err();
+        if values.iter().any(is_wrong) {
+            return Err(Fault::client("InvalidParameterValue", "vpc-id"));
+        }
+    }
+    Ok(())
 }
 
 fn arn(request: &Request<'_>, id: &str) -> String {
@@ -301,6 +327,8 @@ impl Resource for SecurityGroup {
             Element::text("ipProtocol", "-1"),
             Element::list("groups", "item", pairs),
             Element::new("ipRanges"),
+            Element::new("ipv6Ranges"),
+            Element::new("prefixListIds"),
         ];
         let has_ingress = !self.ingress_from.is_empty();
         let anywhere = vec![Element::text("cidrIp", "0.0.0.0/0")];
@@ -308,8 +336,10 @@ impl Resource for SecurityGroup {
             Element::text("ipProtocol", "-1"),
             Element::new("groups"),
             Element::list("ipRanges", "item", [anywhere]),
+            Element::new("ipv6Ranges"),
+            Element::new("prefixListIds"),
         ];
-        vec![
+        let mut content = vec![
             Element::text("groupId", &self.id),
             Element::text("groupName", &self.name),
             Element::text("groupDescription", &self.description),
@@ -318,13 +348,19 @@ impl Resource for SecurityGroup {
             Element::text("securityGroupArn", arn(request, &self.id)),
             Element::list("ipPermissions", "item", has_ingress.then_some(ingress)),
             Element::list("ipPermissionsEgress", "item", [egress]),
-            tags::element(&self.tags),
-        ]
+        ];
+        // A group without tags has no set of them (captured: radkawar/stackd,
+        // testdata/aws/ec2/networking.json).
+        if !self.tags.is_empty() {
+            content.push(tags::element(&self.tags));
+        }
+        content
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ec2::error::ProvideErrorMetadata;
     use aws_sdk_ec2::types::Filter;
 
     use crate::Seed;
@@ -406,5 +442,38 @@ mod tests {
         assert_eq!(code(delete(&group).await), "DependencyViolation");
         delete(&other).await.unwrap();
         delete(&group).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn groups_are_asked_for_as_at_aws() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let describe = || world.ec2.describe_security_groups();
+        let by_vpc = |value: &str| {
+            let filter = Filter::builder().name("vpc-id").values(value).build();
+            describe().filters(filter).send()
+        };
+        for wrong in ["x", "", "subnet-0123456789abcdef0"] {
+            assert_eq!(code(by_vpc(wrong).await), "InvalidParameterValue");
+        }
+        let found = by_vpc(&vpc).await.unwrap().security_groups.unwrap();
+        let group = &found[0];
+        for rule in [
+            &group.ip_permissions()[0],
+            &group.ip_permissions_egress()[0],
+        ] {
+            assert!(rule.prefix_list_ids.is_some() && rule.ipv6_ranges.is_some());
+        }
+        assert_eq!(group.tags, None);
+        let missing = || describe().group_ids("sg-0123456789abcdef0");
+        let both = missing().max_results(5).send().await;
+        assert_eq!(code(both), "InvalidParameterCombination");
+        let refused = missing().send().await;
+        let message = refused.as_ref().unwrap_err().meta().message();
+        let expected = "The security group 'sg-0123456789abcdef0' does not exist";
+        assert_eq!(message, Some(expected));
+        let create = world.ec2.create_security_group().vpc_id(&vpc);
+        let empty = create.group_name("a").description("").send().await;
+        assert_eq!(code(empty), "MissingParameter");
     }
 }

@@ -9,7 +9,7 @@ use super::describe::{Resource, Spelling, describe as answer};
 use super::kind::{Kind, SUBNET, VPC};
 use super::request::{Request, invalid_value};
 use super::tags::{self, Tags};
-use super::zones::{OptIn, Zone, zones_of};
+use super::zones::{OptIn, Zone};
 use super::{Ec2, Quotas, yes};
 use crate::fault::Fault;
 use crate::xml::Element;
@@ -31,26 +31,44 @@ pub struct Subnet {
     pub map_public_ip_on_launch: bool,
     /// When it was asked for.
     pub created_at: Timestamp,
-    /// Until then it is pending.
-    pub available_at: Timestamp,
+    /// What DNS names instances get at launch.
+    #[serde(default)]
+    pub dns_names: DnsNames,
     /// Tags.
     pub tags: Tags,
 }
 
-/// botocore's EC2 model, CreateSubnet: the first four addresses and the last one are AWS'.
-pub(super) const RESERVED_AT_START: u32 = 4;
-pub(super) const RESERVED: u32 = RESERVED_AT_START + 1;
+/// botocore's EC2 model, PrivateDnsNameOptionsOnLaunch; the default is that of a new subnet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsNames {
+    /// Whether host names are made of the instance's id (`resource-name`) and not of its address.
+    pub of_resources: bool,
+    /// Whether there are A records for them.
+    pub has_a_records: bool,
+    /// Whether there are AAAA records for them.
+    pub has_aaaa_records: bool,
+}
 
-impl Subnet {
-    /// botocore's EC2 model, SubnetState.
-    fn state(&self, now: Timestamp) -> &'static str {
-        if now < self.available_at {
-            "pending"
+impl DnsNames {
+    fn hostname_type(self) -> &'static str {
+        if self.of_resources {
+            RESOURCE_NAME
         } else {
-            "available"
+            IP_NAME
         }
     }
 }
+
+/// botocore's EC2 model, HostnameType.
+const IP_NAME: &str = "ip-name";
+const RESOURCE_NAME: &str = "resource-name";
+/// What every subnet is from the answer of CreateSubnet on (captured: radkawar/stackd,
+/// testdata/aws/ec2/networking.json; so do all examples of the AWS CLI's reference).
+const STATE: &str = "available";
+
+/// botocore's EC2 model, CreateSubnet: the first four addresses and the last one are AWS'.
+pub(super) const RESERVED_AT_START: u32 = 4;
+pub(super) const RESERVED: u32 = RESERVED_AT_START + 1;
 
 /// `CreateSubnet`. There is no client token; a repetition meets its own first subnet as a conflict.
 pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
@@ -61,10 +79,11 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         "Ipv6Native",
         "OutpostArn",
     ])?;
+    tags::check_specifications(request)?;
     let vpc_id = request.id("VpcId", &VPC)?;
     let vpc = ec2.look_up(&ec2.vpcs, &VPC, vpc_id)?;
     let cidr = request.cidr("CidrBlock")?;
-    let zone = zone(request)?;
+    let zone = zone(ec2, request)?;
     let tags = tags::of_new(request, &SUBNET)?;
     check_range(vpc.cidr, cidr)?;
     check_siblings(ec2, vpc_id, cidr)?;
@@ -77,7 +96,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         zone_name: zone.name,
         map_public_ip_on_launch: false,
         created_at: request.now,
-        available_at: request.now + request.seed.duration("subnet", &id, 1.0..3.0),
+        dns_names: DnsNames::default(),
         tags,
         id: id.clone(),
     };
@@ -111,12 +130,12 @@ fn check_siblings(ec2: &Ec2, vpc_id: &str, cidr: Ipv4Net) -> Result<(), Fault> {
 }
 
 /// The zone that is asked for by id or name; without either EC2 picks one.
-fn zone(request: &Request<'_>) -> Result<Zone, Fault> {
+fn zone(ec2: &Ec2, request: &Request<'_>) -> Result<Zone, Fault> {
     let (by_id, by_name) = (
         request.get("AvailabilityZoneId"),
         request.get("AvailabilityZone"),
     );
-    let mut usable = zones_of(request.account, request.region);
+    let mut usable = ec2.zones.of(request.account, request.region);
     usable.retain(|zone| zone.opt_in != OptIn::NotOptedIn);
     let found = match (by_id, by_name) {
         (Some(_), Some(_)) => {
@@ -181,16 +200,37 @@ pub(super) fn modify_attribute(
         "DisableLniAtDeviceIndex",
         "EnableDns64",
         "EnableLniAtDeviceIndex",
-        "EnableResourceNameDnsAAAARecordOnLaunch",
-        "EnableResourceNameDnsARecordOnLaunch",
         "MapCustomerOwnedIpOnLaunch",
-        "PrivateDnsHostnameTypeOnLaunch",
     ])?;
-    let (_, value) = request.one_attribute(&["MapPublicIpOnLaunch"])?;
+    let hostname_type = request.get("PrivateDnsHostnameTypeOnLaunch");
+    let change = match hostname_type {
+        Some(IP_NAME) => Change::HostnameType(false),
+        Some(RESOURCE_NAME) => Change::HostnameType(true),
+        Some(other) => {
+            let why = "Use ip-name or resource-name.";
+            return Err(invalid_value("PrivateDnsHostnameTypeOnLaunch", other, why));
+        }
+        None => Change::Flag(request.one_attribute(&[PUBLIC_IP, A_RECORDS, AAAA_RECORDS])?),
+    };
     if let Some(subnet) = ec2.subnets.get_mut(id) {
-        subnet.map_public_ip_on_launch = value;
+        match change {
+            Change::HostnameType(of_resources) => subnet.dns_names.of_resources = of_resources,
+            Change::Flag((A_RECORDS, value)) => subnet.dns_names.has_a_records = value,
+            Change::Flag((AAAA_RECORDS, value)) => subnet.dns_names.has_aaaa_records = value,
+            Change::Flag((_, value)) => subnet.map_public_ip_on_launch = value,
+        }
     }
     Ok(yes())
+}
+
+const PUBLIC_IP: &str = "MapPublicIpOnLaunch";
+const A_RECORDS: &str = "EnableResourceNameDnsARecordOnLaunch";
+const AAAA_RECORDS: &str = "EnableResourceNameDnsAAAARecordOnLaunch";
+
+/// What ModifySubnetAttribute changes.
+enum Change {
+    HostnameType(bool),
+    Flag((&'static str, bool)),
 }
 
 impl Resource for Subnet {
@@ -240,15 +280,19 @@ impl Resource for Subnet {
             | "defaultForAz"
             | "enable-dns64"
             | "ipv6-native"
-            | "map-customer-owned-ip-on-launch"
-            | "private-dns-name-options-on-launch.enable-resource-name-dns-a-record"
-            | "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record" => {
-                "false".to_owned()
+            | "map-customer-owned-ip-on-launch" => "false".to_owned(),
+            "private-dns-name-options-on-launch.enable-resource-name-dns-a-record" => {
+                self.dns_names.has_a_records.to_string()
+            }
+            "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record" => {
+                self.dns_names.has_aaaa_records.to_string()
             }
             "map-public-ip-on-launch" => self.map_public_ip_on_launch.to_string(),
             "owner-id" => request.account.to_owned(),
-            "private-dns-name-options-on-launch.hostname-type" => "ip-name".to_owned(),
-            "state" => self.state(request.now).to_owned(),
+            "private-dns-name-options-on-launch.hostname-type" => {
+                self.dns_names.hostname_type().to_owned()
+            }
+            "state" => STATE.to_owned(),
             "subnet-arn" => request.arn(&format!("subnet/{}", self.id)),
             "subnet-id" => self.id.clone(),
             "vpc-id" => self.vpc_id.clone(),
@@ -259,14 +303,17 @@ impl Resource for Subnet {
 
     fn content(&self, ec2: &Ec2, request: &Request<'_>) -> Vec<Element> {
         let dns_name_options = [
-            Element::text("hostnameType", "ip-name"),
-            Element::text("enableResourceNameDnsARecord", false),
-            Element::text("enableResourceNameDnsAAAARecord", false),
+            Element::text("hostnameType", self.dns_names.hostname_type()),
+            Element::text("enableResourceNameDnsARecord", self.dns_names.has_a_records),
+            Element::text(
+                "enableResourceNameDnsAAAARecord",
+                self.dns_names.has_aaaa_records,
+            ),
         ];
         vec![
             Element::text("subnetId", &self.id),
             Element::text("subnetArn", request.arn(&format!("subnet/{}", self.id))),
-            Element::text("state", self.state(request.now)),
+            Element::text("state", STATE),
             Element::text("ownerId", request.account),
             Element::text("vpcId", &self.vpc_id),
             Element::text("cidrBlock", self.cidr),
@@ -281,6 +328,7 @@ impl Resource for Subnet {
             Element::text("enableDns64", false),
             Element::text("ipv6Native", false),
             Element::new("privateDnsNameOptionsOnLaunch").children(dns_name_options),
+            ec2.block_public_access.states(&[&self.id, &self.vpc_id]),
             tags::element(&self.tags),
         ]
     }
@@ -288,22 +336,24 @@ impl Resource for Subnet {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::{AttributeBooleanValue, SubnetState};
+    use aws_sdk_ec2::types::{
+        AttributeBooleanValue, HostnameType, SubnetState, Tag, TagSpecification,
+    };
 
     use crate::ec2::testing::{World, code, wait};
 
     #[tokio::test(start_paused = true)]
-    async fn subnet_is_pending_for_seconds_and_lives_in_its_zone() {
+    async fn subnet_is_available_at_once_and_lives_in_its_zone() {
         let world = World::new();
         let vpc = world.vpc().await;
-        let id = world.subnet(&vpc, "10.0.0.0/24").await;
-        let subnet = world.describe_subnet(&id).await;
-        assert_eq!(subnet.state, Some(SubnetState::Pending));
+        let call = world.ec2.create_subnet().vpc_id(&vpc);
+        let call = call
+            .cidr_block("10.0.0.0/24")
+            .availability_zone_id("apne1-az1");
+        let subnet = call.send().await.unwrap().subnet.unwrap();
+        assert_eq!(subnet.state, Some(SubnetState::Available));
         assert_eq!(subnet.availability_zone_id.as_deref(), Some("apne1-az1"));
         assert_eq!(subnet.available_ip_address_count, Some(251));
-        wait(3).await;
-        let subnet = world.describe_subnet(&id).await;
-        assert_eq!(subnet.state, Some(SubnetState::Available));
     }
 
     #[tokio::test(start_paused = true)]
@@ -387,7 +437,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(code(delete().await), "DependencyViolation");
-        wait(95).await;
+        wait(115).await;
         delete().await.unwrap();
         let table = world.describe_route_table(&network.public_routes).await;
         assert_eq!(table.associations().len(), 0);
@@ -409,5 +459,34 @@ mod tests {
             world.describe_subnet(&id).await.map_public_ip_on_launch,
             Some(true)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dns_names_of_resources_can_be_turned_on_one_at_a_time() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let id = world.subnet(&vpc, "10.0.0.0/24").await;
+        let on = || AttributeBooleanValue::builder().value(true).build();
+        let modify = || world.ec2.modify_subnet_attribute().subnet_id(&id);
+        let call = modify().enable_resource_name_dns_a_record_on_launch(on());
+        call.send().await.unwrap();
+        let call = modify().private_dns_hostname_type_on_launch(HostnameType::ResourceName);
+        call.send().await.unwrap();
+        let subnet = world.describe_subnet(&id).await;
+        let names = subnet.private_dns_name_options_on_launch.unwrap();
+        assert_eq!(names.hostname_type, Some(HostnameType::ResourceName));
+        assert_eq!(names.enable_resource_name_dns_a_record, Some(true));
+        assert_eq!(names.enable_resource_name_dns_aaaa_record, Some(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tags_without_a_resource_type_are_refused_before_the_vpc_is_looked_up() {
+        let world = World::new();
+        let call = world.ec2.create_subnet().vpc_id("vpc-0123456789abcdef0");
+        let call = call.cidr_block("10.0.0.0/24");
+        let tag = Tag::builder().key("a").value("b").build();
+        let tags = TagSpecification::builder().tags(tag).build();
+        let refused = call.tag_specifications(tags).send().await;
+        assert_eq!(code(refused), "InvalidParameter");
     }
 }

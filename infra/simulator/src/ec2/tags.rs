@@ -21,12 +21,24 @@ const VALUE_MAX: usize = 256;
 /// restrictions).
 const RESERVED_PREFIX: &str = "aws:";
 
+/// Refuses tags of nothing, before anything is looked up (moto's test_ec2_validate_subnet_tags, made
+/// after AWS's answer).
+pub(super) fn check_specifications(request: &Request<'_>) -> Result<(), Fault> {
+    let mut all = request.params.structures("TagSpecification").into_iter();
+    if all.all(|specification| specification.get("ResourceType").is_some()) {
+        return Ok(());
+    }
+    let message = "Tag specification resource type must have a value";
+    Err(Fault::client("InvalidParameter", message))
+}
+
 /// The tags that a create call gives to the new resource of `kind`.
 ///
 /// # Errors
 /// `InvalidParameterValue` for another kind of resource and for tags that break the rules,
 /// `TagLimitExceeded`.
 pub(super) fn of_new(request: &Request<'_>, kind: &Kind) -> Result<Tags, Fault> {
+    check_specifications(request)?;
     let mut tags = Tags::new();
     for specification in request.params.structures("TagSpecification") {
         let tag_type = specification.require("ResourceType")?;

@@ -1,15 +1,20 @@
 //! Client tokens.
 //!
-//! EC2 API reference, ensuring idempotency: the same token with the same parameters answers with the
-//! first call's result, with others it is an error. Of the operations here only CreateNatGateway and
-//! CreateRouteTable have tokens (botocore's EC2 model).
+//! The same token with the same parameters answers with the first call's result, with others it is an
+//! error, and so it is when what the first call made is deleted (answers of AWS for CreateRouteTable,
+//! captured in September 2026: radkawar/stackd, testdata/aws/ec2/route_table_idempotency.json; for
+//! CreateNatGateway by analogy). Of the operations here only these two have tokens (botocore's EC2
+//! model).
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::request::{Request, invalid_value};
+use super::nat_gateway::State;
+use super::request::Request;
 use super::{Ec2, NatGateway, RouteTable};
 use crate::fault::Fault;
+use crate::xml::Element;
 
 /// A token that was used: for what, and with which result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +45,29 @@ pub(super) fn check(operation: &str, request: &Request<'_>) -> Result<(), Fault>
 /// botocore's EC2 model, CreateNatGateway.
 const LENGTH_MAX: usize = 64;
 
+/// The request's token. A blank one is none; blanks around another do not count, but for its length
+/// (the same file, and network_creation_whitespace.json and network_creation_token_length.json there).
+fn token<'a>(request: &'a Request<'_>) -> Result<Option<&'a str>, Fault> {
+    let Some(token) = request.get("ClientToken") else {
+        return Ok(None);
+    };
+    let trimmed = token.trim();
+    if trimmed.is_empty() && !token.is_empty() {
+        return Ok(None);
+    }
+    if token.is_empty() || token.len() > LENGTH_MAX || !token.is_ascii() {
+        let message = format!("Value ({token}) for parameter clientToken is invalid");
+        return Err(Fault::client("InvalidParameterValue", message));
+    }
+    Ok(Some(trimmed))
+}
+
+/// The element of an answer that says the token again; none if there is none.
+pub(super) fn echo(request: &Request<'_>) -> Option<Element> {
+    let token = token(request).ok().flatten();
+    token.map(|token| Element::text("clientToken", token))
+}
+
 impl Ec2 {
     /// What an earlier call with the same token made.
     pub(super) fn earlier(
@@ -47,26 +75,36 @@ impl Ec2 {
         operation: &str,
         request: &Request<'_>,
     ) -> Result<Option<&Created>, Fault> {
-        let Some(token) = request.get("ClientToken") else {
+        let Some(token) = token(request)? else {
             return Ok(None);
         };
-        if token.len() > LENGTH_MAX || !token.is_ascii() {
-            let why = format!("It must be at most {LENGTH_MAX} ASCII characters.");
-            return Err(invalid_value("ClientToken", token, &why));
-        }
+        let mismatch = |message| Err(Fault::client("IdempotentParameterMismatch", message));
         match self.tokens.get(&key(operation, token)) {
             None => Ok(None),
-            Some(earlier) if earlier.parameters == parameters(request) => Ok(Some(&earlier.result)),
-            Some(_) => Err(Fault::client(
-                "IdempotentParameterMismatch",
-                "The request uses the same client token as a previous, but non-identical request.",
+            Some(earlier) if earlier.parameters != parameters(request) => {
+                mismatch(format!("Wrong arguments for request with token {token}"))
+            }
+            Some(earlier) if self.is_deleted(&earlier.result, request.now) => mismatch(format!(
+                "Client token {token} was used in a prior request that was associated with a \
+                 resource which is now deleted."
             )),
+            Some(earlier) => Ok(Some(&earlier.result)),
+        }
+    }
+
+    fn is_deleted(&self, made: &Created, now: Timestamp) -> bool {
+        match made {
+            Created::RouteTable(table) => !self.route_tables.contains_key(&table.id),
+            Created::NatGateway(gateway) => {
+                let gateway = self.nat_gateways.get(&gateway.id);
+                gateway.is_none_or(|gateway| gateway.state(now) == State::Deleted)
+            }
         }
     }
 
     /// Remembers what a call made.
     pub(super) fn remember(&mut self, operation: &str, request: &Request<'_>, result: Created) {
-        if let Some(token) = request.get("ClientToken") {
+        if let Ok(Some(token)) = token(request) {
             let parameters = parameters(request);
             self.tokens
                 .insert(key(operation, token), Use { parameters, result });
@@ -89,8 +127,38 @@ fn parameters(request: &Request<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::super::handle;
+    use crate::ec2::testing::{World, code};
     use crate::params::Params;
     use crate::{Seed, State, state::Context};
+
+    #[tokio::test(start_paused = true)]
+    async fn blank_token_is_none_and_blanks_around_one_do_not_count() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let create = |token: &str| {
+            let call = world.ec2.create_route_table().vpc_id(&vpc);
+            call.client_token(token).send()
+        };
+        let id = |made: &aws_sdk_ec2::operation::create_route_table::CreateRouteTableOutput| {
+            let table = made.route_table.as_ref().unwrap();
+            table.route_table_id.clone().unwrap()
+        };
+        let first = create("t").await.unwrap();
+        let padded = create(" t ").await.unwrap();
+        assert_eq!(id(&padded), id(&first));
+        assert_eq!(padded.client_token.as_deref(), Some("t"));
+        for blank in [" ".to_owned(), " ".repeat(65)] {
+            let one = create(&blank).await.unwrap();
+            let other = create(&blank).await.unwrap();
+            assert_ne!(id(&one), id(&other));
+            assert_eq!(one.client_token, None);
+        }
+        let long = format!("{}  ", "t".repeat(63));
+        for wrong in ["", "\u{e9}", &long] {
+            let refused = create(wrong).await;
+            assert_eq!(code(refused), "InvalidParameterValue", "{wrong}");
+        }
+    }
 
     #[test]
     fn operations_without_a_token_do_not_know_the_parameter() {

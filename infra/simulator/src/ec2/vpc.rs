@@ -81,7 +81,9 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         tags,
         id: id.clone(),
     };
-    let content = vpc.content(ec2, request);
+    let mut content = vpc.content(ec2, request);
+    // Only the answer of CreateVpc has it (captured: radkawar/stackd, testdata/aws/ec2/networking.json).
+    content.push(Element::new("ipv6CidrBlockAssociationSet"));
     ec2.vpcs.insert(id.clone(), vpc);
     route_table::create_main(ec2, request, &id, cidr);
     security_group::create_default(ec2, request, &id);
@@ -228,17 +230,23 @@ impl Request<'_> {
 
 impl Resource for Vpc {
     const KIND: Kind = VPC;
+    // `cidr-block`, `cidrBlock`, `dhcpOptionsId` and `isDefault` are in no documentation, and clients
+    // use them (amazon.aws, ec2_vpc_net.py and ec2_instance.py; Terraform's data source aws_vpc).
     const FILTERS: &'static [&'static str] = &[
         "cidr",
+        "cidr-block",
         "cidr-block-association.association-id",
         "cidr-block-association.cidr-block",
         "cidr-block-association.state",
+        "cidrBlock",
         "dhcp-options-id",
+        "dhcpOptionsId",
         "ipv6-cidr-block-association.association-id",
         "ipv6-cidr-block-association.ipv6-cidr-block",
         "ipv6-cidr-block-association.ipv6-pool",
         "ipv6-cidr-block-association.state",
         "is-default",
+        "isDefault",
         "owner-id",
         "state",
         "vpc-id",
@@ -250,11 +258,13 @@ impl Resource for Vpc {
 
     fn attribute(&self, name: &str, _: &Ec2, request: &Request<'_>) -> Vec<String> {
         let value = match name {
-            "cidr" | "cidr-block-association.cidr-block" => self.cidr.to_string(),
+            "cidr" | "cidr-block" | "cidrBlock" | "cidr-block-association.cidr-block" => {
+                self.cidr.to_string()
+            }
             "cidr-block-association.association-id" => self.cidr_association_id.clone(),
             "cidr-block-association.state" => "associated".to_owned(),
-            "dhcp-options-id" => self.dhcp_options_id.clone(),
-            "is-default" => "false".to_owned(),
+            "dhcp-options-id" | "dhcpOptionsId" => self.dhcp_options_id.clone(),
+            "is-default" | "isDefault" => "false".to_owned(),
             "owner-id" => request.account.to_owned(),
             "state" => self.state(request.now).to_owned(),
             "vpc-id" => self.id.clone(),
@@ -263,7 +273,7 @@ impl Resource for Vpc {
         vec![value]
     }
 
-    fn content(&self, _: &Ec2, request: &Request<'_>) -> Vec<Element> {
+    fn content(&self, ec2: &Ec2, request: &Request<'_>) -> Vec<Element> {
         let association = vec![
             Element::text("associationId", &self.cidr_association_id),
             Element::text("cidrBlock", self.cidr),
@@ -278,6 +288,7 @@ impl Resource for Vpc {
             Element::text("dhcpOptionsId", &self.dhcp_options_id),
             Element::text("instanceTenancy", &self.tenancy),
             Element::text("isDefault", false),
+            ec2.block_public_access.states(&[&self.id]),
             tags::element(&self.tags),
         ]
     }
@@ -285,7 +296,9 @@ impl Resource for Vpc {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName, VpcState};
+    use aws_sdk_ec2::types::{
+        AttributeBooleanValue, Filter, ResourceType, VpcAttributeName, VpcState,
+    };
 
     use crate::ec2::testing::{World, code, tagged, wait};
 
@@ -440,5 +453,24 @@ mod tests {
         let first = world.vpc().await;
         world.ec2.delete_vpc().vpc_id(&first).send().await.unwrap();
         assert_ne!(world.vpc().await, first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn filters_that_no_documentation_has_work() {
+        let world = World::new();
+        let made = world.ec2.create_vpc().cidr_block("10.0.0.0/16").send();
+        let made = made.await.unwrap().vpc.unwrap();
+        assert_eq!(made.ipv6_cidr_block_association_set, Some(vec![]));
+        let options = made.dhcp_options_id.unwrap();
+        for (name, value) in [
+            ("cidr-block", "10.0.0.0/16"),
+            ("cidrBlock", "10.0.0.0/16"),
+            ("dhcpOptionsId", options.as_str()),
+            ("isDefault", "false"),
+        ] {
+            let filter = Filter::builder().name(name).values(value).build();
+            let call = world.ec2.describe_vpcs().filters(filter).send();
+            assert_eq!(call.await.unwrap().vpcs().len(), 1, "{name}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Zones of regions. Their ids are the same for everybody, their names differ between accounts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -28,6 +30,52 @@ pub struct Zone {
     pub group: String,
     /// Where its public addresses are announced.
     pub network_border_group: String,
+    /// How it is.
+    #[serde(default)]
+    pub state: ZoneState,
+}
+
+/// botocore's EC2 model, AvailabilityZoneState.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ZoneState {
+    /// `available`
+    #[default]
+    Available,
+    /// `impaired`
+    Impaired,
+    /// `unavailable`
+    Unavailable,
+}
+
+/// How a region's zones are for an account: what differs from [`zones_of`]. Tests change it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ZoneConditions {
+    /// Zones that are not available, by id.
+    pub states: BTreeMap<String, ZoneState>,
+    /// Ids of zones that the account does not see.
+    pub unlisted: BTreeSet<String>,
+    /// Zones that the region has got since.
+    pub added: Vec<Zone>,
+    /// Ids of zones without NAT gateways.
+    pub without_nat_gateways: BTreeSet<String>,
+    /// Ids of zones in which EKS makes no control planes, beside those that it says so of.
+    pub without_control_planes: BTreeSet<String>,
+}
+
+impl ZoneConditions {
+    /// The zones that an account sees in a region.
+    #[must_use]
+    pub fn of(&self, account: &str, region: &str) -> Vec<Zone> {
+        let mut zones = zones_of(account, region);
+        zones.extend(self.added.iter().cloned());
+        zones.retain(|zone| !self.unlisted.contains(&zone.id));
+        for zone in &mut zones {
+            let state = self.states.get(&zone.id).copied();
+            zone.state = state.unwrap_or(zone.state);
+        }
+        zones
+    }
 }
 
 /// botocore's EC2 model, AvailabilityZone.ZoneType; Wavelength Zones are not modelled.
@@ -85,6 +133,7 @@ pub fn zones(region: &str) -> Vec<Zone> {
             opt_in: OptIn::NotRequired,
             group: format!("{region}-zg-1"),
             network_border_group: region.to_owned(),
+            state: ZoneState::Available,
         })
         .collect();
     let local = LOCAL.iter().filter(|(name, _)| *name == region);
@@ -95,6 +144,7 @@ pub fn zones(region: &str) -> Vec<Zone> {
         opt_in: OptIn::NotOptedIn,
         group: format!("{region}-{city}-1"),
         network_border_group: format!("{region}-{city}-1"),
+        state: ZoneState::Available,
     }));
     zones
 }
@@ -152,10 +202,10 @@ const FILTERS: &[&str] = &[
 ];
 
 /// `DescribeAvailabilityZones`: zones that the account has not opted in to only when all are asked for.
-pub(super) fn describe(_: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
     let filters = Filters::read(request.params, FILTERS)?;
     let all = request.flag("AllAvailabilityZones")?.unwrap_or(false);
-    let mut zones = zones_of(request.account, request.region);
+    let mut zones = ec2.zones.of(request.account, request.region);
     zones.retain(|zone| all || zone.opt_in != OptIn::NotOptedIn);
     for (parameter, of) in [
         ("ZoneName", (|zone| &zone.name) as fn(&Zone) -> &String),
@@ -185,6 +235,14 @@ impl Zone {
         }
     }
 
+    fn state_name(&self) -> &'static str {
+        match self.state {
+            ZoneState::Available => "available",
+            ZoneState::Impaired => "impaired",
+            ZoneState::Unavailable => "unavailable",
+        }
+    }
+
     fn opt_in_status(&self) -> &'static str {
         match self.opt_in {
             OptIn::NotRequired => "opt-in-not-required",
@@ -197,7 +255,7 @@ impl Zone {
             "group-name" => &self.group,
             "opt-in-status" => self.opt_in_status(),
             "region-name" => request.region,
-            "state" => "available",
+            "state" => self.state_name(),
             "zone-id" => &self.id,
             "zone-name" => &self.name,
             "zone-type" => self.type_name(),
@@ -210,7 +268,7 @@ impl Zone {
         vec![
             Element::text("zoneName", &self.name),
             Element::text("zoneId", &self.id),
-            Element::text("zoneState", "available"),
+            Element::text("zoneState", self.state_name()),
             Element::text("zoneType", self.type_name()),
             Element::text("regionName", request.region),
             Element::text("groupName", &self.group),
@@ -258,6 +316,39 @@ mod tests {
         ids.sort();
         assert_eq!(ids[0], "use1-az1");
         assert_eq!(ids.len(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn zones_can_be_impaired_missing_and_new() {
+        let world = World::new();
+        world.change(|ec2| {
+            let conditions = &mut ec2.zones;
+            let id = |number: u8| format!("apne1-az{number}");
+            conditions.states.insert(id(1), ZoneState::Impaired);
+            conditions.unlisted.insert(id(2));
+            let mut new = zones("ap-northeast-1").remove(0);
+            (new.id, new.name) = (id(5), "ap-northeast-1e".to_owned());
+            conditions.added.push(new);
+        });
+        let call = world
+            .ec2
+            .describe_availability_zones()
+            .send()
+            .await
+            .unwrap();
+        let found = call.availability_zones().iter();
+        let found = found.map(|zone| {
+            let state = zone.state().unwrap().to_string();
+            (zone.zone_id().unwrap().to_owned(), state)
+        });
+        let found: BTreeMap<String, String> = found.collect();
+        let expected = [
+            ("apne1-az1", "impaired"),
+            ("apne1-az4", "available"),
+            ("apne1-az5", "available"),
+        ];
+        let expected = expected.map(|(id, state)| (id.to_owned(), state.to_owned()));
+        assert_eq!(found, BTreeMap::from(expected));
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,12 +9,19 @@ use super::refusal::{invalid_parameter, unsupported_zone};
 use super::{Cluster, Surroundings, after};
 use crate::ec2::route::Target;
 use crate::ec2::zones::ZoneType;
-use crate::ec2::{NewInterface, NewSecurityGroup, Subnet, zones_of};
+use crate::ec2::{NewInterface, NewSecurityGroup, Subnet};
 use crate::fault::Fault;
 use crate::kubernetes::Deployment;
 
 /// EKS user guide, network requirements: zones in which a control plane cannot be.
 const DISALLOWED_ZONES: &[&str] = &["use1-az3", "usw1-az2", "cac1-az3"];
+/// Regions in which Fargate has only some zones (ECS developer guide, AWS Fargate Regions, Linux
+/// containers; EKS's user guide refers to it).
+const FARGATE_ZONES: &[(&str, &[&str])] = &[
+    ("ap-northeast-1", &["apne1-az1", "apne1-az2", "apne1-az4"]),
+    ("cn-north-1", &["cnn1-az1", "cnn1-az2"]),
+    ("us-west-1", &["usw1-az1", "usw1-az3"]),
+];
 /// EKS user guide, network requirements: at least six free addresses in each subnet.
 const FREE_ADDRESSES: u32 = 6;
 /// botocore's EKS model, CreateCluster.
@@ -117,7 +124,7 @@ impl Surroundings<'_> {
 
     /// Checks the subnets of a Fargate profile.
     pub(super) fn check_profile_subnets(&self, vpc_id: &str, ids: &[String]) -> Result<(), Fault> {
-        let valid = self.valid_zones();
+        let valid = self.valid_fargate_zones();
         for subnet in self.subnets(ids)? {
             let id = &subnet.id;
             if subnet.vpc_id != vpc_id {
@@ -304,10 +311,26 @@ impl Surroundings<'_> {
 
     /// The names of the zones in which a cluster can be.
     fn valid_zones(&self) -> Vec<String> {
-        let zones = zones_of(self.account, self.region).into_iter();
+        let refused = &self.ec2.zones.without_control_planes;
+        let is_refused = |id: &str| refused.contains(id) || DISALLOWED_ZONES.contains(&id);
+        self.names_of_zones(|id| !is_refused(id))
+    }
+
+    /// The names of the zones in which pods can run on Fargate. Those without a control plane are none
+    /// either (eksctl-io/eksctl issue 5677: cac1-az3).
+    fn valid_fargate_zones(&self) -> Vec<String> {
+        let mut regions = FARGATE_ZONES.iter();
+        let only = regions.find(|(region, _)| *region == self.region);
+        self.names_of_zones(|id| {
+            let is_in_list = only.is_none_or(|(_, zones)| zones.contains(&id));
+            is_in_list && !DISALLOWED_ZONES.contains(&id)
+        })
+    }
+
+    fn names_of_zones(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let zones = self.ec2.zones.of(self.account, self.region).into_iter();
         zones
-            .filter(|zone| zone.zone_type == ZoneType::AvailabilityZone)
-            .filter(|zone| !DISALLOWED_ZONES.contains(&zone.id.as_str()))
+            .filter(|zone| zone.zone_type == ZoneType::AvailabilityZone && is_wanted(&zone.id))
             .map(|zone| zone.name)
             .collect()
     }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::wildcard;
+use super::{variables, wildcard};
 
 /// How one value of a policy is compared with one of the request.
 type Compare = fn(wanted: &str, actual: &str) -> bool;
@@ -67,7 +67,16 @@ pub(super) fn verdict(conditions: &Map<String, Value>, context: &[(String, Strin
             let key = key.to_lowercase();
             let of_key = context.iter().filter(|(name, _)| *name == key);
             let actual: Vec<&str> = of_key.map(|(_, value)| value.as_str()).collect();
-            match operator.compare(&texts(wanted), &actual) {
+            let filled: Option<Vec<Cow<'_, str>>> = texts(wanted)
+                .into_iter()
+                .map(|text| Some(Cow::Owned(variables::fill(&text, context)?.into_owned())))
+                .collect();
+            // What a variable stands for is not known: the caller gets nothing from it.
+            let Some(filled) = filled else {
+                all = Verdict::Unknown;
+                continue;
+            };
+            match operator.compare(&filled, &actual) {
                 Verdict::Fulfilled => {}
                 Verdict::Unknown => all = Verdict::Unknown,
                 Verdict::NotFulfilled => return Verdict::NotFulfilled,
@@ -294,6 +303,22 @@ mod tests {
         let all = [("a", "1"), ("b", "2"), ("c", "true")];
         assert_eq!(verdict_of(&conditions, &all), Verdict::Fulfilled);
         assert_eq!(verdict_of(&conditions, &all[..2]), Verdict::NotFulfilled);
+    }
+
+    #[test]
+    fn variables_are_compared_by_the_requests_values() {
+        let same = json!({"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}});
+        let of = |resource, principal| {
+            let context = [
+                ("aws:resourceorgid", resource),
+                ("aws:principalorgid", principal),
+            ];
+            verdict_of(&same, &context)
+        };
+        assert_eq!(of("o-1", "o-1"), Verdict::Fulfilled);
+        assert_eq!(of("o-1", "o-2"), Verdict::NotFulfilled);
+        let standalone = verdict_of(&same, &[("aws:resourceorgid", "o-1")]);
+        assert_eq!(standalone, Verdict::Unknown);
     }
 
     #[test]

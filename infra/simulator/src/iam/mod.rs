@@ -14,10 +14,12 @@ pub(crate) mod policy;
 pub(crate) mod request;
 pub mod role;
 pub mod service_linked_role;
+mod simulate;
 mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trust;
+mod variables;
 pub mod wildcard;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +95,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("TagRole", tags::tag),
     ("UntagRole", tags::untag),
     ("ListRoleTags", tags::list),
+    ("SimulatePrincipalPolicy", simulate::simulate),
 ];
 
 /// The names of all operations.

@@ -1,13 +1,13 @@
 //! What an identity's policy says of an action.
 //!
 //! IAM user guide, policy evaluation logic, and JSON policy elements: Action, Resource and their
-//! opposites. Policy variables are not filled in: what has one matches nothing.
+//! opposites. Policy variables are filled in; what has one that the request does not know matches nothing.
 
 use serde_json::{Map, Value};
 
 use super::condition::is_arn_like;
 use super::trust::{Document, is_fulfilled, strings, text};
-use super::wildcard;
+use super::{variables, wildcard};
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Document {
             self.statements.iter().any(|statement| {
                 text(statement, "Effect") == Some(effect)
                     && is_about_action(statement, attempt.action)
-                    && is_about_resource(statement, attempt.resource)
+                    && is_about_resource(statement, attempt)
                     && is_fulfilled(statement, attempt.context)
             })
         };
@@ -71,10 +71,12 @@ fn is_about_action(statement: &Map<String, Value>, action: &str) -> bool {
     has("Action") || (statement.contains_key("NotAction") && !has("NotAction"))
 }
 
-fn is_about_resource(statement: &Map<String, Value>, resource: &[String]) -> bool {
+fn is_about_resource(statement: &Map<String, Value>, attempt: &Attempt<'_>) -> bool {
     let has = |member: &str| {
-        let patterns = strings(statement.get(member));
-        (patterns.iter()).any(|wanted| resource.iter().any(|arn| is_arn_like(wanted, arn)))
+        let patterns = strings(statement.get(member)).into_iter();
+        patterns
+            .filter_map(|pattern| variables::fill(pattern, attempt.context))
+            .any(|wanted| (attempt.resource.iter()).any(|arn| is_arn_like(&wanted, arn)))
     };
     has("Resource") || (statement.contains_key("NotResource") && !has("NotResource"))
 }
@@ -154,6 +156,25 @@ mod tests {
         assert_eq!(effect("ec2:DeleteVpc", "*"), Effect::Allowed);
         assert_eq!(effect("ec2:DeleteVpc", VPC), Effect::Silent);
         assert_eq!(effect("iam:GetRole", "*"), Effect::Silent);
+    }
+
+    #[test]
+    fn variables_stand_for_what_the_request_knows() {
+        let on = |resource: &str| {
+            let document = json!({"Version": "2012-10-17", "Statement": {
+                "Effect": "Allow", "Action": "*", "Resource": resource,
+            }});
+            let document = Document::parse(&document.to_string()).unwrap();
+            let context = [("aws:requestedregion".to_owned(), "eu-west-1".to_owned())];
+            document.effect(&Attempt {
+                action: "ec2:DeleteVpc",
+                resource: &[VPC.to_owned()],
+                context: &context,
+            })
+        };
+        let arn = |region: &str| format!("arn:aws:ec2:{region}:111122223333:vpc/*");
+        assert_eq!(on(&arn("${aws:RequestedRegion}")), Effect::Allowed);
+        assert_eq!(on(&arn("${aws:PrincipalOrgID}")), Effect::Silent);
     }
 
     #[test]

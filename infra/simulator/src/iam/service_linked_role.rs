@@ -38,12 +38,6 @@ pub fn name_of(service: &str) -> Option<&'static str> {
     found.map(|(_, name, _)| *name)
 }
 
-/// The path of a service's role with the name.
-pub(crate) fn path_of(name: &str) -> Option<String> {
-    let found = ROLES.iter().find(|(_, known, _)| *known == name);
-    found.map(|(service, ..)| format!("/aws-service-role/{service}/"))
-}
-
 /// `CreateServiceLinkedRole`.
 pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let service = required(params, "AWSServiceName")?;

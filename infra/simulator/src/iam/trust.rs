@@ -60,6 +60,9 @@ impl Document {
                 "Policy document must be version 2012-10-17 or greater.",
             ));
         }
+        // IAM user guide, IAM policy elements: variables need that version; elsewhere they are plain text,
+        // which is nobody's.
+        let has_variables = members.get("Version").is_some_and(|it| it == VERSIONS[0]);
         let known = |name: &String| ["Version", "Id", "Statement"].contains(&name.as_str());
         if !members.keys().all(known) {
             return Err(malformed("Syntax errors in policy."));
@@ -81,8 +84,16 @@ impl Document {
         if !elements.all(|name| ELEMENTS.contains(&name.as_str())) {
             return Err(malformed("Syntax errors in policy."));
         }
-        let document = Self { statements };
+        let mut document = Self { statements };
         document.check_effects()?;
+        if !has_variables {
+            let text = |it: Value| it.to_string().replace("${", "$\\u0000{");
+            let plain = document.statements.into_iter().map(|statement| {
+                serde_json::from_str(&text(Value::Object(statement)))
+                    .map_err(|_| malformed("Syntax errors in policy."))
+            });
+            document.statements = plain.collect::<Result<_, _>>()?;
+        }
         Ok(document)
     }
 

@@ -1,5 +1,7 @@
 //! What EKS' operations need: their own actions, and what EKS does with its caller's permissions.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{Needed, Resource, iam, json_tags};
@@ -8,9 +10,6 @@ use crate::fault::Fault;
 use crate::iam::service_linked_role::{self, EKS_SERVICE, FARGATE, FARGATE_SERVICE};
 use crate::state::Context;
 use crate::wire::rest_json::Query;
-
-/// Who starts pods on Fargate.
-const PODS_SERVICE: &str = "eks-fargate-pods.amazonaws.com";
 
 /// Operations about a cluster.
 const OF_CLUSTER: &[&str] = &[
@@ -106,10 +105,14 @@ impl Call<'_> {
         format!("arn:{partition}:eks:{region}:{account}:{resource}")
     }
 
-    fn found(&self, name: &str) -> Option<&Cluster> {
+    fn clusters(&self) -> Option<&BTreeMap<String, Cluster>> {
         let account = self.context.state.accounts.get(&self.context.account)?;
         let region = account.regions.get(&self.context.region)?;
-        region.eks.clusters.get(name)
+        Some(&region.eks.clusters)
+    }
+
+    fn found(&self, name: &str) -> Option<&Cluster> {
+        self.clusters()?.get(name)
     }
 
     fn cluster(&self, name: &str) -> Resource {
@@ -153,7 +156,21 @@ impl Call<'_> {
     }
 
     fn tagged_resource(&self) -> Resource {
-        Resource::new(self.path.get(1..).unwrap_or_default().join("/"))
+        let arn = self.path.get(1..).unwrap_or_default().join("/");
+        let found = self.clusters().and_then(|clusters| {
+            clusters.values().find_map(|cluster| {
+                let own = [(&cluster.arn, &cluster.tags)].into_iter();
+                own.chain(cluster.addons.values().map(|it| (&it.arn, &it.tags)))
+                    .chain((cluster.fargate_profiles.values()).map(|it| (&it.arn, &it.tags)))
+                    .chain((cluster.access_entries.values()).map(|it| (&it.arn, &it.tags)))
+                    .find_map(|(known, tags)| (*known == arn).then_some(tags))
+            })
+        });
+        let resource = Resource::new(&arn);
+        match found {
+            Some(tags) => resource.tagged(tags),
+            None => resource,
+        }
     }
 
     /// Tags at a creation need `eks:TagResource` (aws/aws-cdk issue 7163). On what is not written down: for
@@ -193,7 +210,10 @@ impl Call<'_> {
         }
     }
 
-    /// IAM user guide, passing a role to a service.
+    /// IAM user guide, passing a role to a service. What counts is the service that is called, not the one
+    /// that the role trusts: Step Functions' developer guide (Amazon EKS, IAM policies) passes
+    /// `eks.amazonaws.com` the role of a node group, which trusts EC2; the Cluster API's controller makes
+    /// Fargate profiles with that one value (cluster-api-provider-aws, cluster_api_controller.go).
     fn passing(&self, member: &str, service: &str) -> impl Iterator<Item = Needed> {
         let role = self.body[member].as_str().map(Resource::new);
         let passed = role.map(|role| Needed::new("iam:PassRole", role));
@@ -223,8 +243,15 @@ impl Call<'_> {
             // the alias; the key behind it is the resource. Which one that is, nobody knows here.
             let key = config["provider"]["keyArn"].as_str().unwrap_or_default();
             let key = &key.replacen(":alias/", ":key/", 1);
+            // KMS developer guide, kms:ViaService and kms:GrantIsForAWSResource: EKS asks on its caller's
+            // behalf, and for itself.
+            let via = format!("eks.{}.amazonaws.com", self.context.region);
             for action in ["kms:DescribeKey", "kms:CreateGrant"] {
-                all.push(Needed::new(action, Resource::new(key)));
+                let needed = Needed::new(action, Resource::new(key)).key("kms:viaservice", &via);
+                all.push(match action {
+                    "kms:CreateGrant" => needed.key("kms:grantisforawsresource", "true"),
+                    _ => needed,
+                });
             }
         }
         // aws/aws-cdk issue 8574.
@@ -246,7 +273,7 @@ impl Call<'_> {
 
     fn by_create_fargate_profile(&self) -> Vec<Needed> {
         let invalid = |message: &str| Fault::client("InvalidRequestException", message);
-        let mut all: Vec<Needed> = (self.passing("podExecutionRoleArn", PODS_SERVICE)).collect();
+        let mut all: Vec<Needed> = self.passing("podExecutionRoleArn", EKS_SERVICE).collect();
         // aws-controllers-k8s/community issue 1821.
         let message = format!(
             "Failed to validate if SLR: {FARGATE} already exists due to missing permissions for \

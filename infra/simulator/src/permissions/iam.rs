@@ -64,6 +64,10 @@ pub(super) fn needed(
                 Resource::new(policy).shown_as(format!("policy {policy}")),
             )]
         }
+        "SimulatePrincipalPolicy" => {
+            let principal = params.get("PolicySourceArn").unwrap_or_default();
+            vec![Needed::new(action, Resource::new(principal))]
+        }
         of_role if OF_ROLE.contains(&of_role) => {
             let name = params.get("RoleName").unwrap_or_default();
             vec![Needed::new(action, role(context, name))]
@@ -100,15 +104,16 @@ fn arn(context: &Context<'_>, path: &str, name: &str) -> String {
     format!("arn:{partition}:iam::{account}:role{path}{name}")
 }
 
-/// A role by its name: IAM says it without its ARN, as public logs show. The role of a service is known by
-/// its path before there is one, too: policies with that path let EKS look for it in a new account.
+/// A role by its name: IAM says it without its ARN, as public logs show. Of a role that is not there IAM
+/// does not know the path, that of a service included, and asks about the ARN without one: AWS' own
+/// policies name both (AWSSystemsManagerEnableConfigRecordingExecutionPolicy) or `role/*AWSServiceRoleFor…`
+/// (AmazonGuardDutyFullAccess).
 pub(super) fn role(context: &Context<'_>, name: &str) -> Resource {
     let account = context.state.accounts.get(&context.account);
     let role = account.and_then(|account| account.iam.role(name));
-    let resource = match (role, service_linked_role::path_of(name)) {
-        (Some(role), _) => Resource::new(&role.arn).tagged(&role.tags),
-        (None, Some(path)) => Resource::new(arn(context, &path, name)),
-        (None, None) => Resource::new(arn(context, "/", name)),
+    let resource = match role {
+        Some(role) => Resource::new(&role.arn).tagged(&role.tags),
+        None => Resource::new(arn(context, "/", name)),
     };
     resource.shown_as(format!("role {name}"))
 }

@@ -22,20 +22,33 @@ pub(super) fn needed(context: &Context<'_>, operation: &str, input: &Value) -> O
             }
             needed
         }
-        "DeleteLogGroup" => vec![Needed::new(action, group(context, name))],
+        "DeleteLogGroup" => {
+            let arn = arn(context, name);
+            vec![Needed::new(
+                action,
+                group(context, name).tagged(tags_of(context, &arn)),
+            )]
+        }
         "DescribeLogGroups" => vec![Needed::new(action, group(context, ""))],
         // botocore's CloudWatch Logs model, resourceArn: without `:*`.
         "ListTagsForResource" => {
             let arn = input["resourceArn"].as_str().unwrap_or_default();
-            let groups = context.state.accounts.get(&context.account);
-            let groups = groups.and_then(|it| it.regions.get(&context.region));
-            let group = groups.and_then(|it| it.logs.groups.values().find(|it| it.arn == arn));
-            let tags = group.into_iter().flat_map(|group| &group.tags);
+            let tags = tags_of(context, arn);
             vec![Needed::new(action, Resource::new(arn).tagged(tags))]
         }
         _ => return None,
     };
     Some(needed)
+}
+
+fn tags_of<'a>(
+    context: &'a Context<'_>,
+    arn: &str,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    let groups = context.state.accounts.get(&context.account);
+    let groups = groups.and_then(|it| it.regions.get(&context.region));
+    let group = groups.and_then(|it| it.logs.groups.values().find(|it| it.arn == arn));
+    group.into_iter().flat_map(|group| &group.tags)
 }
 
 fn arn(context: &Context<'_>, name: &str) -> String {

@@ -23,6 +23,7 @@ use crate::fault::Fault;
 use crate::iam::policy::{Attempt, Effect, effect};
 use crate::iam::trust::Document;
 use crate::iam::{Iam, Role};
+use crate::opening::Quarantine;
 use crate::params::Params;
 use crate::state::Context;
 use crate::sts::Session;
@@ -172,24 +173,55 @@ fn needed(
     }
 }
 
-/// Refuses a session's call that its policies do not allow.
+/// The service control policy that lies on the caller's account, if there is one.
+fn quarantine<'a>(context: &'a Context<'_>) -> Option<&'a Quarantine> {
+    let account = context.state.accounts.get(&context.account)?;
+    account.opening.quarantine.as_ref()
+}
+
+/// Refuses what a service control policy forbids all principals of the caller's account.
+fn check_organization(
+    context: &Context<'_>,
+    service: &str,
+    who: &Identity,
+    all: &[Needed],
+) -> Result<(), Fault> {
+    let Some(quarantine) = quarantine(context) else {
+        return Ok(());
+    };
+    for needed in all {
+        let why = quarantine.refusal(context.now, &who.principal_arn, &needed.action);
+        if let (Some(why), Some(resource)) = (why, needed.resources.first()) {
+            return Err(refusal(service, &who.arn, &needed.action, resource, &why));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what the organization forbids, and a session's call that its policies do not allow.
 pub(crate) fn check(
     context: &mut Context<'_>,
     service: &str,
     operation: &str,
     asked: &Asked<'_>,
 ) -> Result<(), Fault> {
-    let Some(session) = context.session().cloned() else {
+    let session = context.session().cloned();
+    if session.is_none() && quarantine(context).is_none() {
         return Ok(());
-    };
+    }
     // What there is no such operation for is refused as that.
     let all = needed(context, service, operation, asked).unwrap_or_default();
-    let policies = Policies::of(context, &session);
     let who = identity(context);
+    check_organization(context, service, &who, &all)?;
+    let Some(session) = session else {
+        return Ok(());
+    };
+    let policies = Policies::of(context, &session);
     let common = common_keys(context, service, &who);
     for needed in all {
         for resource in &needed.resources {
-            let keys = [&common[..], &needed.keys, &resource.keys].concat();
+            let owner = owner_keys(context, resource);
+            let keys = [&common[..], &owner, &needed.keys, &resource.keys].concat();
             let attempt = Attempt {
                 action: &needed.action,
                 resource: &resource.arns,
@@ -215,11 +247,38 @@ fn common_keys(context: &Context<'_>, service: &str, who: &Identity) -> Keys {
         ("aws:requestedregion", region),
         ("aws:principalarn", &who.principal_arn),
         ("aws:principalaccount", &context.account),
-        ("aws:resourceaccount", &context.account),
         ("aws:userid", &who.user_id),
     ]
+    .into_iter()
+    .chain(organization_key(
+        context,
+        "aws:principalorgid",
+        &context.account,
+    ))
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .to_vec()
+    .collect()
+}
+
+/// IAM user guide, AWS global condition context keys: whose the resource is. An account in no organization
+/// has no such key.
+fn owner_keys(context: &Context<'_>, resource: &Resource) -> Keys {
+    let of_arn = resource.arns.first().and_then(|arn| arn.split(':').nth(4));
+    let owner = of_arn.filter(|account| account.len() == 12);
+    let owner = owner.unwrap_or(&context.account);
+    let organization = organization_key(context, "aws:resourceorgid", owner);
+    [("aws:resourceaccount", owner)]
+        .into_iter()
+        .chain(organization)
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn organization_key<'a>(
+    context: &'a Context<'_>,
+    key: &'a str,
+    account: &str,
+) -> Option<(&'a str, &'a str)> {
+    Some((key, context.state.organization_of(account)?))
 }
 
 /// The policies that a session is subject to.

@@ -7,6 +7,15 @@ use crate::ssm::parameter;
 use crate::state::Context;
 
 pub(super) fn needed(context: &Context<'_>, operation: &str, input: &Value) -> Option<Vec<Needed>> {
+    if operation == "GetParameters" {
+        let names = input["Names"].as_array().into_iter().flatten();
+        let names = names.filter_map(Value::as_str);
+        let of_each = |name| Resource::new(parameter::arn(context, name));
+        return Some(vec![Needed {
+            resources: names.map(of_each).collect(),
+            ..Needed::new("ssm:GetParameters", Resource::any())
+        }]);
+    }
     // Service authorization reference: a path is a parameter's name, too.
     let member = match operation {
         "DeleteParameter" | "GetParameter" | "PutParameter" => "Name",

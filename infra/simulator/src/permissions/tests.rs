@@ -349,9 +349,70 @@ async fn roles_are_known_by_path_and_called_by_name() {
     let refused = get("narrow").await;
     assert_eq!(code(&refused), "AccessDenied");
     assert!(message(&refused).contains("iam:GetRole on resource: role narrow because"));
-    // Nothing hides that a service's role is missing.
-    let missing = get("AWSServiceRoleForAmazonEKS").await;
-    assert_eq!(code(&missing), "NoSuchEntity");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_role_of_a_service_has_a_path_only_when_it_is_there() {
+    let name = "AWSServiceRoleForAmazonEKS";
+    let get = |world: &World| world.iam.get_role().role_name(name).send();
+    let with = |resource: &str| {
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{resource}");
+        World::new(&json!([allow(&json!("iam:GetRole"), &json!(arn))]))
+    };
+    let make = async |world: &World| {
+        let somebody = client!(aws_sdk_iam, world.simulator, ACCOUNT, REGION);
+        let call = somebody.create_service_linked_role();
+        call.aws_service_name("eks.amazonaws.com").send().await
+    };
+    let world = with("aws-service-role/eks.amazonaws.com/*");
+    let refused = get(&world).await;
+    assert_eq!(code(&refused), "AccessDenied");
+    assert!(message(&refused).contains(&format!("iam:GetRole on resource: role {name} because")));
+    make(&world).await.unwrap();
+    get(&world).await.unwrap();
+    let world = with(name);
+    assert_eq!(code(&get(&world).await), "NoSuchEntity");
+    make(&world).await.unwrap();
+    assert_eq!(code(&get(&world).await), "AccessDenied");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_is_assumed_within_the_organization_only_if_a_policy_says_so() {
+    let member = "444455556666";
+    let role = format!("arn:aws:iam::{member}:role/other");
+    let mut assume = allow(&json!("sts:AssumeRole"), &json!(role));
+    assume["Condition"] = json!({"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}});
+    let world = World::new(&json!([assume]));
+    let trust = State::organization_trust(ACCOUNT);
+    let is_standalone = |is_standalone: bool| {
+        world.simulator.change(|state| {
+            state.add_account(member, [("other", trust.as_str())]);
+            state.accounts.get_mut(member).unwrap().is_standalone = is_standalone;
+        });
+    };
+    let assume = || {
+        let call = world.sts.assume_role().role_session_name("test");
+        call.role_arn(&role).send()
+    };
+    is_standalone(true);
+    assert_eq!(code(&assume().await), "AccessDenied");
+    is_standalone(false);
+    assume().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_group_is_deleted_by_its_tags() {
+    let mut delete = allow(&json!("logs:DeleteLogGroup"), &json!("*"));
+    delete["Condition"] = json!({"StringEquals": {"aws:ResourceTag/team": "a"}});
+    let world = World::new(&json!([delete]));
+    let somebody = client!(aws_sdk_cloudwatchlogs, world.simulator, ACCOUNT, REGION);
+    for (name, team) in [("mine", "a"), ("theirs", "b")] {
+        let call = somebody.create_log_group().log_group_name(name);
+        call.tags("team", team).send().await.unwrap();
+    }
+    let delete = |name: &str| world.logs.delete_log_group().log_group_name(name).send();
+    delete("mine").await.unwrap();
+    assert_eq!(code(&delete("theirs").await), "AccessDeniedException");
 }
 
 #[tokio::test(start_paused = true)]
@@ -510,7 +571,8 @@ async fn a_cluster_takes_more_than_its_own_permission() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fargate_profile_takes_more_than_its_own_permission() {
-    let slr = "arn:aws:iam::111122223333:role/aws-service-role/eks-fargate.amazonaws.com/*";
+    let slr = "arn:aws:iam::111122223333:role/AWSServiceRoleForAmazonEKSForFargate";
+    let slr_path = "arn:aws:iam::111122223333:role/aws-service-role/eks-fargate.amazonaws.com/*";
     let steps = [
         (
             allow(
@@ -529,8 +591,20 @@ async fn a_fargate_profile_takes_more_than_its_own_permission() {
              arn:aws:eks:ap-northeast-1:111122223333:fargateprofile/demo/a/*",
         ),
         (
+            // The one that the role trusts is not the one that it is passed to.
             pass("pods", "eks-fargate-pods.amazonaws.com"),
             "iam:PassRole on resource",
+        ),
+        (
+            pass("pods", "eks.amazonaws.com"),
+            "iam:PassRole on resource",
+        ),
+        (
+            // While it is not there, it is known without its path.
+            allow(&json!("iam:GetRole"), &json!(slr_path)),
+            "InvalidRequestException: Failed to validate if SLR: \
+             AWSServiceRoleForAmazonEKSForFargate already exists due to missing permissions for \
+             'iam:GetRole'",
         ),
         (
             allow(&json!("iam:GetRole"), &json!(slr)),

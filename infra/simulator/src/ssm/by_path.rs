@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::check::{broken, check_name, invalid, read, refuse_unmodelled};
+use super::check::{broken, check_name, invalid, read};
 use super::parameter::Parameter;
 use crate::fault::Fault;
 use crate::state::Context;
@@ -21,6 +21,57 @@ struct GetParametersByPath {
     recursive: bool,
     max_results: Option<i64>,
     next_token: Option<String>,
+    #[serde(default)]
+    parameter_filters: Vec<Filter>,
+}
+
+/// botocore's SSM model, ParameterStringFilter.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Filter {
+    key: String,
+    option: Option<String>,
+    #[serde(default)]
+    values: Vec<String>,
+}
+
+impl Filter {
+    /// Filters by type; the words are those of captured answers (radkawar/stackd
+    /// testdata/aws/ssm/parameter_store.json). Keys of KMS and labels are not modelled.
+    fn check(&self) -> Result<(), Fault> {
+        match self.key.as_str() {
+            "Type" => {}
+            "KeyId" | "Label" => {
+                let key = &self.key;
+                return Err(invalid(format!(
+                    "The simulator does not model the filter {key}."
+                )));
+            }
+            other => {
+                let message = format!(
+                    "The following filter key is not valid: {other}. Valid filter keys include: [Type, \
+                     KeyId, Label]."
+                );
+                return Err(Fault::client("InvalidFilterKey", "").with("Message", message));
+            }
+        }
+        match self.option.as_deref() {
+            None | Some("Equals" | "BeginsWith") => Ok(()),
+            Some(other) => {
+                let message = format!(
+                    "The following filter option is not valid: {other}. Valid options include: \
+                     [BeginsWith, Equals]."
+                );
+                Err(Fault::client("InvalidFilterOption", message))
+            }
+        }
+    }
+
+    fn accepts(&self, kind: &str) -> bool {
+        let begins = self.option.as_deref() == Some("BeginsWith");
+        let accepts = |value: &String| kind == value || (begins && kind.starts_with(value));
+        self.values.iter().any(accepts)
+    }
 }
 
 impl GetParametersByPath {
@@ -53,8 +104,8 @@ impl GetParametersByPath {
         let Some(token) = &self.next_token else {
             return Ok(0);
         };
-        let message = "The specified token isn't valid.";
-        (token.parse()).map_err(|_| Fault::client("InvalidNextToken", message))
+        let message = format!("The following token is invalid: {token}.");
+        (token.parse()).map_err(|_| Fault::client("InvalidNextToken", "").with("Message", message))
     }
 
     /// Whether a parameter is below the path: right below it, or anywhere.
@@ -67,15 +118,23 @@ impl GetParametersByPath {
     }
 }
 
-/// `GetParametersByPath`: sorted by name, in pages.
+/// `GetParametersByPath`, in pages: level by level, and by name in a level; with a filter by name alone
+/// (captured answers, radkawar/stackd testdata/aws/ssm/parameter_store.json).
 pub(super) fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
-    refuse_unmodelled(input, &["ParameterFilters"])?;
     let asked: GetParametersByPath = read(input)?;
     asked.check()?;
+    let filters = &asked.parameter_filters;
+    filters.iter().try_for_each(Filter::check)?;
     let (limit, start) = (asked.limit()?, asked.start()?);
     let parameters = context.ssm().parameters.values();
-    let found = parameters.filter(|parameter| asked.accepts(&parameter.name));
-    let mut rest: Vec<Value> = found.skip(start).map(Parameter::to_json).collect();
+    let is_of_kind = |kind: &str| filters.iter().all(|filter| filter.accepts(kind));
+    let found = parameters.filter(|it| asked.accepts(&it.name) && is_of_kind(&it.kind));
+    let mut found: Vec<&Parameter> = found.collect();
+    if filters.is_empty() {
+        found.sort_by_key(|parameter| parameter.name.matches('/').count());
+    }
+    let rest = found.into_iter().skip(start);
+    let mut rest: Vec<Value> = rest.map(Parameter::to_json).collect();
     let has_more = rest.len() > limit;
     rest.truncate(limit);
     let mut output = json!({"Parameters": rest});
@@ -87,7 +146,9 @@ pub(super) fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, Fau
 
 #[cfg(test)]
 mod tests {
-    use crate::ssm::testing::{World, code};
+    use aws_sdk_ssm::types::ParameterStringFilter;
+
+    use crate::ssm::testing::{World, code, message};
 
     async fn world() -> World {
         let world = World::new();
@@ -116,6 +177,38 @@ mod tests {
         assert_eq!(names(&world, "/", true).await.len(), 4);
         assert_eq!(names(&world, "/a/b", true).await, [""; 0]);
         assert_eq!(names(&world, "/nobody", true).await, [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_come_level_by_level_and_with_a_filter_by_name_alone() {
+        let world = World::new();
+        for name in ["/a/nested/string", "/a/string", "/a/list"] {
+            world.put(name, name).await;
+        }
+        let all = ["/a/list", "/a/string", "/a/nested/string"];
+        assert_eq!(names(&world, "/a", true).await, all);
+        let filtered = |option: &str, value: &str| {
+            let filter = ParameterStringFilter::builder().key("Type").option(option);
+            let filter = filter.values(value).build().unwrap();
+            let call = world.ssm.get_parameters_by_path().path("/a");
+            call.recursive(true).parameter_filters(filter).send()
+        };
+        let found = filtered("Equals", "String").await.unwrap();
+        let found: Vec<_> = found
+            .parameters()
+            .iter()
+            .map(|it| it.name().unwrap())
+            .collect();
+        assert_eq!(found, ["/a/list", "/a/nested/string", "/a/string"]);
+        let found = filtered("Equals", "StringList").await.unwrap();
+        assert!(found.parameters().is_empty());
+        let refused = filtered("Contains", "String").await;
+        assert_eq!(code(refused), "InvalidFilterOption");
+        let filter = ParameterStringFilter::builder().key("Name").values("/a");
+        let call = world.ssm.get_parameters_by_path().path("/a");
+        let refused = call.parameter_filters(filter.build().unwrap()).send().await;
+        assert!(message(&refused).starts_with("The following filter key is not valid: Name."));
+        assert_eq!(code(refused), "InvalidFilterKey");
     }
 
     #[tokio::test(start_paused = true)]

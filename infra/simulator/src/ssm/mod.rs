@@ -1,5 +1,4 @@
-//! AWS Systems Manager: the parameters of Parameter Store, as far as they are standard ones of type
-//! `String`.
+//! AWS Systems Manager: the parameters of Parameter Store, as far as they are standard ones and no secrets.
 
 mod by_path;
 mod check;
@@ -26,6 +25,7 @@ pub struct Ssm {
 pub(crate) const OPERATIONS: Operations = Operations(&[
     ("DeleteParameter", parameter::delete),
     ("GetParameter", parameter::get),
+    ("GetParameters", parameter::get_many),
     ("GetParametersByPath", by_path::get),
     ("PutParameter", parameter::put),
 ]);

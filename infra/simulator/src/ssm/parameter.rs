@@ -1,23 +1,26 @@
 //! Parameters, one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::check::refuse_unmodelled;
-use super::check::{broken, check_name, check_new_name, check_value, invalid, read};
+use super::check::{Selected, broken, check_name, check_new_name, check_value, invalid, read};
 use crate::fault::Fault;
 use crate::state::Context;
 
-/// A parameter of the standard tier and of type `String`.
+/// A parameter of the standard tier, of type `String` or `StringList`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Unique in its account and region; in a hierarchy it begins with a slash.
     pub name: String,
     /// Its ARN.
     pub arn: String,
+    /// `String` or `StringList`.
+    #[serde(default = "string")]
+    pub kind: String,
     /// What it holds.
     pub value: String,
     /// How often it was written.
@@ -26,12 +29,35 @@ pub struct Parameter {
     pub modified_at: Timestamp,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// What it was before, the oldest version first.
+    #[serde(default)]
+    pub earlier: Vec<Version>,
+}
+
+/// A version of a parameter that was overwritten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Its number.
+    pub version: u64,
+    /// `String` or `StringList`.
+    pub kind: String,
+    /// What it held.
+    pub value: String,
+    /// When it was written.
+    pub modified_at: Timestamp,
+}
+
+fn string() -> String {
+    STRING.to_owned()
 }
 
 /// botocore's SSM model, PutParameterRequest$Tier: standard parameters of an account in a region.
 const PARAMETERS_MAX: usize = 10_000;
-/// The only type that is simulated.
+/// Systems Manager user guide, working with parameter versions: with the current one.
+const VERSIONS_MAX: usize = 100;
 const STRING: &str = "String";
+/// A list in one text, which nobody checks.
+const STRING_LIST: &str = "StringList";
 const STANDARD: &str = "Standard";
 const TEXT: &str = "text";
 
@@ -41,13 +67,49 @@ impl Parameter {
     pub(super) fn to_json(&self) -> Value {
         json!({
             "Name": self.name,
-            "Type": STRING,
+            "Type": self.kind,
             "Value": self.value,
             "Version": self.version,
             "LastModifiedDate": self.modified_at.as_millisecond() as f64 / 1000.0,
             "ARN": self.arn,
             "DataType": TEXT,
         })
+    }
+
+    /// As GetParameter answers it to who asks for a version; `None` if there is none of that number.
+    fn selected(&self, asked: &Selected) -> Option<Value> {
+        let Some(selector) = &asked.selector else {
+            return Some(self.to_json());
+        };
+        let version: u64 = selector.trim_start_matches(':').parse().ok()?;
+        let mut shown = if version == self.version {
+            self.clone()
+        } else {
+            let earlier = self.earlier.iter().find(|it| it.version == version)?;
+            Self {
+                version,
+                kind: earlier.kind.clone(),
+                value: earlier.value.clone(),
+                modified_at: earlier.modified_at,
+                ..self.clone()
+            }
+        };
+        shown.earlier.clear();
+        let mut shown = shown.to_json();
+        shown["Selector"] = selector.as_str().into();
+        Some(shown)
+    }
+
+    /// Keeps what it is, before it becomes something else.
+    fn retire(&mut self) {
+        self.earlier.push(Version {
+            version: self.version,
+            kind: self.kind.clone(),
+            value: self.value.clone(),
+            modified_at: self.modified_at,
+        });
+        let surplus = (self.earlier.len() + 1).saturating_sub(VERSIONS_MAX);
+        self.earlier.drain(..surplus);
     }
 }
 
@@ -79,17 +141,19 @@ struct Tag {
 impl PutParameter {
     /// What can be said without looking at the parameters that there are.
     fn check(&self, arn: &str) -> Result<(), Fault> {
-        // As it is quoted in hashicorp/terraform-provider-aws issue 18550.
+        // Captured answer, radkawar/stackd testdata/aws/ssm/parameter_store.json.
         if self.overwrite && !self.tags.is_empty() {
             return Err(invalid(
-                "Invalid request: tags and overwrite can't be used together.",
+                "Invalid request: tags and overwrite can't be used together. To create a parameter with \
+                 tags, please remove overwrite flag. To update tags for an existing parameter, please use \
+                 AddTagsToResource or RemoveTagsFromResource.",
             ));
         }
         check_new_name(&self.name, arn)?;
         check_value(&self.value)?;
         match self.r#type.as_deref() {
-            None | Some(STRING) => {}
-            Some(kind @ ("StringList" | "SecureString")) => {
+            None | Some(STRING | STRING_LIST) => {}
+            Some(kind @ "SecureString") => {
                 return Err(invalid(format!("The simulator does not model {kind}.")));
             }
             Some(kind) => {
@@ -124,6 +188,10 @@ pub(super) fn put(context: &mut Context<'_>, input: &Value) -> Result<Value, Fau
                            option in the request to true.";
             return Err(Fault::client("ParameterAlreadyExists", message));
         }
+        parameter.retire();
+        if let Some(kind) = asked.r#type {
+            parameter.kind = kind;
+        }
         parameter.value = asked.value;
         parameter.version += 1;
         parameter.modified_at = now;
@@ -131,11 +199,11 @@ pub(super) fn put(context: &mut Context<'_>, input: &Value) -> Result<Value, Fau
     }
     // botocore's SSM model, PutParameterRequest$Type: an update needs none. So a parameter can be
     // updated without being made if it is gone.
-    if asked.r#type.is_none() {
+    let Some(kind) = asked.r#type else {
         return Err(invalid(
             "A parameter type is required when you create a parameter.",
         ));
-    }
+    };
     if parameters.len() >= PARAMETERS_MAX {
         let message = "You have exceeded the number of parameters for this AWS account.";
         return Err(Fault::client("ParameterLimitExceeded", message));
@@ -144,10 +212,12 @@ pub(super) fn put(context: &mut Context<'_>, input: &Value) -> Result<Value, Fau
     let parameter = Parameter {
         name: asked.name.clone(),
         arn,
+        kind,
         value: asked.value,
         version: 1,
         modified_at: now,
         tags: tags.collect(),
+        earlier: Vec::new(),
     };
     parameters.insert(asked.name, parameter);
     Ok(json!({"Version": 1, "Tier": STANDARD}))
@@ -169,18 +239,56 @@ struct ByName {
     name: String,
 }
 
-/// The service often says no more than the code: nobody may rely on the words.
+/// The service says no more than the code: nobody may rely on words (captured answers, radkawar/stackd
+/// testdata/aws/ssm).
 fn not_found() -> Fault {
-    Fault::client("ParameterNotFound", "The parameter couldn't be found.")
+    Fault::client("ParameterNotFound", "")
 }
 
-/// `GetParameter`. Versions, labels and ARNs as names are not modelled.
+/// `GetParameter`. Labels are not modelled: no version has one.
 pub(super) fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
     let asked: ByName = read(input)?;
-    check_name(&asked.name, "name")?;
+    let asked = Selected::parse(&asked.name)?;
     let parameter = context.ssm().parameters.get(&asked.name);
     let parameter = parameter.ok_or_else(not_found)?;
-    Ok(json!({"Parameter": parameter.to_json()}))
+    let shown = parameter.selected(&asked);
+    let shown = shown.ok_or_else(|| asked.version_not_found())?;
+    Ok(json!({"Parameter": shown}))
+}
+
+/// The input of `GetParameters`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ByNames {
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+/// botocore's SSM model, ParameterNameList.
+const NAMES_MAX: usize = 10;
+
+/// `GetParameters`: what is there by name, each text that was asked for once, versions before what has no
+/// selector; and what is not there, sorted (captured answers, radkawar/stackd
+/// testdata/aws/ssm/parameter_store.json and selector_edges.json).
+pub(super) fn get_many(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+    let asked: ByNames = read(input)?;
+    if asked.names.is_empty() || asked.names.len() > NAMES_MAX {
+        let constraint = format!("Member must have length between 1 and {NAMES_MAX}");
+        return Err(broken(&format!("{:?}", asked.names), "names", &constraint));
+    }
+    let (mut found, mut missing) = (Vec::new(), BTreeSet::new());
+    let mut seen = BTreeSet::new();
+    for text in asked.names.iter().filter(|text| seen.insert(*text)) {
+        let selected = Selected::parse(text)?;
+        let parameter = context.ssm().parameters.get(&selected.name);
+        match parameter.and_then(|parameter| parameter.selected(&selected)) {
+            Some(shown) => found.push((selected.name, selected.selector.is_none(), shown)),
+            None => drop(missing.insert(text.clone())),
+        }
+    }
+    found.sort_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
+    let found: Vec<Value> = found.into_iter().map(|(_, _, shown)| shown).collect();
+    Ok(json!({"Parameters": found, "InvalidParameters": missing}))
 }
 
 /// `DeleteParameter`.
@@ -237,6 +345,88 @@ mod tests {
         let state = world.simulator.state();
         let ssm = &state.accounts[ACCOUNT].regions["ap-northeast-1"].ssm;
         assert!(ssm.parameters.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_may_be_an_arn_and_end_in_a_version() {
+        let world = World::new();
+        world.put("/a/b", "one").await;
+        let put = world.ssm.put_parameter().name("/a/b").value("x,y");
+        let put = put.r#type(ParameterType::StringList).overwrite(true);
+        put.send().await.unwrap();
+        let arn = format!("arn:aws:ssm:ap-northeast-1:{ACCOUNT}:parameter/a/b");
+        for (asked, value, version, selector) in [
+            ("/a/b", "x,y", 2, None),
+            (arn.as_str(), "x,y", 2, None),
+            ("/a/b:1", "one", 1, Some(":1")),
+            ("/a/b:01", "one", 1, Some(":01")),
+            ("/a/b:2", "x,y", 2, Some(":2")),
+        ] {
+            let got = world.get(asked).await;
+            assert_eq!(
+                (got.value(), got.version),
+                (Some(value), version),
+                "{asked}"
+            );
+            assert_eq!((got.name(), got.selector()), (Some("/a/b"), selector));
+        }
+        assert_eq!(
+            world.get("/a/b").await.r#type(),
+            Some(&ParameterType::StringList)
+        );
+        let get = |name: &str| world.ssm.get_parameter().name(name).send();
+        for (asked, expected) in [
+            (
+                "/a/b:3",
+                "Systems Manager could not find version 3 of /a/b. Verify the version and try again.",
+            ),
+            (
+                "/a/b:x",
+                "Systems Manager could not find a version of /a/b that has the specified label, x. \
+                 Verify the parameter label and try again.",
+            ),
+        ] {
+            let refused = get(asked).await;
+            assert_eq!(code_of(&refused), "ParameterVersionNotFound");
+            assert_eq!(message(&refused), expected);
+        }
+        for asked in ["/a/b:", "/a/b:1:2"] {
+            let refused = get(asked).await;
+            assert_eq!(code_of(&refused), "ValidationException", "{asked}");
+            assert!(message(&refused).contains("<name>:<version/label>"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_missing_has_no_message() {
+        let world = World::new();
+        let refused = world.ssm.get_parameter().name("/a").send().await;
+        assert_eq!(code_of(&refused), "ParameterNotFound");
+        let raw = refused.as_ref().unwrap_err().raw_response().unwrap();
+        let body = raw.body().bytes().unwrap();
+        assert_eq!(body, br#"{"__type":"ParameterNotFound"}"#);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_are_read_at_once_and_what_is_missing_is_named() {
+        let world = World::new();
+        for name in ["/s", "/l"] {
+            world.put(name, "one").await;
+        }
+        let put = world.ssm.put_parameter().name("/s").value("two");
+        put.overwrite(true).send().await.unwrap();
+        let names = ["/s:1", "/l", "/s", "/l", "/z", "/s:99", "/a"];
+        let call = world.ssm.get_parameters();
+        let call = call.set_names(Some(names.map(str::to_owned).to_vec()));
+        let answer = call.send().await.unwrap();
+        let found = answer.parameters().iter();
+        let found: Vec<_> = found
+            .map(|it| (it.name().unwrap(), it.value().unwrap()))
+            .collect();
+        assert_eq!(found, [("/l", "one"), ("/s", "one"), ("/s", "two")]);
+        assert_eq!(answer.invalid_parameters(), ["/a", "/s:99", "/z"]);
+        let none = world.ssm.get_parameters().set_names(Some(vec![]));
+        assert_eq!(code(none.send().await), "ValidationException");
     }
 
     #[tokio::test(start_paused = true)]

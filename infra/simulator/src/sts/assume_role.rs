@@ -11,6 +11,9 @@ use crate::opening::is_early;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
+use size::Size;
+
+mod size;
 
 /// botocore's STS model, AssumeRole.
 const SECONDS: u32 = 3600;
@@ -58,6 +61,7 @@ pub(super) fn assume_role(
     let policy = session_policy(params)?;
     let account = account_of(arn)?.to_owned();
     check_region(context, &account)?;
+    let size = Size::of(context.partition(), policy)?;
     let role = trusting_role(context, params, arn, &account)?;
     check_duration(context, role, seconds)?;
 
@@ -69,7 +73,7 @@ pub(super) fn assume_role(
         expires_at: after(context.now, seconds),
         account,
     };
-    Ok(answer(context, session))
+    Ok(answer(context, session, size))
 }
 
 /// What STS has and the simulator does not model.
@@ -174,6 +178,10 @@ fn trusting_role<'a>(
         context: [
             ("aws:principalarn", Some(who.principal_arn.as_str())),
             ("aws:principalaccount", Some(context.account.as_str())),
+            (
+                "aws:principalorgid",
+                context.state.organization_of(&context.account),
+            ),
             ("sts:externalid", external_id),
             ("sts:rolesessionname", params.get("RoleSessionName")),
         ]
@@ -203,7 +211,7 @@ fn check_duration(context: &Context<'_>, role: &Role, seconds: u32) -> Result<()
     Ok(())
 }
 
-fn answer(context: &mut Context<'_>, session: Session) -> Vec<Element> {
+fn answer(context: &mut Context<'_>, session: Session, size: Size) -> Vec<Element> {
     let count = context.state.sessions.count();
     let key = format!("{}/{}/{count}", session.role_arn, session.name);
     let hex = |what: &str, digits| context.seed.hex(what, &key, digits);
@@ -223,15 +231,7 @@ fn answer(context: &mut Context<'_>, session: Session) -> Vec<Element> {
         Element::text("Arn", session.arn(context.partition())),
     ]);
     let mut answer = vec![credentials, user];
-    // botocore's STS model, packedPolicySize: how much of its room the packed policy takes, in per cent.
-    // How AWS packs is not known; here the plain text counts.
-    let length = session
-        .policy
-        .as_deref()
-        .map(|policy| policy.chars().count());
-    answer.extend(
-        length.map(|length| Element::text("PackedPolicySize", (length * 100).div_ceil(POLICY_MAX))),
-    );
+    answer.extend(size.elements());
     context.state.sessions.add(access_key, session, context.now);
     answer
 }
@@ -356,8 +356,10 @@ mod tests {
             .send()
             .await
             .unwrap();
-        let size = i32::try_from(policy.len() * 100 / 2048 + 1).unwrap();
-        assert_eq!(assumed.packed_policy_size(), Some(size));
+        let utilization = assumed.session_token_utilization();
+        assert_eq!(assumed.packed_policy_size(), utilization);
+        let size = assumed.session_token_size().unwrap();
+        assert_eq!(utilization, Some((size * 100 + 4095) / 4096));
         let session = world.session(assumed.credentials().unwrap());
         let call = session.assume_role().role_arn(ROLE_ARN);
         let refused = call.role_session_name("test").send().await;

@@ -67,11 +67,13 @@ fn operation<'a>(request: &'a Request<Vec<u8>>, prefix: &str) -> Option<&'a str>
 }
 
 /// An error as these services write it: the code is a member of the body (Smithy, AWS JSON 1.1
-/// protocol, operation error serialization).
+/// protocol, operation error serialization). Some have no message.
 fn fault(fault: &Fault) -> Response<Vec<u8>> {
     let mut body = (*fault.members).clone();
     body.insert("__type".to_owned(), fault.code.clone().into());
-    body.insert("message".to_owned(), fault.message.clone().into());
+    if !fault.message.is_empty() {
+        body.insert("message".to_owned(), fault.message.clone().into());
+    }
     json(fault.status, &Value::Object(body))
 }
 

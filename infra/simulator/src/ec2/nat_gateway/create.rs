@@ -7,8 +7,7 @@ use crate::ec2::kind::{ADDRESS, NAT_GATEWAY, SUBNET};
 use crate::ec2::network_interface::{NAT_GATEWAY_TYPE, NewInterface};
 use crate::ec2::request::{Request, invalid_value, unmodelled};
 use crate::ec2::tags::{self, Tags};
-use crate::ec2::tokens::Created;
-use crate::ec2::zones::zones;
+use crate::ec2::tokens::{self, Created};
 use crate::ec2::{Ec2, Quotas, Subnet};
 use crate::fault::Fault;
 use crate::xml::Element;
@@ -25,6 +24,7 @@ pub(in crate::ec2) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec
     let subnet_id = request.id("SubnetId", &SUBNET)?;
     let subnet = ec2.look_up(&ec2.subnets, &SUBNET, subnet_id)?.clone();
     let allocation_id = allocation(ec2, request)?;
+    check_zone(ec2, &subnet.zone_id)?;
     let tags = tags::of_new(request, &NAT_GATEWAY)?;
     check_quota(ec2, request, &subnet.zone_id)?;
 
@@ -46,6 +46,16 @@ fn refuse_unmodelled(request: &Request<'_>) -> Result<(), Fault> {
         "SecondaryPrivateIpAddress",
         "SecondaryPrivateIpAddressCount",
     ])
+}
+
+/// Some zones have none (sysdiglabs/terraform-aws-secure-for-cloud pull request 52: a retired zone of
+/// Tokyo; aws-ia/terraform-aws-eks-blueprints pull request 1095: a local zone).
+fn check_zone(ec2: &Ec2, zone_id: &str) -> Result<(), Fault> {
+    if !ec2.zones.without_nat_gateways.contains(zone_id) {
+        return Ok(());
+    }
+    let message = "Nat Gateway is not available in this availability zone";
+    Err(Fault::client("NotAvailableInZone", message))
 }
 
 /// VPC user guide, Amazon VPC quotas: pending, available and deleting gateways count.
@@ -95,8 +105,7 @@ fn accept(
 
 fn created(ec2: &Ec2, request: &Request<'_>, gateway: &NatGateway) -> Vec<Element> {
     let mut answer = vec![Element::new("natGateway").children(gateway.content(ec2, request))];
-    let token = request.get("ClientToken");
-    answer.extend(token.map(|token| Element::text("clientToken", token)));
+    answer.extend(tokens::echo(request));
     answer
 }
 
@@ -144,8 +153,7 @@ fn failure_on_arrival(
         });
     }
     // botocore's EC2 model, CreateNatGateway: address and zone must have the same network border group.
-    let zone = zones(request.region)
-        .into_iter()
+    let zone = (ec2.zones.of(request.account, request.region).into_iter())
         .find(|zone| zone.id == subnet.zone_id)?;
     (zone.network_border_group != address.network_border_group).then(|| Failure {
         code: "InvalidAllocationID.NotFound".to_owned(),
@@ -229,7 +237,7 @@ mod tests {
             .ec2
             .release_address()
             .allocation_id(&network.allocation);
-        assert_eq!(code(release.send().await), "InvalidIPAddress.InUse");
+        assert_eq!(code(release.send().await), "AuthFailure");
     }
 
     #[tokio::test(start_paused = true)]
@@ -334,6 +342,27 @@ mod tests {
         assert_eq!(failed.state, Some(NatGatewayState::Failed));
         let retried = create(&subnet, "t2").await.unwrap().nat_gateway.unwrap();
         assert_ne!(retried.nat_gateway_id, first);
+
+        let call = world.ec2.delete_nat_gateway();
+        let call = call.nat_gateway_id(first.unwrap());
+        call.send().await.unwrap();
+        let gone = create(&subnet, "t").await;
+        assert_eq!(code(gone), "IdempotentParameterMismatch");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn some_zones_have_none() {
+        let world = World::new();
+        let vpc = world.vpc().await;
+        let subnet = world.subnet(&vpc, "10.0.0.0/24").await;
+        let allocation = world.address().await;
+        world.change(|ec2| {
+            let zones = &mut ec2.zones.without_nat_gateways;
+            zones.insert("apne1-az1".to_owned());
+        });
+        let call = world.ec2.create_nat_gateway().subnet_id(&subnet);
+        let refused = call.allocation_id(&allocation).send().await;
+        assert_eq!(code(refused), "NotAvailableInZone");
     }
 
     #[tokio::test(start_paused = true)]

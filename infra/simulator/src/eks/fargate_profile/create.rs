@@ -37,12 +37,14 @@ pub(in crate::eks) fn create(
     request: &Request<'_>,
 ) -> Result<Value, Fault> {
     let now = context.now;
+    let (account, region) = (context.account.clone(), context.region.clone());
     let asked: CreateFargateProfile = request.read()?;
     let token = Token::of(request)?;
     let (eks, _) = parts(context);
     let profiles_max = eks.quotas.fargate_profiles_per_cluster;
     let cluster = eks.cluster(request.cluster())?;
     cluster.check_active(now)?;
+    check_region(&region, &account)?;
     if let Some(profile) = repeated(cluster, &asked, token.as_ref())? {
         return Ok(json!({"fargateProfile": profile.to_json(&cluster.name, now)}));
     }
@@ -72,6 +74,16 @@ pub(in crate::eks) fn create(
         .fargate_profiles
         .insert(profile.name.clone(), profile);
     Ok(output)
+}
+
+/// GovCloud user guide, Amazon EKS: "Amazon EKS on Fargate isn't available". Code and words are those
+/// that eksctl knows (pkg/eks, IsUnauthorizedError).
+fn check_region(region: &str, account: &str) -> Result<(), Fault> {
+    if partition(region) != "aws-us-gov" {
+        return Ok(());
+    }
+    let message = format!("Account {account} is not authorized to use this service");
+    Err(Fault::new(403, "AccessDeniedException", message))
 }
 
 /// The profile that an earlier call with the same token has made. A name that is taken otherwise is
@@ -185,6 +197,7 @@ impl CreateFargateProfile {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileError;
     use aws_sdk_eks::types::{AuthenticationMode, FargateProfileSelector};
 
     use crate::eks::testing::{World, code, message, wait};
@@ -331,5 +344,27 @@ mod tests {
         let clusters = world.clusters();
         let mut entries = clusters["demo"].access_entries.values();
         assert!(entries.all(|entry| entry.kind == "STANDARD"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fargate_has_only_some_zones_of_some_regions() {
+        let world = World::in_region("cn-north-1", ["cnn1-az4", "cnn1-az1"]).await;
+        world.cluster_active().await;
+        let refused = world.create_profile("default", "default").send().await;
+        let error = refused.unwrap_err().into_service_error();
+        let CreateFargateProfileError::UnsupportedAvailabilityZoneException(error) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(error.valid_zones().len(), 2);
+        assert!(error.message().unwrap().contains("is not supported"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_no_fargate_in_govcloud() {
+        let world = World::in_region("us-gov-west-1", ["usgw1-az1", "usgw1-az2"]).await;
+        world.cluster_active().await;
+        let refused = world.create_profile("default", "default").send().await;
+        assert_eq!(code(&refused), "AccessDeniedException");
+        assert!(message(&refused).contains("not authorized to use this service"));
     }
 }

@@ -1,0 +1,115 @@
+//! What the pages for contributors say of the code is there.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use tests::project;
+
+/// The page that says how each known difference between AWS and our beliefs is handled.
+const PAGE: &str = "docs/dev/real-aws.md";
+
+/// The cells of each row of the page's tables.
+fn rows() -> Vec<Vec<String>> {
+    let page = project::read(PAGE);
+    let rows = page.lines().filter(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let row = row.trim().trim_start_matches('|').trim_end_matches('|');
+        // A bar inside a cell is written \|.
+        let row = row.replace("\\|", "\u{1}");
+        row.split('|')
+            .map(|cell| cell.replace('\u{1}', "|").trim().to_owned())
+            .collect()
+    };
+    rows.map(cells)
+        .filter(|row: &Vec<String>| !row[0].starts_with("---") && row[0] != "id")
+        .collect()
+}
+
+/// The texts between backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// Names of the functions in the Rust and Python files below a folder.
+fn function_names(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with("target") {
+                function_names(&path, found);
+            }
+            continue;
+        }
+        if !path
+            .extension()
+            .is_some_and(|end| end == "rs" || end == "py")
+        {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for start in ["fn ", "def "] {
+            found.extend(text.split(start).skip(1).map(|rest| {
+                let is_name = |it: &char| it.is_alphanumeric() || *it == '_';
+                rest.chars().take_while(is_name).collect()
+            }));
+        }
+    }
+}
+
+#[test]
+fn every_finding_and_case_has_a_row() {
+    let ids: BTreeSet<String> = rows().into_iter().map(|row| row[0].clone()).collect();
+    let numbered = |letter: char, numbers: &[u32]| -> Vec<String> {
+        numbers.iter().map(|n| format!("{letter}{n}")).collect()
+    };
+    let all = |last: u32| (1..=last).collect::<Vec<u32>>();
+    let cases: Vec<u32> = all(39)
+        .into_iter()
+        .filter(|n| ![6, 9, 22, 26, 29].contains(n))
+        .collect();
+    let wanted = [
+        numbered('A', &all(15)),
+        numbered('S', &all(16)),
+        numbered('M', &all(7)),
+        numbered('P', &all(8)),
+        numbered('B', &cases),
+        numbered('R', &all(30)),
+        numbered('K', &all(30)),
+    ];
+    let missing: Vec<String> = wanted
+        .concat()
+        .into_iter()
+        .filter(|id| !ids.contains(id))
+        .collect();
+    assert!(missing.is_empty(), "{PAGE} lacks {missing:?}");
+}
+
+#[test]
+fn every_row_says_what_is_done_and_names_tests_that_exist() {
+    let root = project::root();
+    let mut names = BTreeSet::new();
+    for folder in ["functions", "infra", "tests"] {
+        function_names(&root.join(folder), &mut names);
+    }
+    for row in rows() {
+        assert_eq!(row.len(), 4, "{row:?}");
+        assert!(!row[2].is_empty(), "{row:?}: handled how?");
+        for name in quoted(&row[3]) {
+            let exists = names.contains(name) || root.join(name).exists();
+            assert!(exists, "{}: there is no test {name}", row[0]);
+        }
+        let is_open = row[2].starts_with("not");
+        assert!(
+            is_open || quoted(&row[3]).next().is_some() || row[3].starts_with("read"),
+            "{}: which test shows it?",
+            row[0]
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! Random inputs: fit values and odd ones, mixed.
 
 use rand::Rng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 use simulator::State;
@@ -171,12 +171,16 @@ fn network(rng: &mut ChaCha8Rng, region: &str) -> Value {
     }
     let mut ids = zone_ids(region);
     ids.shuffle(rng);
-    if rng.random_bool(0.2) {
-        let named = &ids[..rng.random_range(2..=3)];
-        network.insert("availabilityZoneIds".to_owned(), json!(named));
-    } else if rng.random_bool(0.2) {
-        let excluded = &ids[..1];
-        network.insert("excludedAvailabilityZoneIds".to_owned(), json!(excluded));
+    match rng.random_range(0..10) {
+        0 | 1 => {
+            let named = &ids[..rng.random_range(2..=3)];
+            network.insert("availabilityZoneIds".to_owned(), json!(named));
+        }
+        2 | 3 => {
+            let excluded = &ids[..1];
+            network.insert("excludedAvailabilityZoneIds".to_owned(), json!(excluded));
+        }
+        _ => {}
     }
     if rng.random_bool(0.7) {
         let gateways = pick(rng, &["single", "onePerAz"]);

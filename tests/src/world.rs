@@ -216,17 +216,21 @@ impl World {
         aws_sdk_sfn::Client::new(&sdk_config(&wire, ACCOUNT))
     }
 
-    /// Makes what an input takes for granted: the member account with its role, the administrators, the
-    /// permissions boundary.
+    /// Makes what an input takes for granted: the member account with its role, the administrators, those of
+    /// IAM Identity Center among them, the permissions boundary.
     pub fn prepare_for(&self, input: &Value) {
         let account = input["account"]["id"].as_str().unwrap_or(ACCOUNT);
         let trust = simulator::State::organization_trust(ACCOUNT);
         let role = input["account"]["roleName"].as_str();
         let admins = input["access"]["admins"].as_array().into_iter().flatten();
         let admins = admins.filter_map(|arn| arn.as_str()?.rsplit('/').next());
+        let found = input["access"]["adminRoleNames"].as_array();
+        let found = found.into_iter().flatten().filter_map(Value::as_str);
+        let found: Vec<String> = found.map(identity_center_role).collect();
         let roles: Vec<(&str, &str)> = role
             .into_iter()
             .chain(admins)
+            .chain(found.iter().map(String::as_str))
             .map(|name| (name, trust.as_str()))
             .collect();
         let boundary = input["permissionsBoundaryArn"].as_str();
@@ -341,6 +345,12 @@ impl World {
         let view = self.simulator.kubernetes(ACCOUNT, REGION, cluster);
         view.is_some_and(|view| hardway::summary::coredns_runs(&view))
     }
+}
+
+/// A role of IAM Identity Center, after its path, that the pattern of a name finds.
+fn identity_center_role(pattern: &str) -> String {
+    let name = pattern.replace('*', "0123456789abcdef");
+    format!("aws-reserved/sso.amazonaws.com/eu-west-1/{name}")
 }
 
 /// The provisioning machine as it is deployed.

@@ -54,6 +54,25 @@ fn managed() -> Value {
     event
 }
 
+/// Control Tower could not set the account up.
+fn not_managed() -> Value {
+    let mut event = managed();
+    event["detail"]["serviceEventDetails"]["createManagedAccountStatus"]["state"] = json!("FAILED");
+    event
+}
+
+/// Somebody has mended that.
+fn updated() -> Value {
+    let mut event = event("control-tower-update-managed-account");
+    let status = &mut event["detail"]["serviceEventDetails"]["updateManagedAccountStatus"];
+    status["account"]["accountId"] = json!(MANAGED);
+    event
+}
+
+fn moved() -> Value {
+    event("organizations-move-account")
+}
+
 /// Events that look like those of new accounts, each with what is said about it.
 fn malformed() -> Vec<(Value, &'static str)> {
     let with = |pointer: &str, value: Value| {
@@ -283,7 +302,23 @@ async fn assert_the_rules_match_what_they_should(laptop: &Laptop) {
     let patterns = patterns(laptop).await;
     let mut other_detail_type = joined();
     other_detail_type["detail-type"] = json!("AWS API Call via CloudTrail");
-    for event in [created(), failed(), joined(), managed(), other_detail_type] {
+    let enrolled = [
+        "register-organizational-unit",
+        "enable-baseline",
+        "reset-enabled-baseline",
+        "update-enabled-baseline",
+    ];
+    let enrolled = enrolled.map(|name| event(&format!("control-tower-{name}")));
+    let others = [
+        created(),
+        failed(),
+        joined(),
+        moved(),
+        managed(),
+        updated(),
+        other_detail_type,
+    ];
+    for event in others.into_iter().chain(enrolled) {
         assert_eq!(matches(laptop, &patterns, &event).await, 1, "{event:#}");
     }
 
@@ -305,8 +340,13 @@ async fn assert_the_rules_match_what_they_should(laptop: &Laptop) {
         near(created(), "/source", "aws.controltower"),
         near(created(), "/source", "organizations.amazonaws.com"),
         near(created(), "/source", "custom.organizations"),
-        // Comes again whenever an account is changed.
-        near(managed(), "/detail/eventName", "UpdateManagedAccount"),
+        near(
+            managed(),
+            "/detail/eventName",
+            "DeregisterOrganizationalUnit",
+        ),
+        near(managed(), "/detail/eventName", "DisableBaseline"),
+        near(moved(), "/detail/eventName", "MoveAccounts"),
         near(managed(), "/detail/eventName", "CreateOrganizationalUnit"),
         near(managed(), "/source", "aws.organizations"),
     ] {
@@ -346,7 +386,12 @@ async fn assert_nothing_is_started_unasked(laptop: &Laptop) {
 /// an account that could not be created, and events that nobody can make sense of.
 async fn assert_each_account_gets_one_execution(laptop: &Laptop) {
     let mut events = vec![failed()];
-    for (event, times) in [(created(), 50), (joined(), 10), (managed(), 50)] {
+    for (event, times) in [
+        (created(), 50),
+        (joined(), 10),
+        (managed(), 25),
+        (updated(), 25),
+    ] {
         events.extend(std::iter::repeat_n(event, times));
     }
     events.extend(malformed().into_iter().map(|(event, _)| event));
@@ -399,9 +444,39 @@ async fn assert_there_is_one_cluster_in_each(laptop: &Laptop) {
 /// The name stays taken when the execution has ended.
 async fn assert_late_events_start_nothing(laptop: &Laptop) {
     let before = executions(laptop);
-    let answers = announce(laptop, &[joined(), managed()], 2..=2).await;
-    assert_eq!(answers["ALREADY_STARTED"].len(), 2);
+    let answers = announce(laptop, &[joined(), managed(), updated()], 3..=3).await;
+    assert_eq!(answers["ALREADY_STARTED"].len(), 3);
     assert_eq!(executions(laptop), before);
+}
+
+/// It is none of a failure, and one of what mends it.
+async fn assert_what_failed_starts_nothing(laptop: &Laptop) {
+    let answers = announce(laptop, &[not_managed()], 1..=1).await;
+    assert_eq!(answers["IGNORED"].len(), 1);
+    assert_eq!(executions(laptop), BTreeMap::new());
+}
+
+/// An account that no event told of is found in the list of the organization's, once.
+async fn assert_what_was_missed_is_started(laptop: &Laptop) {
+    let (account, _) = account_in_the_root(laptop);
+    let trust = simulator::State::organization_trust(ACCOUNT);
+    laptop.simulator().change(|state| {
+        let role = ("OrganizationAccountAccessRole", trust.as_str());
+        state.add_account(&account, [role]);
+    });
+    let reconcile = json!({"action": "reconcile"});
+    let answers = announce(laptop, std::slice::from_ref(&reconcile), 1..=1).await;
+    let name = format!("{account}-{REGION}-main");
+    assert!(answers["STARTED"][0].contains(&name), "{answers:#?}");
+    let arn = executions(laptop).remove(&name).unwrap();
+    laptop.follow(&arn).await.unwrap().output().unwrap();
+    assert_eq!(clusters(laptop, &account).len(), 1);
+
+    let answers = announce(laptop, &[reconcile], 1..=1).await;
+    assert!(
+        answers["IGNORED"][0].contains("nothing is missing"),
+        "{answers:#?}"
+    );
 }
 
 /// Where an account is, AWS Organizations says.
@@ -465,9 +540,11 @@ async fn a_new_account_gets_one_cluster_however_often_it_is_announced() {
 
     assert_nothing_is_started_unasked(&laptop).await;
     set_policy(&laptop, &policy());
+    assert_what_failed_starts_nothing(&laptop).await;
     assert_each_account_gets_one_execution(&laptop).await;
     assert_there_is_one_cluster_in_each(&laptop).await;
     assert_late_events_start_nothing(&laptop).await;
+    assert_what_was_missed_is_started(&laptop).await;
     assert_a_unit_is_excluded(&laptop).await;
     assert_what_fails_is_kept(&laptop).await;
 }

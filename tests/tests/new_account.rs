@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use simulator::{Call, Opening, State};
+use simulator::{Call, Opening, Quarantine, State};
 use tests::member_role::{member_role, trusted_role_arns};
 use tests::world::{ACCOUNT, REGION};
 use tests::{Execution, World, left, project};
@@ -195,4 +195,155 @@ async fn nobody_else_may_assume_the_member_role() {
         failure.cause
     );
     assert!(world.changes().is_empty());
+}
+
+/// What a service control policy says to everybody in the member account, until so many minutes from now.
+fn quarantine(world: &World, minutes: i64, is_allow_list: bool) {
+    let until = world.simulator.now() + SignedDuration::from_mins(minutes);
+    world.simulator.change_account(MEMBER, |account| {
+        account.opening.quarantine = Some(Quarantine {
+            until,
+            is_allow_list,
+            exempt: vec![],
+        });
+    });
+}
+
+/// The member account as it is in the input of an execution for a new account.
+fn new_since(world: &World, account: &Value, minutes_ago: i64) -> Value {
+    let since = world.simulator.now() - SignedDuration::from_mins(minutes_ago);
+    let mut account = account.clone();
+    account["newSince"] = json!(since.to_string());
+    json!({"clusterName": "demo", "account": account})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarantine_of_a_new_account_is_waited_for() {
+    for (seed, is_allow_list) in [(85, false), (86, true)] {
+        let (world, account) = world_with_member_role(seed);
+        quarantine(&world, 90, is_allow_list);
+        let lifted = world.simulator.now() + SignedDuration::from_mins(90);
+        let execution = world.provision(new_since(&world, &account, 10)).await;
+        assert!(execution.result.is_ok(), "{}", execution.timeline());
+        assert!(coredns_runs(&world));
+        let waits = retried(&execution);
+        let of_account = |wait: &&(Duration, &str, &str)| wait.2.starts_with("AccountNotReady");
+        assert!(waits.iter().filter(of_account).all(|wait| wait.1 == "Plan"));
+        assert!(world.changes().iter().all(|change| change.at >= lifted));
+        assert!(execution.duration < 90 * MINUTE + 10 * MINUTE + 40 * MINUTE);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarantine_that_is_never_lifted_is_given_up_after_four_hours_with_its_words() {
+    let (world, account) = world_with_member_role(87);
+    quarantine(&world, 24 * 60, false);
+    let execution = world.provision(new_since(&world, &account, 0)).await;
+    let failure = execution.failure();
+    assert_eq!(failure.error, "AccountNotReady");
+    for said in [
+        "explicit deny in a service control policy",
+        "ec2:DescribeAvailabilityZones",
+        "the account is new",
+        "asked again for up to four hours",
+    ] {
+        assert!(failure.cause.contains(said), "{said}: {}", failure.cause);
+    }
+    let hours = execution.duration.as_secs_f64() / 3600.0;
+    assert!((3.83..4.17).contains(&hours), "{hours} h");
+    assert!(world.changes().is_empty());
+}
+
+/// Somebody has forbidden it, and that is not taken off by itself.
+#[tokio::test(start_paused = true)]
+async fn what_the_organization_denies_in_an_account_that_is_not_new_fails_at_once() {
+    for (seed, is_allow_list, age) in [(88, false, None), (89, true, None), (90, false, Some(241))]
+    {
+        let (world, account) = world_with_member_role(seed);
+        quarantine(&world, 24 * 60, is_allow_list);
+        let input = match age {
+            Some(minutes) => new_since(&world, &account, minutes),
+            None => json!({"clusterName": "demo", "account": account}),
+        };
+        let execution = world.provision(input).await;
+        let failure = execution.failure();
+        assert_eq!(failure.error, "ExplicitDeny");
+        assert!(failure.cause.contains("service control policy"));
+        assert!(execution.duration < MINUTE, "{:?}", execution.duration);
+        assert!(world.changes().is_empty());
+    }
+}
+
+/// It lies on the account again when the network is there: landing zones do what they do.
+#[tokio::test(start_paused = true)]
+async fn a_quarantine_that_comes_later_is_waited_for_by_the_step_that_meets_it() {
+    let (world, account) = world_with_member_role(91);
+    let input = new_since(&world, &account, 10);
+    let has_vpc = |call: &Call| call.operation == "CreateVpc" && call.error.is_none();
+    let deny = async {
+        while !world.simulator.calls().iter().any(has_vpc) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        quarantine(&world, 30, false);
+    };
+    let (execution, ()) = tokio::join!(world.provision(input), deny);
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    assert!(coredns_runs(&world));
+    let waits = retried(&execution);
+    assert!(
+        waits
+            .iter()
+            .any(|wait| wait.1 != "Plan" && wait.2.starts_with("AccountNotReady"))
+    );
+}
+
+const SSO_PATH: &str = "aws-reserved/sso.amazonaws.com/eu-west-1";
+const SSO_ROLE: &str = "AWSReservedSSO_Admin_0123456789abcdef";
+
+/// IAM Identity Center makes a role in the member account after so many minutes.
+async fn assign(world: &World, minutes: u64) {
+    tokio::time::sleep(Duration::from_mins(minutes)).await;
+    let trust = State::organization_trust(ACCOUNT);
+    world.simulator.change(|state| {
+        let name = format!("{SSO_PATH}/{SSO_ROLE}");
+        state.add_account(MEMBER, [(name.as_str(), trust.as_str())]);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_administrators_role_that_comes_after_the_account_is_waited_for() {
+    let arn = format!("arn:aws:iam::{MEMBER}:role/{SSO_PATH}/{SSO_ROLE}");
+    for (seed, access) in [
+        (92, json!({"adminRoleNames": ["AWSReservedSSO_Admin_*"]})),
+        (93, json!({"admins": [arn]})),
+    ] {
+        let (world, account) = world_with_member_role(seed);
+        let mut input = new_since(&world, &account, 10);
+        input["access"] = access;
+        let (execution, ()) = tokio::join!(world.provision(input), assign(&world, 45));
+        let output = execution.output();
+        assert_eq!(output["admins"], json!([arn]), "{output:#}");
+        assert!(execution.duration > 45 * MINUTE);
+        assert!(coredns_runs(&world));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_administrators_role_that_is_not_there_is_an_error_where_the_account_is_not_new() {
+    let (world, account) = world_with_member_role(94);
+    let access = json!({"adminRoleNames": ["AWSReservedSSO_Admin_*"]});
+    let input = json!({"clusterName": "demo", "account": account, "access": access});
+    let execution = world.provision(input.clone()).await;
+    let failure = execution.failure();
+    assert_eq!(failure.error, "InvalidRequest");
+    assert!(
+        failure.cause.contains("access.adminRoleNames[0]"),
+        "{}",
+        failure.cause
+    );
+    assert!(world.changes().is_empty());
+    // With it, the same input builds the cluster.
+    assign(&world, 1).await;
+    let execution = world.provision(input).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
 }

@@ -285,7 +285,7 @@ async fn the_account_that_joined_is_found_wherever_it_stands_and_only_if_there_i
     event["detail"]["requestParameters"] = json!({"joinedMethod": "Created"});
     event["detail"]["responseElements"] = Value::Null;
     let message = refused(&event, &with(json!({"invitedAccounts": true}))).await;
-    assert!(message.contains("one accountId in the event"), "{message}");
+    assert!(message.contains("one accountId"), "{message}");
 }
 
 /// Its shape is assumed. Another event tells of the same account, unless it was invited.

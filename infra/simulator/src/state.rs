@@ -45,7 +45,8 @@ impl State {
         }
     }
 
-    /// Adds an account, or roles to one that is there: their names and trust policies. They are
+    /// Adds an account, or roles to one that is there: their names, after their paths if they have some, and
+    /// trust policies. They are
     /// administrators, as the role that AWS Organizations makes is, and as if they had been there for
     /// long.
     pub fn add_account<'a>(

@@ -30,6 +30,10 @@ pub struct Weather {
     /// How long other services see an old version of a role, or none (IAM user guide,
     /// troubleshooting IAM). In new accounts it can be minutes (aws/aws-cdk issue 16037).
     pub iam_lag_seconds: f64,
+    /// The share of first clusters of an account for which the service-linked role that EKS makes for them
+    /// has not spread when EKS needs it (aws/aws-k8s-tester issue 232, crossplane/provider-aws issue 218:
+    /// sometimes).
+    pub eks_service_linked_lag_share: f64,
     /// The share of NAT gateways that are accepted and fail later with `InternalError` (botocore's EC2
     /// model, NatGateway.FailureCode).
     pub nat_gateway_failure_share: f64,
@@ -38,8 +42,8 @@ pub struct Weather {
 }
 
 impl Default for Weather {
-    /// Calm: EC2 and EKS are consistent at once, IAM within 15 seconds, nothing fails by itself, and
-    /// nobody is throttled.
+    /// Calm: EC2 and EKS are consistent at once, IAM within 15 seconds and never at once, nothing fails by
+    /// itself, and nobody is throttled.
     fn default() -> Self {
         Self {
             ec2_id_lag_seconds: 0.0,
@@ -48,6 +52,7 @@ impl Default for Weather {
             eks_client_exception_share: 0.0,
             eks_other_words_share: 0.0,
             iam_lag_seconds: 15.0,
+            eks_service_linked_lag_share: 1.0,
             nat_gateway_failure_share: 0.0,
             throttling: None,
         }

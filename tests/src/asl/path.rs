@@ -1,6 +1,8 @@
 //! Paths (`$.a.b[0]`, `$.a[*].b`, `$$.Execution.Id`), payload templates, `States.Format`,
 //! `States.ArrayContains` and `States.Hash`.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -89,7 +91,12 @@ impl Data<'_> {
         let path = call.strip_suffix(", 'SHA-256')").ok_or_else(bad)?;
         let text = self.get(path)?;
         let digest = Sha256::digest(text.as_str().ok_or_else(bad)?);
-        Ok(Value::String(format!("{digest:x}")))
+        let mut digits = String::new();
+        for byte in digest {
+            // Writing into a text cannot fail.
+            let _ = write!(digits, "{byte:02x}");
+        }
+        Ok(Value::String(digits))
     }
 
     /// A payload template: members whose names end in `.$` are paths.

@@ -127,10 +127,13 @@ mod tests {
 
     #[test]
     fn an_unsupported_zone_is_known_by_its_id() {
-        let facts = with_subnets(|it| it.availability_zone_id = Some("use1-az3".to_owned()));
-        let found = unsupported_zone(&facts);
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].resource, "subnet-a");
+        for (zone, why) in [("use1-az3", "control planes"), ("apne1-az3", "no Fargate")] {
+            let facts = with_subnets(|it| it.availability_zone_id = Some(zone.to_owned()));
+            let found = unsupported_zone(&facts);
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].resource, "subnet-a");
+            assert!(found[0].seen.contains(why), "{found:?}");
+        }
     }
 
     #[test]

@@ -62,6 +62,11 @@ pub(super) fn text(place: &Place, options: &Acceptance, preview: &Preview) -> St
     for (name, value) in rows {
         table.add_row([name, &value]);
     }
+    let lasting = if std::env::var_os("AWS_SESSION_TOKEN").is_some() {
+        format!("\nYour credentials are a session's: it has to last for {minutes} minutes.")
+    } else {
+        String::new()
+    };
     let end = if options.keep {
         "--keep: nothing is removed at the end, and costs go on until you do it."
     } else {
@@ -74,7 +79,7 @@ pub(super) fn text(place: &Place, options: &Acceptance, preview: &Preview) -> St
          role, a VPC,\na queue and an event bus of their own, which cost nothing.\n\
          It then deploys the stack, builds the cluster ({created} resources), runs again (which must change \
          nothing), diagnoses,\nchanges one thing, and removes the cluster and the stack.\n\
-         It touches nothing that is there already. Service-linked roles of EKS stay, as AWS wants it.\n\n{end}",
+         It touches nothing that is there already. Service-linked roles of EKS stay, as AWS wants it.\n\n{end}{lasting}",
         style("This tries hardway on an AWS account, from the deployment to the last trace:")
             .bold()
     )

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_iam::error::DisplayErrorContext;
 use serde_json::Value;
+use step::names::RoleNames;
 use step::plan::Account;
 use step::{Aws, Base, Target};
 
@@ -58,6 +59,7 @@ impl Place {
                 role_name: None,
                 external_id: None,
             },
+            iam: RoleNames::default(),
         };
         Ok(Self {
             base: Base::new(config.clone()),
@@ -88,6 +90,8 @@ impl Place {
             .replace("${Partition}", &target.partition)
             .replace("${Region}", &target.region)
             .replace("${AccountId}", &target.account.id)
+            .replace("${ClusterRolePath}", &target.iam.path)
+            .replace("${RoleNamePrefix}", &target.iam.name_prefix)
             .replace("${Stack}", &target.cluster_name)
             .replace("${Bucket}", &self.packages_bucket())
     }

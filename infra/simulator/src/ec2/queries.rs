@@ -171,7 +171,7 @@ mod tests {
             .send()
             .await
             .unwrap();
-        wait(95).await;
+        wait(115).await;
         let works = || {
             let now = world.simulator.now();
             world.read(|ec2| ec2.has_working_nat_route(&network.private, now))

@@ -8,27 +8,9 @@ use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
 
-/// AWS' own policies that are known here, by their path and name.
-const OF_AWS: &[&str] = &[
-    "AdministratorAccess",
-    "AmazonEC2ContainerRegistryReadOnly",
-    "AmazonEKSBlockStoragePolicy",
-    "AmazonEKSClusterPolicy",
-    "AmazonEKSComputePolicy",
-    "AmazonEKSFargatePodExecutionRolePolicy",
-    "AmazonEKSLoadBalancingPolicy",
-    "AmazonEKSNetworkingPolicy",
-    "AmazonEKSServicePolicy",
-    "AmazonEKSVPCResourceController",
-    "AmazonEKSWorkerNodePolicy",
-    "AmazonEKS_CNI_Policy",
-    "CloudWatchAgentServerPolicy",
-    "PowerUserAccess",
-    "ReadOnlyAccess",
-    "aws-service-role/AmazonEKSForFargateServiceRolePolicy",
-    "aws-service-role/AmazonEKSServiceRolePolicy",
-    "service-role/AWSLambdaBasicExecutionRole",
-];
+/// AWS' own policies, by their path and name, one in a line, sorted (AWS managed policy reference, as of
+/// October 2026).
+const OF_AWS: &str = include_str!("aws_managed_policies.txt");
 /// Those of them whose documents are known here, by their name (AWS managed policy reference).
 const DOCUMENTS: &[(&str, &str)] = &[
     (
@@ -134,7 +116,7 @@ pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Ele
 pub(super) fn exists(context: &mut Context<'_>, arn: &str) -> bool {
     let of_aws = format!("arn:{}:iam::aws:policy/", context.partition());
     match arn.strip_prefix(&of_aws) {
-        Some(name) => OF_AWS.contains(&name),
+        Some(name) => OF_AWS.lines().any(|known| known == name),
         None => context.iam().policies.contains(arn),
     }
 }
@@ -177,6 +159,32 @@ mod tests {
         assert_eq!(policy.path(), Some("/service-role/"));
         let missing = get("arn:aws:iam::111122223333:policy/nothing").await;
         assert_eq!(code(missing), "NoSuchEntity");
+        for name in [
+            "AmazonSSMManagedInstanceCore",
+            "AmazonEC2ContainerRegistryPullOnly",
+            "AmazonEKSWorkerNodeMinimalPolicy",
+            "service-role/AmazonEBSCSIDriverPolicy",
+            "AmazonVPCFullAccess",
+            "IAMFullAccess",
+            "SecurityAudit",
+            "job-function/ViewOnlyAccess",
+        ] {
+            get(&format!("arn:aws:iam::aws:policy/{name}"))
+                .await
+                .unwrap();
+        }
+    }
+
+    /// LocalStack's snapshot `test_role_attach_policy`, recorded on AWS.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_arn_cannot_be_parsed() {
+        let world = World::new();
+        world.role("demo").await;
+        let call = world.iam.attach_role_policy().role_name("demo");
+        let refused = call.policy_arn("longpolicynamebutnoarn").send().await;
+        let message = crate::testing::message(&refused).to_owned();
+        assert_eq!(message, "Invalid ARN:  Could not be parsed!");
+        assert_eq!(code(refused), "ValidationError");
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,10 +230,11 @@ mod tests {
     async fn no_more_than_ten_policies() {
         let world = World::new();
         world.role("demo").await;
-        for policy in &super::OF_AWS[..10] {
+        let mut attachable = super::OF_AWS.lines().filter(|name| !name.contains('/'));
+        for policy in attachable.by_ref().take(10) {
             world.attach("demo", policy).await.unwrap();
         }
-        let one_more = world.attach("demo", super::OF_AWS[10]).await;
+        let one_more = world.attach("demo", attachable.next().unwrap()).await;
         assert_eq!(code(one_more), "LimitExceeded");
     }
 }

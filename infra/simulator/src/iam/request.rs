@@ -57,6 +57,13 @@ pub(super) fn policy_arn<'a>(params: &'a Params, parameter: &str) -> Result<&'a 
         let constraint = format!("Member must have length less than or equal to {ARN_MAX}");
         return Err(invalid(&camel(parameter), arn, &constraint));
     }
+    // In these words, both blanks included (LocalStack's snapshots, recorded on AWS).
+    if !arn.starts_with("arn:") {
+        return Err(Fault::client(
+            "ValidationError",
+            "Invalid ARN:  Could not be parsed!",
+        ));
+    }
     Ok(arn)
 }
 

@@ -62,6 +62,14 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// What a role is shown for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Made,
+    Read,
+    Listed,
+}
+
 impl Role {
     /// Whether it belongs to an AWS service (IAM user guide, service-linked roles).
     #[must_use]
@@ -90,8 +98,9 @@ impl Role {
     }
 
     /// The children of a `Role` element. Lists leave out boundary and tags (botocore's IAM model,
-    /// ListRoles).
-    pub(super) fn content(&self, is_in_list: bool) -> Vec<Element> {
+    /// ListRoles); the answer of a creation has no `MaxSessionDuration`, and only GetRole says when the
+    /// role was last used, which nobody has done here (captured answers of AWS).
+    pub(super) fn content(&self, answer: Answer) -> Vec<Element> {
         let mut content = vec![
             Element::text("Path", &self.path),
             Element::text("RoleName", &self.name),
@@ -99,11 +108,19 @@ impl Role {
             Element::text("Arn", &self.arn),
             Element::text("CreateDate", self.created_at.strftime("%Y-%m-%dT%H:%M:%SZ")),
             Element::text("AssumeRolePolicyDocument", encode(self.trust.current())),
-            Element::text("MaxSessionDuration", self.max_session_seconds),
         ];
+        if answer != Answer::Made {
+            content.push(Element::text(
+                "MaxSessionDuration",
+                self.max_session_seconds,
+            ));
+        }
+        if answer == Answer::Read {
+            content.push(Element::new("RoleLastUsed"));
+        }
         let description = self.description.as_ref();
         content.extend(description.map(|text| Element::text("Description", text)));
-        if !is_in_list {
+        if answer != Answer::Listed {
             content.extend(self.boundary.as_deref().map(boundary::element));
             if !self.tags.is_empty() {
                 content.push(tags::element(&self.tags));
@@ -149,7 +166,7 @@ pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         tags,
         ..make(context, path, name, trust)
     };
-    let answer = Element::new("Role").children(role.content(false));
+    let answer = Element::new("Role").children(role.content(Answer::Made));
     context.iam().roles.insert(name.to_lowercase(), role);
     Ok(vec![answer])
 }
@@ -175,7 +192,9 @@ pub(super) fn make(context: &mut Context<'_>, path: &str, name: &str, trust: &st
 /// `GetRole`.
 pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
     let role = context.iam().find(role_name(params)?)?;
-    Ok(vec![Element::new("Role").children(role.content(false))])
+    Ok(vec![
+        Element::new("Role").children(role.content(Answer::Read)),
+    ])
 }
 
 /// `ListRoles`.
@@ -183,7 +202,7 @@ pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Ele
     let prefix = params.get("PathPrefix").unwrap_or("/");
     let roles = context.iam().roles.values();
     let (roles, end) = page(params, roles.filter(|role| role.path.starts_with(prefix)))?;
-    let items = roles.into_iter().map(|role| role.content(true));
+    let items = roles.into_iter().map(|role| role.content(Answer::Listed));
     let mut answer = vec![Element::list("Roles", "member", items)];
     answer.extend(end);
     Ok(answer)
@@ -311,9 +330,11 @@ mod tests {
             format!("arn:aws:iam::{ACCOUNT}:role/clusters/demo")
         );
         assert!(made.role_id.starts_with("AROA"), "{}", made.role_id);
-        assert_eq!(made.max_session_duration(), Some(3600));
+        assert_eq!(made.max_session_duration(), None);
         let got = world.get("demo").await;
-        assert_eq!(got, made);
+        assert_eq!(got.max_session_duration(), Some(3600));
+        assert!(got.role_last_used().is_some());
+        assert_eq!((got.arn(), got.role_id()), (made.arn(), made.role_id()));
         assert_eq!(got.tags(), [tag("team", "platform")]);
         let shown = got.permissions_boundary().unwrap();
         assert_eq!(shown.permissions_boundary_arn(), Some(boundary.as_str()));

@@ -1,7 +1,8 @@
 //! Service-linked roles.
 
+use super::lagging::Lagging;
 use super::request::{description, required};
-use super::role::make;
+use super::role::{Answer, make};
 use crate::fault::Fault;
 use crate::params::Params;
 use crate::state::Context;
@@ -47,8 +48,7 @@ pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         return Err(Fault::client("InvalidInput", message));
     }
     let Some((_, name, _)) = ROLES.iter().find(|(known, ..)| *known == service) else {
-        let message = format!("Cannot find Service Linked Role template for {service}");
-        return Err(Fault::client("InvalidInput", message));
+        return Err(unknown(service));
     };
     if context.iam().role(name).is_some() {
         let message = format!(
@@ -61,7 +61,41 @@ pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         role.description = description.map(str::to_owned);
     }
     let role = context.iam().find(name)?;
-    Ok(vec![Element::new("Role").children(role.content(false))])
+    Ok(vec![
+        Element::new("Role").children(role.content(Answer::Made)),
+    ])
+}
+
+/// Other services that have such roles (LocalStack's snapshots, recorded on AWS): they are not simulated,
+/// which is not what AWS says of services that do not exist.
+const OTHERS: &[&str] = &[
+    "autoscaling.amazonaws.com",
+    "batch.amazonaws.com",
+    "config.amazonaws.com",
+    "ecs.amazonaws.com",
+    "elasticache.amazonaws.com",
+    "elasticbeanstalk.amazonaws.com",
+    "elasticfilesystem.amazonaws.com",
+    "elasticloadbalancing.amazonaws.com",
+    "es.amazonaws.com",
+    "guardduty.amazonaws.com",
+    "organizations.amazonaws.com",
+    "rds.amazonaws.com",
+    "spot.amazonaws.com",
+    "spotfleet.amazonaws.com",
+    "sso.amazonaws.com",
+    "support.amazonaws.com",
+    "transitgateway.amazonaws.com",
+    "trustedadvisor.amazonaws.com",
+];
+
+fn unknown(service: &str) -> Fault {
+    if OTHERS.contains(&service) {
+        let message = format!("The simulator does not model the service-linked role of {service}.");
+        return Fault::client("UnsupportedOperation", message);
+    }
+    let message = format!("Cannot find Service Linked Role template for {service}");
+    Fault::client("InvalidInput", message)
 }
 
 /// Makes the role of a service if it is missing, as the service itself does when it first needs it.
@@ -87,6 +121,10 @@ pub fn ensure(context: &mut Context<'_>, service: &str) {
         context.partition()
     );
     role.managed.set([policy].into(), context.now, context.now);
+    let share = context.state.weather.eks_service_linked_lag_share;
+    if !context.seed.hits("service-linked-lag", &role.arn, share) {
+        role.trust = Lagging::new(trust, context.now);
+    }
     context.iam().roles.insert(name.to_lowercase(), role);
 }
 

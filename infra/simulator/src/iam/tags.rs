@@ -57,8 +57,18 @@ pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Ele
 
 /// The `Tags` of the request.
 pub(super) fn read(params: &Params) -> Result<Tags, Fault> {
+    let given = params.structures("Tags");
+    // The list of one call has botocore's limit, the tags of a role have a quota.
+    if given.len() > TAGS_MAX {
+        let constraint = format!("Member must have length less than or equal to {TAGS_MAX}");
+        return Err(invalid(
+            "tags",
+            &format!("{} tags", given.len()),
+            &constraint,
+        ));
+    }
     let mut tags = Tags::new();
-    for tag in params.structures("Tags") {
+    for tag in given {
         let key = required(&tag, "Key")?;
         let value = required(&tag, "Value")?;
         check("key", key, KEY_MAX)?;
@@ -74,7 +84,6 @@ pub(super) fn read(params: &Params) -> Result<Tags, Fault> {
         }
         tags.insert(key.to_owned(), value.to_owned());
     }
-    check_count(&tags)?;
     Ok(tags)
 }
 
@@ -155,5 +164,6 @@ mod tests {
         };
         add(0..50).await.unwrap();
         assert_eq!(code(add(50..51).await), "LimitExceeded");
+        assert_eq!(code(add(0..51).await), "ValidationError");
     }
 }

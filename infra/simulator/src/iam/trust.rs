@@ -107,6 +107,7 @@ impl Document {
             if !statement.contains_key("Action") && !statement.contains_key("NotAction") {
                 return Err(malformed("Missing required field Action"));
             }
+            check_form(statement)?;
             check_condition(statement.get("Condition"))?;
         }
         Ok(())
@@ -143,7 +144,10 @@ impl Document {
                 return Err(malformed("Missing required field Principal"));
             }
             for action in strings(statement.get("Action")) {
-                if !action.to_lowercase().starts_with("sts:") {
+                // Every pattern of such actions, but no other.
+                let action = action.to_lowercase();
+                let means = |known: &&str| wildcard::matches(&action, known);
+                if !ASSUMING.iter().any(means) || !action.starts_with("sts:") {
                     let message = "AssumeRole policy may only specify STS AssumeRole actions.";
                     return Err(malformed(message));
                 }
@@ -151,7 +155,7 @@ impl Document {
             for (kind, name) in principals {
                 let is_valid = match kind {
                     "AWS" => name == "*" || is_account(name) || (is_arn(name) && exists(name)),
-                    "Service" => name.contains('.'),
+                    "Service" => is_service(name),
                     "Federated" | "CanonicalUser" => true,
                     _ => false,
                 };
@@ -205,10 +209,79 @@ impl Document {
     }
 }
 
+/// IAM JSON policy elements reference: an element and its opposite exclude each other, an action is one text
+/// or a list of some, and a Sid is letters and digits.
+fn check_form(statement: &Map<String, Value>) -> Result<(), Fault> {
+    let pairs = [
+        ("Action", "NotAction"),
+        ("Resource", "NotResource"),
+        ("Principal", "NotPrincipal"),
+    ];
+    let has_both = |(one, other): &(&str, &str)| {
+        statement.contains_key(*one) && statement.contains_key(*other)
+    };
+    let is_list_of_texts = |name: &str| match statement.get(name) {
+        None | Some(Value::String(_)) => true,
+        Some(Value::Array(many)) => !many.is_empty() && many.iter().all(Value::is_string),
+        Some(_) => false,
+    };
+    let names = ["Action", "NotAction", "Resource", "NotResource"];
+    let is_sid = match statement.get("Sid") {
+        None => true,
+        Some(Value::String(sid)) => sid.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        Some(_) => false,
+    };
+    if pairs.iter().any(has_both) || !names.into_iter().all(is_list_of_texts) || !is_sid {
+        return Err(malformed("Syntax errors in policy."));
+    }
+    Ok(())
+}
+
+/// The actions of a trust policy (IAM user guide, roles terms and concepts; STS API reference).
+const ASSUMING: &[&str] = &[
+    "sts:*",
+    "sts:assumerole",
+    "sts:assumerolewithsaml",
+    "sts:assumerolewithwebidentity",
+    "sts:setcontext",
+    "sts:setsourceidentity",
+    "sts:tagsession",
+];
+
+/// EKS's principals, of which all are known (EKS user guide); of other services' only the form is.
+const OF_EKS: &[&str] = &[
+    "capabilities.eks",
+    "eks",
+    "eks-connector",
+    "eks-fargate",
+    "eks-fargate-pods",
+    "eks-nodegroup",
+    "pods.eks",
+];
+
+/// Whether there is such a service: the name ends as all of them do in every partition, and if it is one of
+/// EKS's it is a known one. IAM refuses `eks.amazonaws.com.cn` (terraform-aws-eks issues).
+fn is_service(name: &str) -> bool {
+    let suffixes = [".amazonaws.com", ".amazon.com", ".aws.internal", ".api.aws"];
+    let Some(service) = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)) else {
+        // Some services have another name in China (AWS China: EC2, for example).
+        return ["ec2.amazonaws.com.cn"].contains(&name);
+    };
+    let is_of_eks = service.split(['.', '-']).any(|part| part == "eks");
+    let is_form = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+    let is_known = !is_of_eks || OF_EKS.contains(&service);
+    is_known && !service.is_empty() && service.chars().all(is_form)
+}
+
 /// Actions begin with a service, and resources are ARNs.
 fn check_names(statement: &Map<String, Value>) -> Result<(), Fault> {
     let all = |one, other| [strings(statement.get(one)), strings(statement.get(other))].concat();
     let is_action = |name: &&str| *name == "*" || name.contains(':');
+    let has_more = |name: &&str| name.matches(':').count() > 1;
+    if all("Action", "NotAction").iter().any(has_more) {
+        let message = "Actions/Condition can contain only one colon.";
+        return Err(malformed(message));
+    }
     if !all("Action", "NotAction").iter().all(is_action) {
         let message = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.";
         return Err(malformed(message));
@@ -218,6 +291,23 @@ fn check_names(statement: &Map<String, Value>) -> Result<(), Fault> {
     let resources = all("Resource", "NotResource");
     if let Some(wrong) = resources.iter().find(|name| !is_arn(name)) {
         let message = format!("Resource {wrong} must be in ARN format or \"*\".");
+        return Err(malformed(&message));
+    }
+    let of_partition = |name: &&&str| {
+        let partition = name.split(':').nth(1).unwrap_or_default();
+        **name == "*" || partition.starts_with("aws") || partition.contains('*')
+    };
+    if let Some(wrong) = resources.iter().find(|name| !of_partition(name)) {
+        let partition = wrong.split(':').nth(1).unwrap_or_default();
+        let message = format!("Partition \"{partition}\" is not valid for resource \"{wrong}\".");
+        return Err(malformed(&message));
+    }
+    let has_region = |name: &&&str| {
+        let parts: Vec<&str> = name.splitn(6, ':').collect();
+        matches!(parts[..], [_, _, "iam" | "s3", region, ..] if !["", "*"].contains(&region))
+    };
+    if let Some(wrong) = resources.iter().find(has_region) {
+        let message = format!("Resource {wrong} can not contain region information.");
         return Err(malformed(&message));
     }
     Ok(())
@@ -422,6 +512,67 @@ mod tests {
                 .check_identity_policy()
                 .unwrap_err();
             assert_eq!(fault.code, "MalformedPolicyDocument", "{action} {resource}");
+        }
+    }
+
+    #[test]
+    fn services_that_do_not_exist_cannot_be_trusted() {
+        for (service, is_there) in [
+            ("eks.amazonaws.com", true),
+            ("eks-fargate-pods.amazonaws.com", true),
+            ("ec2.amazonaws.com", true),
+            ("delivery.logs.amazonaws.com", true),
+            ("eks-fargate-pod.amazonaws.com", false),
+            ("eks.amazonaws.com.cn", false),
+            ("eks", false),
+            ("EKS.amazonaws.com", false),
+        ] {
+            let trust = assume(&json!({"Service": service}), None);
+            let checked = trust.check_trust_policy(|_| true);
+            assert_eq!(checked.is_ok(), is_there, "{service}");
+        }
+    }
+
+    #[test]
+    fn trust_policies_are_about_assuming_roles() {
+        let principal = json!({"Service": "eks.amazonaws.com"});
+        for (action, is_right) in [
+            (json!("sts:AssumeRole"), true),
+            (json!(["sts:AssumeRole", "sts:TagSession"]), true),
+            (json!("sts:Assume*"), true),
+            (json!("sts:BadAssumeRole"), false),
+            (json!("sts:GetCallerIdentity"), false),
+            (json!("*"), false),
+        ] {
+            let statement = json!({"Effect": "Allow", "Principal": principal, "Action": action});
+            let checked = document(&statement).check_trust_policy(|_| true);
+            assert_eq!(checked.is_ok(), is_right, "{action}");
+        }
+    }
+
+    #[test]
+    fn statements_have_a_form() {
+        let right = json!({"Sid": "A1", "Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"});
+        let parse = |statement: &Value| {
+            let document = Document::parse(&json!({"Statement": statement}).to_string())?;
+            document.check_identity_policy()
+        };
+        parse(&right).unwrap();
+        for (member, value) in [
+            ("Sid", json!("a b")),
+            ("Action", json!([])),
+            ("Action", json!({"a": "b"})),
+            ("Action", json!("s3:List:Bucket")),
+            ("NotAction", json!("s3:Put*")),
+            ("Resource", json!([])),
+            ("Resource", json!("arn:error:s3:::x")),
+            ("Resource", json!("arn:aws:s3:us-east-1::x")),
+            ("NotResource", json!("*")),
+        ] {
+            let mut wrong = right.clone();
+            wrong[member] = value.clone();
+            let fault = parse(&wrong).unwrap_err();
+            assert_eq!(fault.code, "MalformedPolicyDocument", "{member}: {value}");
         }
     }
 

@@ -11,10 +11,12 @@ pub(super) fn needed(context: &Context<'_>, operation: &str, input: &Value) -> O
         let names = input["Names"].as_array().into_iter().flatten();
         let names = names.filter_map(Value::as_str);
         let of_each = |name| Resource::new(parameter::arn(context, name));
-        return Some(vec![Needed {
-            resources: names.map(of_each).collect(),
-            ..Needed::new("ssm:GetParameters", Resource::any())
-        }]);
+        let mut needed = Needed::new("ssm:GetParameters", Resource::any());
+        let resources: Vec<Resource> = names.map(of_each).collect();
+        if !resources.is_empty() {
+            needed.resources = resources;
+        }
+        return Some(vec![needed]);
     }
     // Service authorization reference: a path is a parameter's name, too.
     let member = match operation {

@@ -6,7 +6,7 @@ mod query;
 pub mod rest_json;
 mod server;
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use serde_json::Value;
 
 use crate::call::Call;
@@ -30,9 +30,15 @@ struct Scope {
 
 impl Scope {
     /// Reads `AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request, …`.
-    fn read(headers: &HeaderMap) -> Option<Self> {
-        let header = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
-        let credential = header.split("Credential=").nth(1)?.split(',').next()?;
+    /// or, of a presigned request, the same credential in the query string (AWS General Reference,
+    /// Signature Version 4).
+    fn read(request: &Request<Vec<u8>>) -> Option<Self> {
+        let header = request.headers().get(http::header::AUTHORIZATION);
+        let header = header.and_then(|header| header.to_str().ok());
+        let in_header = header
+            .and_then(|header| header.split("Credential=").nth(1)?.split(',').next())
+            .map(str::to_owned);
+        let credential = in_header.or_else(|| in_query(request, "X-Amz-Credential"))?;
         let mut parts = credential.split('/');
         let access_key = parts.next()?.to_owned();
         let region = parts.nth(1)?.to_owned();
@@ -42,6 +48,20 @@ impl Scope {
             region,
             service,
         })
+    }
+}
+
+fn in_query(request: &Request<Vec<u8>>, name: &str) -> Option<String> {
+    let query = request.uri().query()?;
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+}
+
+/// The parameters of a Query call: its form, or of a GET its query string.
+fn params(request: &Request<Vec<u8>>) -> Params {
+    match request.uri().query() {
+        Some(query) if request.method() == http::Method::GET => Params::parse(query.as_bytes()),
+        _ => Params::parse(request.body()),
     }
 }
 
@@ -84,6 +104,38 @@ fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
     Err(Fault::new(403, code, message))
 }
 
+/// Answers a call without credentials. Those that are unsigned by design are not simulated, and say so.
+fn unsigned(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+    let by_design = ["AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"];
+    let operation = params(request).get("Action").map(str::to_owned);
+    let fault = match operation.filter(|name| by_design.contains(&name.as_str())) {
+        Some(name) => Fault::client(
+            "InvalidAction",
+            format!("Could not find operation {name} for version 2011-06-15"),
+        ),
+        None => Fault::new(
+            403,
+            "MissingAuthenticationToken",
+            "Request is missing Authentication Token",
+        ),
+    };
+    fault_of(request, &fault)
+}
+
+/// The fault in the form in which the caller asked: a form with an `Action` is of the Query protocols, which
+/// want XML. EC2's version tells its dialect.
+fn fault_of(request: &Request<Vec<u8>>, fault: &Fault) -> Response<Vec<u8>> {
+    let params = params(request);
+    match (params.get("Action"), params.get("Version")) {
+        (None, _) => rest_json::fault(fault),
+        (Some(_), Some(version)) if version == query::EC2_VERSION => {
+            query::fault(&query::EC2, fault)
+        }
+        (Some(_), Some("2010-05-08")) => query::fault(&query::IAM, fault),
+        (Some(_), _) => query::fault(&query::STS, fault),
+    }
+}
+
 /// An answered call: what it was, and what goes back.
 struct Answer {
     operation: String,
@@ -109,18 +161,14 @@ fn json(
 impl Simulator {
     /// Answers one HTTP request.
     pub(crate) fn answer(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
-        let Some(scope) = Scope::read(request.headers()) else {
-            return rest_json::fault(&Fault::new(
-                403,
-                "MissingAuthenticationToken",
-                "Request is missing Authentication Token",
-            ));
+        let Some(scope) = Scope::read(request) else {
+            return unsigned(request);
         };
         let account = self.account_of(&scope.access_key);
         let at = self.now();
         let key = scope.access_key.as_str();
         let answer = self.in_context(&account, &scope.region, key, |context| {
-            let params = || Params::parse(request.body());
+            let params = || params(request);
             match scope.service.as_str() {
                 "ec2" => query::answer(&query::EC2, &params(), |op, params| {
                     admit(context, "ec2", op, &Asked::Params(params))?;
@@ -161,11 +209,14 @@ impl Simulator {
                     operation: "Unknown".to_owned(),
                     request: Value::Null,
                     error: Some("UnknownService".to_owned()),
-                    response: rest_json::fault(&Fault::new(
-                        404,
-                        "UnknownService",
-                        format!("service {other} is not simulated"),
-                    )),
+                    response: fault_of(
+                        request,
+                        &Fault::new(
+                            404,
+                            "UnknownService",
+                            format!("service {other} is not simulated"),
+                        ),
+                    ),
                 },
             }
         });
@@ -193,5 +244,58 @@ impl Simulator {
         session
             .unwrap_or(&self.inner.config.default_account)
             .to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+
+    fn ask(method: &str, uri: &str, body: &str) -> (u16, String) {
+        let simulator = Simulator::new(Config::default());
+        let request = Request::builder().method(method).uri(uri);
+        let request = request.body(body.as_bytes().to_vec()).unwrap();
+        let response = simulator.answer(&request);
+        let body = String::from_utf8(response.body().clone()).unwrap();
+        (response.status().as_u16(), body)
+    }
+
+    /// What `aws eks get-token` makes, and EKS verifies.
+    #[test]
+    fn a_presigned_request_says_who_it_is() {
+        let (status, body) = ask(
+            "GET",
+            "/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=444455556666%2F20261101%2Fus-east-1%2Fsts%2Faws4_request\
+             &X-Amz-Expires=60&X-Amz-SignedHeaders=host%3Bx-k8s-aws-id&X-Amz-Signature=00",
+            "",
+        );
+        assert_eq!(status, 200, "{body}");
+        assert!(body.contains("<Account>444455556666</Account>"), "{body}");
+    }
+
+    #[test]
+    fn unsigned_calls_are_refused_in_the_form_that_they_came_in() {
+        for (body, form) in [
+            (
+                "Action=DescribeVpcs&Version=2016-11-15",
+                "<Response><Errors><Error>",
+            ),
+            ("Action=ListRoles&Version=2010-05-08", "<ErrorResponse"),
+            (
+                "Action=GetCallerIdentity&Version=2011-06-15",
+                "<ErrorResponse",
+            ),
+            ("{}", "{"),
+        ] {
+            let (status, answer) = ask("POST", "/", body);
+            assert_eq!(status, 403);
+            assert!(answer.contains(form), "{body}: {answer}");
+        }
+        let by_design = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15";
+        let (status, answer) = ask("POST", "/", by_design);
+        assert_eq!(status, 400);
+        assert!(answer.contains("<Code>InvalidAction</Code>"), "{answer}");
     }
 }

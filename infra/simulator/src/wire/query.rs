@@ -13,6 +13,9 @@ pub(super) struct Dialect {
     is_ec2: bool,
 }
 
+/// EC2's API version.
+pub(super) const EC2_VERSION: &str = "2016-11-15";
+
 pub(super) const EC2: Dialect = Dialect {
     namespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
     is_ec2: true,
@@ -48,6 +51,11 @@ pub(super) fn answer(
         error,
         response: xml(status, &document),
     }
+}
+
+/// A fault that no operation has answered.
+pub(super) fn fault(dialect: &Dialect, fault: &Fault) -> Response<Vec<u8>> {
+    xml(fault.status, &dialect.failure(fault))
 }
 
 impl Dialect {

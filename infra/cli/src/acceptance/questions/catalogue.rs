@@ -84,7 +84,7 @@ pub(in super::super) const CATALOGUE: &[Question] = &[
     question(
         "events-to-the-topic",
         "Does an event reach the topic, and by it a subscriber?",
-        "An event as the check puts them, on a bus of its own, and a queue that subscribes to the topic of findings",
+        "An event as the check puts them, on a bus of its own, and a queue that subscribes to the topic of notifications",
         "yes, within a minute",
     ),
     question(

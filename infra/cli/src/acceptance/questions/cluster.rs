@@ -1,6 +1,6 @@
 //! What EKS does, asked of the cluster that the run has built.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector};
 use serde_json::json;
@@ -12,7 +12,6 @@ use crate::acceptance::place::Place;
 const QUESTION: &str = "question";
 const TRIES: usize = 60;
 const SECONDS: f64 = 10.0;
-const GROUP: &str = "hardway:acceptance";
 
 pub(in super::super) async fn ask(place: &Place, answers: &mut Answers) {
     answers.keep("passed-to-service", either(passed_to(place).await));
@@ -53,7 +52,7 @@ async fn passed_to(place: &Place) -> Result<Said, Said> {
         return Err(said);
     }
     if let Reply::Accepted(_) = reply {
-        remove_profile(place).await?;
+        // The teardown takes it along: its tags are those of the cluster's own.
         let what = "accepted: it is passed to eks-fargate-pods.amazonaws.com";
         return Ok(Said::believed(false, what));
     }
@@ -67,9 +66,10 @@ async fn passed_to(place: &Place) -> Result<Said, Said> {
     Err(Said::not_answered(reply.words()))
 }
 
-/// So that what is left of a question is found, whatever happens.
+/// Those of what hardway makes for the cluster, so that the teardown takes it along, whatever happens.
 fn tags(place: &Place) -> HashMap<String, String> {
-    [(GROUP.to_owned(), place.stack().to_owned())].into()
+    let tags = step::tags::of_target(&place.target, &BTreeMap::new(), QUESTION);
+    tags.into_iter().collect()
 }
 
 async fn any_profile(place: &Place) -> Result<FargateProfile, Said> {
@@ -83,22 +83,6 @@ async fn any_profile(place: &Place) -> Result<FargateProfile, Said> {
     let profile = Reply::of(describe).or_why("eks:DescribeFargateProfile")?;
     let profile = profile.fargate_profile().cloned();
     profile.ok_or_else(|| Said::not_answered("DescribeFargateProfile answers none"))
-}
-
-/// The profile of a question that was accepted against all belief; the teardown needs it gone.
-async fn remove_profile(place: &Place) -> Result<(), Said> {
-    let eks = &place.aws.eks;
-    for _ in 0..TRIES {
-        let delete = eks.delete_fargate_profile().cluster_name(place.stack());
-        let reply = Reply::of(delete.fargate_profile_name(QUESTION).send().await);
-        if reply.code() == Some(codes::RESOURCE_NOT_FOUND) {
-            return Ok(());
-        }
-        place.sleep(SECONDS).await;
-    }
-    Err(Said::not_answered(
-        "the profile of the question cannot be removed",
-    ))
 }
 
 async fn entry_token(place: &Place) -> Result<Said, Said> {

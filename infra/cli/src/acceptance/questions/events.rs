@@ -16,7 +16,7 @@ fn queue(place: &Place) -> String {
 }
 
 fn topic(place: &Place) -> String {
-    place.fill_in("arn:${Partition}:sns:${Region}:${AccountId}:${Stack}-findings")
+    place.fill_in("arn:${Partition}:sns:${Region}:${AccountId}:${Stack}-notifications")
 }
 
 pub(in super::super) async fn ask(place: &Place, answers: &mut Answers) {

@@ -318,7 +318,7 @@ async fn ask(
     let answer = match call.send().await {
         Err(error) if is_nothing_to_update(&error) => return Ok(false),
         Err(error) if was_taken && is_bad_parameter(&error) => return Ok(false),
-        Err(error) if eks::is_in_use(&error) => return Ok(true),
+        Err(error) if eks::passes_by_itself(&error) => return Ok(true),
         answer => answer.during("eks:UpdateClusterConfig")?,
     };
     changed("eks:UpdateClusterConfig", name);
@@ -364,7 +364,7 @@ async fn turn_protection_off(
     changing("eks:UpdateClusterConfig", name);
     let call = aws.eks.update_cluster_config().name(name);
     match call.deletion_protection(false).send().await {
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason =
                 format!("deletion protection of {name} cannot be turned off yet: {message}");
@@ -392,14 +392,8 @@ async fn delete(
     let answer = aws.eks.delete_cluster().name(name).send().await;
     match answer {
         Err(error) if eks::is_absent(&error) => return leftovers::remove(aws, target).await,
-        Err(error) if has_node_groups(&error) => {
-            return Err(Error::ResourceConflict(format!(
-                "cluster {name} has node groups, which hardway did not make: {}",
-                eks::message(&error)
-            )));
-        }
-        // A profile that is still there, or the update in progress that no describe call shows.
-        Err(error) if eks::is_in_use(&error) => {
+        // A profile that is being deleted, or the update in progress that no describe call shows.
+        Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason = format!("control plane {name} cannot be deleted yet: {message}");
             return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
@@ -409,10 +403,6 @@ async fn delete(
     changed("eks:DeleteCluster", name);
     let reason = format!("control plane {name} is being deleted");
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
-}
-
-fn has_node_groups(error: &impl ProvideErrorMetadata) -> bool {
-    eks::is_in_use(error) && eks::message(error).contains(codes::NODE_GROUPS_MESSAGE)
 }
 
 #[cfg(test)]

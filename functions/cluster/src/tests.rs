@@ -487,7 +487,7 @@ async fn remove_leaves_a_cluster_that_is_not_ours() {
 #[tokio::test]
 async fn remove_of_a_busy_cluster_waits_with_ekss_reason() {
     for message in [
-        "Cluster has Fargate Profiles in ACTIVE state",
+        "Cluster has Fargate Profiles in DELETING state",
         "Cannot delete because cluster demo currently has an update in progress",
     ] {
         let refused = mock!(Client::delete_cluster)
@@ -498,17 +498,18 @@ async fn remove_of_a_busy_cluster_waits_with_ekss_reason() {
 }
 
 #[tokio::test]
-async fn remove_of_a_cluster_with_node_groups_says_that_they_are_in_the_way() {
-    let refused = mock!(Client::delete_cluster).then_http_response(|| {
-        eks_refusal(
-            409,
-            codes::RESOURCE_IN_USE,
-            "Cluster has nodegroups attached",
-        )
-    });
-    let error = remove([&found(active()), &refused]).await.unwrap_err();
-    assert_eq!(error.name(), "ResourceConflict");
-    assert!(error.to_string().contains("node groups"), "{error}");
+async fn remove_waits_for_nothing_that_stays() {
+    for message in [
+        "Cluster has nodegroups attached",
+        "Cluster has capabilities attached",
+        "Cluster has Fargate Profiles in ACTIVE state",
+    ] {
+        let refused = mock!(Client::delete_cluster)
+            .then_http_response(|| eks_refusal(409, codes::RESOURCE_IN_USE, message));
+        let error = remove([&found(active()), &refused]).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        assert!(error.to_string().contains(message), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -220,7 +220,7 @@ async fn create(
         .set_tags(Some(tags::map(plan, COREDNS)));
     match call.send().await {
         // It exists by now, or the cluster is changing: the next look decides.
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason = format!("add-on coredns cannot be created yet: {message}");
             return Ok(later(reason, memory));
@@ -310,7 +310,7 @@ enum Deletion {
 /// ResourceInUseException in botocore's model, so it may be said as InvalidRequestException; what lasts is
 /// ended by the limit of the wait.
 fn is_busy(error: &impl ProvideErrorMetadata) -> bool {
-    eks::is_in_use(error) || error.code() == Some(codes::INVALID_REQUEST)
+    eks::passes_by_itself(error) || error.code() == Some(codes::INVALID_REQUEST)
 }
 
 async fn delete_addon(aws: &Aws, target: &Target) -> Result<Deletion, Error> {

@@ -206,7 +206,7 @@ async fn create(
         .send()
         .await;
     match answer {
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             return in_use(aws, plan, wanted, eks::message(&error)).await;
         }
         Err(error) if error.code() == Some(codes::UNSUPPORTED_AVAILABILITY_ZONE) => {
@@ -318,7 +318,7 @@ async fn delete(
         .fargate_profile_name(name);
     match call.send().await {
         Err(error) if eks::is_absent(&error) => {}
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason = format!("Fargate profile {name} cannot be deleted yet: {message}");
             return Ok(Outcome::pending(busy_seconds(message), reason));

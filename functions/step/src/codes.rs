@@ -41,6 +41,8 @@ pub const ROUTE_ALREADY_EXISTS: &str = "RouteAlreadyExists";
 pub const DEPENDENCY_VIOLATION: &str = "DependencyViolation";
 /// EC2: the internet gateway is not attached to that VPC.
 pub const GATEWAY_NOT_ATTACHED: &str = "Gateway.NotAttached";
+/// EC2: the VPC endpoint is not there.
+pub const VPC_ENDPOINT_NOT_FOUND: &str = "InvalidVpcEndpointId.NotFound";
 /// EC2: the address is in use.
 pub const ADDRESS_IN_USE: &str = "InvalidIPAddress.InUse";
 /// EC2: a parameter is not valid; also how DeleteNetworkInterface says that it is attached.
@@ -88,8 +90,6 @@ pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
 
 /// EKS: no such cluster, profile, add-on or entry.
 pub const RESOURCE_NOT_FOUND: &str = "ResourceNotFoundException";
-/// EKS: what DeleteCluster says with [`RESOURCE_IN_USE`] while the cluster has node groups.
-pub const NODE_GROUPS_MESSAGE: &str = "nodegroup";
 /// EKS: three things in one (the name exists, a sibling is changing, the cluster is updating).
 pub const RESOURCE_IN_USE: &str = "ResourceInUseException";
 /// EKS: a parameter is not valid; also how it says that IAM has not propagated yet.
@@ -282,6 +282,20 @@ pub const NOTHING_TO_UPDATE_MESSAGES: &[&str] = &[
 /// EKS's words, as InvalidRequestException, for an upgrade that pods with too old kubelets are in
 /// the way of (oslokommune/okctl issue 1015, eksctl issue 2545).
 pub const FARGATE_KUBELETS_MESSAGE: &str = "Kubelet version of Fargate pods";
+
+/// EKS's words, as [`RESOURCE_IN_USE`], for what passes by itself: an update, of which no describe call may
+/// show anything (aws/containers-roadmap issues 1500 and 2677), a cluster, profile or add-on that is
+/// changing (kubernetes-sigs/cluster-api-provider-aws issue 4728, eksctl issue 8091), and a name that an
+/// earlier attempt has taken, which the next look shows. Everything else is in the way until somebody
+/// removes it, for example `Cluster has nodegroups attached` and `Cluster has capabilities attached`
+/// (ekristen/aws-nuke issue 970).
+pub const PASSING_IN_USE_MESSAGES: &[&str] = &[
+    "in progress",
+    "CREATING",
+    "UPDATING",
+    "DELETING",
+    "already exist",
+];
 
 /// EKS's words, as [`RESOURCE_IN_USE`], for a Fargate profile whose sibling is changing.
 pub const SIBLING_IN_STATUS_MESSAGE: &str = "in status";

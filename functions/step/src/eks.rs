@@ -176,6 +176,14 @@ pub fn is_in_use(error: &impl ProvideErrorMetadata) -> bool {
     error.code() == Some(codes::RESOURCE_IN_USE)
 }
 
+/// Whether it is a ResourceInUseException that passes by itself. Any other names something that stays until
+/// somebody removes it, and is an [`Error::ResourceConflict`].
+#[must_use]
+pub fn passes_by_itself(error: &impl ProvideErrorMetadata) -> bool {
+    let mut passing = codes::PASSING_IN_USE_MESSAGES.iter();
+    is_in_use(error) && passing.any(|known| message(error).contains(known))
+}
+
 /// EKS's message in a refusal.
 #[must_use]
 pub fn message(error: &impl ProvideErrorMetadata) -> &str {

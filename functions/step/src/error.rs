@@ -118,6 +118,8 @@ impl Error {
             Self::AccessDenied(text)
         } else if is(codes::QUOTA_EXCEEDED) {
             Self::QuotaExceeded(text)
+        } else if code == codes::RESOURCE_IN_USE {
+            Self::ResourceConflict(text)
         } else if is(codes::NOT_YET_VISIBLE)
             || is_iam_propagation(code, message)
             || is_of_cluster_that_goes(code, message)

@@ -21,6 +21,7 @@ pub mod error;
 pub mod execution;
 pub mod foreign;
 pub mod function;
+pub mod guardduty;
 pub mod iam_role;
 pub mod kubernetes_version;
 pub mod log_group;
@@ -37,6 +38,7 @@ pub mod session;
 pub mod spec;
 pub mod tags;
 pub mod telemetry;
+mod vpc_holders;
 pub mod wait;
 pub mod zones;
 

@@ -10,6 +10,7 @@
 pub mod access_entry;
 pub mod access_policy;
 pub mod addon;
+pub mod capability;
 pub mod cluster;
 pub mod fargate_profile;
 mod insight;
@@ -48,6 +49,7 @@ use crate::wire::rest_json::{Query, RestAnswer};
 
 pub use access_entry::AccessEntry;
 pub use addon::Addon;
+pub use capability::Capability;
 pub use cluster::Cluster;
 pub use fargate_profile::FargateProfile;
 pub(crate) use fargate_profile::LABELS_MAX;

@@ -26,6 +26,9 @@ pub struct LogGroup {
     pub created_at: Timestamp,
     /// `STANDARD` or `INFREQUENT_ACCESS`.
     pub class: String,
+    /// Whether it refuses to be deleted.
+    #[serde(default)]
+    pub deletion_protection: bool,
     /// Tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -71,6 +74,7 @@ impl LogGroup {
             arn: format!("arn:{partition}:logs:{region}:{account}:log-group:{name}"),
             created_at,
             class: STANDARD.to_owned(),
+            deletion_protection: false,
             tags: BTreeMap::new(),
         }
     }
@@ -89,6 +93,10 @@ impl LogGroup {
                 ("storedBytes".to_owned(), json!(0)),
                 ("logGroupClass".to_owned(), json!(self.class)),
                 ("logGroupArn".to_owned(), json!(self.arn)),
+                (
+                    "deletionProtectionEnabled".to_owned(),
+                    json!(self.deletion_protection),
+                ),
             ]);
         }
         group
@@ -148,6 +156,12 @@ pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, 
     check_name(&asked.log_group_name, "logGroupName")?;
     let now = context.now;
     context.logs().check_idle(&asked.log_group_name, now)?;
+    let group = context.logs().groups.get(&asked.log_group_name);
+    if group.is_some_and(|group| group.deletion_protection) {
+        // botocore's CloudWatch Logs model has the protection and the code; the words are not known.
+        let message = "The log group has deletion protection enabled.";
+        return Err(Fault::client("ValidationException", message));
+    }
     if context
         .logs()
         .groups

@@ -148,6 +148,8 @@ impl CreateCluster {
             fargate_profiles: BTreeMap::new(),
             made: BTreeMap::new(),
             addons: BTreeMap::new(),
+            node_groups: BTreeSet::new(),
+            capabilities: Vec::new(),
             access_entries: BTreeMap::new(),
             coredns: None,
             workloads: Vec::new(),

@@ -25,6 +25,7 @@ pub(in crate::eks) fn delete(
     }
     check_protection(cluster, now)?;
     check_profiles(cluster, now)?;
+    check_children(cluster)?;
     if now < cluster.active_at {
         return Err(in_use(&format!(
             "Cannot delete because cluster {} is in status CREATING",
@@ -66,6 +67,18 @@ fn check_profiles(cluster: &Cluster, now: jiff::Timestamp) -> Result<(), Fault> 
         statuses.join("/")
     );
     Err(in_use(&message))
+}
+
+/// Node groups first, and capabilities. The texts are those of ekristen/aws-nuke issue 970 and of
+/// hashicorp/terraform-provider-aws's sweepers.
+fn check_children(cluster: &Cluster) -> Result<(), Fault> {
+    if !cluster.node_groups.is_empty() {
+        return Err(in_use("Cluster has nodegroups attached"));
+    }
+    if !cluster.capabilities.is_empty() {
+        return Err(in_use("Cluster has capabilities attached"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -18,7 +18,9 @@ use super::refusal::{in_use, invalid_request};
 use super::request::{Request, Tags, epoch_seconds};
 use super::sight::Sight;
 use super::tokens::Token;
-use super::{AccessEntry, Addon, FargateProfile, Update, health, insight, parts, version};
+use super::{
+    AccessEntry, Addon, Capability, FargateProfile, Update, health, insight, parts, version,
+};
 use crate::fault::Fault;
 use crate::kubernetes::{Deployment, Workload};
 use crate::state::Context;
@@ -92,6 +94,12 @@ pub struct Cluster {
     pub fargate_profiles: BTreeMap<String, FargateProfile>,
     /// How many profiles and add-ons were made of each name.
     pub(super) made: BTreeMap<String, u32>,
+    /// Node groups by name. Tests add them.
+    #[serde(default)]
+    pub node_groups: BTreeSet<String>,
+    /// Capabilities. Tests add them.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
     /// Add-ons by name.
     pub addons: BTreeMap<String, Addon>,
     /// Access entries by the ARN of their principal.

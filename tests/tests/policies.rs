@@ -483,11 +483,11 @@ async fn an_input_does_not_leave_what_the_stack_says_of_roles() {
     for (iam, said) in [
         (
             json!({"path": "/other/"}),
-            "iam.path: \"/other/\" is not valid; expected one that begins with /platform/",
+            "one that begins with /platform/, which is the stack's ClusterRolePath",
         ),
         (
             json!({"namePrefix": "hardway-"}),
-            "iam.namePrefix: \"hardway-\" is not valid; expected one that begins with platform-",
+            "one that begins with platform-, which is the stack's RoleNamePrefix",
         ),
     ] {
         let execution = world

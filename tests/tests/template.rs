@@ -245,7 +245,7 @@ fn the_functions_enter_accounts_by_one_role_of_the_organization() {
 
 /// CloudFormation takes a value only if the whole of it matches.
 #[test]
-fn parameters_that_cannot_be_right_are_refused_at_deployment() {
+fn names_and_paths_that_cannot_be_right_are_refused_at_deployment() {
     let parameters = &template()["Parameters"];
     for (name, good, bad) in [
         (

@@ -32,9 +32,11 @@ KEYS_OF_ACTIONS = {
     "iam:createservicelinkedrole": {"iam:awsservicename"},
     "sts:assumerole": {"sts:externalid"},
 }
-# The reference has no resource type for it; AWS's own messages and policies name the cluster (EKS user guide,
+# The reference has no resource type for them; AWS's own messages and policies name the cluster (EKS user guide,
 # identity-based policy examples).
 RESOURCES_OF_ACTIONS = {
+    # AWS's messages name `log-group::log-stream:` (seen in public logs).
+    "logs:describeloggroups": ["arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroupName}"],
     "eks:createcluster": ["arn:${Partition}:eks:${Region}:${Account}:cluster/${ClusterName}"],
 }
 

@@ -456,12 +456,12 @@ async fn roles_with_a_path_and_a_prefix_are_made_kept_and_removed() {
     };
     let input = json!({
         "clusterName": "demo",
-        "iam": {"path": "/platform/eks/", "namePrefix": "platform-team-"},
+        "iam": {"path": "/platform/", "namePrefix": "platform-team-"},
     });
     let execution = world.provision(input.clone()).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
     let made = [
-        "/platform/eks/platform-team-demo-ap-northeast-1-cluster",
+        "/platform/platform-team-demo-ap-northeast-1-cluster",
         "/platform-team-demo-ap-northeast-1-pod-execution",
     ];
     assert_eq!(roles(&world), made);
@@ -483,11 +483,11 @@ async fn an_input_does_not_leave_what_the_stack_says_of_roles() {
     for (iam, said) in [
         (
             json!({"path": "/other/"}),
-            "iam.path: \"/other/\" is not valid; expected one that begins with /platform/",
+            "expected /platform/, which is the stack's ClusterRolePath",
         ),
         (
             json!({"namePrefix": "hardway-"}),
-            "iam.namePrefix: \"hardway-\" is not valid; expected one that begins with platform-",
+            "one that begins with platform-, which is the stack's RoleNamePrefix",
         ),
     ] {
         let execution = world

@@ -132,29 +132,25 @@ fn check_iam(iam: &IamSpec) -> Result<(), Error> {
     Ok(())
 }
 
-/// The stack's names, and what the input says more of them: the functions' policies reach no others.
+/// The stack's names, and the prefix that the input says more of: the functions' policies reach no others.
 ///
 /// # Errors
 /// [`Error::InvalidRequest`] about the first field that begins otherwise.
 pub fn role_names(stack: &RoleNames, asked: Option<&IamSpec>) -> Result<RoleNames, Error> {
-    let more = |field, parameter, stack: &str, asked: Option<&String>| match asked {
-        Some(asked) if !asked.starts_with(stack) => {
-            let expected =
-                format!("one that begins with {stack}, which is the stack's {parameter}");
-            Err(Error::invalid(field, asked, expected))
-        }
-        asked => Ok(asked.map_or(stack, String::as_str).to_owned()),
-    };
     let path = asked.and_then(|asked| asked.path.as_ref());
+    if let Some(path) = path.filter(|path| **path != stack.path) {
+        let expected = format!("{}, which is the stack's ClusterRolePath", stack.path);
+        return Err(Error::invalid(ROLE_PATH, path, expected));
+    }
     let prefix = asked.and_then(|asked| asked.name_prefix.as_ref());
+    let (own, parameter) = (stack.name_prefix.as_str(), "RoleNamePrefix");
+    if let Some(prefix) = prefix.filter(|prefix| !prefix.starts_with(own)) {
+        let expected = format!("one that begins with {own}, which is the stack's {parameter}");
+        return Err(Error::invalid(ROLE_NAME_PREFIX, prefix, expected));
+    }
     Ok(RoleNames {
-        path: more(ROLE_PATH, "ClusterRolePath", &stack.path, path)?,
-        name_prefix: more(
-            ROLE_NAME_PREFIX,
-            "RoleNamePrefix",
-            &stack.name_prefix,
-            prefix,
-        )?,
+        path: stack.path.clone(),
+        name_prefix: prefix.unwrap_or(&stack.name_prefix).clone(),
     })
 }
 

@@ -105,9 +105,9 @@ pub struct AccountSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IamSpec {
-    /// IAM path of the cluster role, at most 64 characters, for example `/platform/`. It begins as the
-    /// stack's ClusterRolePath says. The pod execution role has the path `/`: EKS takes no other. Default:
-    /// the stack's.
+    /// IAM path of the cluster role, at most 64 characters, for example `/platform/`: the stack's
+    /// ClusterRolePath, since the functions reach no other. The pod execution role has the path `/`: EKS
+    /// takes no other. Default: the stack's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^/([A-Za-z0-9+=,.@_-]+/)*$"), length(max = 64))]
     pub path: Option<String>,

@@ -145,8 +145,9 @@ fn a_member_that_never_ends_fails_and_not_the_whole_fleet_with_it() {
     });
     let failure = execution.failure();
     assert_eq!(failure.error, "States.ExceedToleratedFailureThreshold");
-    assert!(execution.duration > Duration::from_hours(24));
-    assert!(execution.duration < Duration::from_hours(48));
+    // Provisioning may take two days, and ends by itself.
+    assert!(execution.duration > Duration::from_hours(48));
+    assert!(execution.duration < Duration::from_hours(50));
 }
 
 fn definition(name: &str) -> Value {

@@ -73,7 +73,7 @@ async fn start<T>(
     let call = aws.eks.update_cluster_version().name(name).version(version);
     let answer = match call.send().await {
         // Another update, or what EKS does after the last upgrade and does not show.
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason = format!("control plane {name} cannot be upgraded yet: {message}");
             return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));

@@ -3,10 +3,12 @@
 use aws_sdk_ec2::types::{NatGatewayState, TagDescription};
 use aws_sdk_eks::types::Cluster;
 use step::eks_network::{find_security_groups, is_of_cluster};
-use step::foreign::{self, Foreign};
+use step::foreign;
 use step::log_group::{self, Owner};
 use step::names::RoleOf;
 use step::{Aws, During, Error, Resource, Target, eks, iam_role, tags};
+
+use crate::obstacles;
 
 /// Refuses what a teardown must not touch, as far as it can be seen by now.
 pub async fn refuse(
@@ -20,30 +22,15 @@ pub async fn refuse(
         if cluster.deletion_protection() == Some(true) && !disable_deletion_protection {
             return Err(eks::deletion_protected(target));
         }
-        foreign.extend(profiles_of_others(aws, target).await?);
+        foreign.extend(obstacles::in_cluster(aws, target).await?);
     }
     foreign.extend(foreign::find(aws, target).await?);
+    foreign.extend(obstacles::elsewhere(aws, target).await?);
     foreign::refuse(&foreign)
 }
 
 fn is_ours(cluster: &Cluster, target: &Target) -> bool {
     tags::map_is_ours(cluster.tags(), target)
-}
-
-/// EKS deletes no cluster that has a profile, whosever it is.
-async fn profiles_of_others(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
-    let profiles = eks::find_fargate_profiles(aws, target).await?;
-    let others = profiles
-        .into_iter()
-        .filter(|profile| !tags::map_is_ours(profile.tags(), target));
-    Ok(others
-        .map(|profile| Foreign {
-            kind: "AWS::EKS::FargateProfile",
-            id: profile.fargate_profile_name.unwrap_or_default(),
-            owner: Some(target.account.id.clone()),
-            note: None,
-        })
-        .collect())
 }
 
 /// Everything of ours that is there, in the order in which it is removed.

@@ -8,6 +8,7 @@
 //! Needs no record of how the cluster was made.
 
 mod inventory;
+mod obstacles;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

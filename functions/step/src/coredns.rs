@@ -78,7 +78,7 @@ pub async fn update(
         .set_configuration_values(configuration.map(str::to_owned))
         .resolve_conflicts(ResolveConflicts::Overwrite);
     let answer = match call.send().await {
-        Err(error) if eks::is_in_use(&error) => {
+        Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason = format!("add-on coredns cannot be updated yet: {message}");
             return Ok(Asked::Later(reason));

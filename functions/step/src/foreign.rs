@@ -14,9 +14,11 @@ use crate::eks_network::{
     find_interfaces, find_security_groups, instance_of, is_interface_of_cluster, is_of_cluster,
 };
 use crate::error::{During, Error};
+use crate::guardduty;
 use crate::plan::Target;
 use crate::route_tables;
 use crate::tags::{self, ec2_filter};
+use crate::vpc_holders;
 
 /// States of a peering connection that is there, or may still be.
 const LIVE_PEERINGS: [&str; 4] = [
@@ -40,7 +42,9 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    fn new(kind: &'static str, id: Option<&str>, owner: Option<&str>) -> Self {
+    /// Something of this kind; no note is known.
+    #[must_use]
+    pub fn new(kind: &'static str, id: Option<&str>, owner: Option<&str>) -> Self {
         Self {
             kind,
             id: id.unwrap_or("without an id").to_owned(),
@@ -49,7 +53,9 @@ impl Foreign {
         }
     }
 
-    fn with_note(mut self, note: Option<&str>) -> Self {
+    /// The same, with what AWS says that it is for.
+    #[must_use]
+    pub fn with_note(mut self, note: Option<&str>) -> Self {
         self.note = note.filter(|note| !note.is_empty()).map(ToOwned::to_owned);
         self
     }
@@ -128,12 +134,15 @@ async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>
     let is_foreign = |it: &&SecurityGroup| {
         it.group_name() != Some("default")
             && !is_of_cluster(it, target)
+            && !guardduty::is_group(it)
             && !is_ours(it.tags(), target)
     };
     found.extend(groups.iter().filter(is_foreign).map(security_group));
     found.extend(subnets_and_routes(aws, target, vpc_id).await?);
     found.extend(internet_gateways(aws, target, vpc_id).await?);
     found.extend(connections(aws, vpc_id).await?);
+    found.extend(vpc_holders::rules(&groups, target));
+    found.extend(vpc_holders::find(aws, vpc_id).await?);
     Ok(found)
 }
 
@@ -278,6 +287,7 @@ async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
     let is_there = |it: &&VpcEndpoint| {
         let state = it.state().map(EndpointState::as_str);
         !state.is_some_and(|state| state.eq_ignore_ascii_case("deleted"))
+            && !guardduty::is_endpoint(it)
     };
     found.extend(endpoints.iter().filter(is_there).map(endpoint));
     let call = aws.ec2.describe_vpn_gateways();

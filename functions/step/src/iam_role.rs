@@ -140,6 +140,7 @@ async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
     for policy_arn in attached_policies(aws, name).await? {
         detach(aws, name, &policy_arn).await?;
     }
+    remove_inline_policies(aws, name).await?;
     changing("iam:DeleteRole", name);
     match aws.iam.delete_role().role_name(name).send().await {
         Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => return Ok(None),
@@ -153,6 +154,24 @@ async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
     };
     changed("iam:DeleteRole", name);
     Ok(Some(Resource::new("AWS::IAM::Role", name)))
+}
+
+/// Inline policies that others gave the role go with it, as attachments do.
+async fn remove_inline_policies(aws: &Aws, name: &str) -> Result<(), Error> {
+    let call = aws.iam.list_role_policies().role_name(name);
+    let policies: Result<Vec<String>, _> = call.into_paginator().items().send().collect().await;
+    for policy in policies.during("iam:ListRolePolicies")? {
+        changing("iam:DeleteRolePolicy", &policy);
+        let call = aws.iam.delete_role_policy().role_name(name);
+        match call.policy_name(&policy).send().await {
+            Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {}
+            answer => {
+                answer.during("iam:DeleteRolePolicy")?;
+                changed("iam:DeleteRolePolicy", &policy);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes sure that a service-linked role exists.
@@ -366,9 +385,11 @@ mod tests {
     use aws_sdk_iam::operation::create_role::CreateRoleOutput;
     use aws_sdk_iam::operation::create_service_linked_role::CreateServiceLinkedRoleOutput;
     use aws_sdk_iam::operation::delete_role::DeleteRoleOutput;
+    use aws_sdk_iam::operation::delete_role_policy::DeleteRolePolicyOutput;
     use aws_sdk_iam::operation::detach_role_policy::DetachRolePolicyOutput;
     use aws_sdk_iam::operation::get_role::GetRoleOutput;
     use aws_sdk_iam::operation::list_attached_role_policies::ListAttachedRolePoliciesOutput;
+    use aws_sdk_iam::operation::list_role_policies::ListRolePoliciesOutput;
     use aws_sdk_iam::operation::list_roles::ListRolesOutput;
     use aws_sdk_iam::operation::put_role_permissions_boundary::PutRolePermissionsBoundaryOutput;
     use aws_sdk_iam::operation::update_assume_role_policy::UpdateAssumeRolePolicyOutput;
@@ -451,6 +472,23 @@ mod tests {
         })
     }
 
+    fn has_inline(names: &'static [&'static str]) -> Rule {
+        mock!(Client::list_role_policies).then_output(|| {
+            let names = names.iter().map(ToString::to_string);
+            ListRolePoliciesOutput::builder()
+                .set_policy_names(Some(names.collect()))
+                .is_truncated(false)
+                .build()
+                .unwrap()
+        })
+    }
+
+    fn deletes_inline() -> Rule {
+        mock!(Client::delete_role_policy)
+            .match_requests(|call| call.policy_name() == Some("theirs"))
+            .then_output(|| DeleteRolePolicyOutput::builder().build())
+    }
+
     fn attaches() -> Rule {
         mock!(Client::attach_role_policy)
             .match_requests(|call| {
@@ -500,8 +538,12 @@ mod tests {
             aws!(listing &["Admin", "hardway-other-ap-northeast-1-cluster"]; $($rule),*)
         };
         (listing $names:expr; $($rule:expr),*) => {{
-            let listed = lists($names);
-            Aws { iam: crate::mocked!(aws_sdk_iam, [&listed, $($rule),*]), ..Aws::offline() }
+            let (listed, inline) = (lists($names), has_inline(&["theirs"]));
+            let (listing, gone) = (&listed, deletes_inline());
+            Aws {
+                iam: crate::mocked!(aws_sdk_iam, [listing, &inline, &gone, $($rule),*]),
+                ..Aws::offline()
+            }
         }};
     }
 

@@ -9,6 +9,7 @@
 //! decided once), which each step carries out with the clients of [`aws`] and answers with an
 //! [`outcome`] or an [`error`] whose name the state machine matches.
 
+pub mod access_entries;
 pub mod addon_versions;
 pub mod aws;
 pub mod codes;
@@ -20,6 +21,7 @@ pub mod error;
 pub mod execution;
 pub mod foreign;
 pub mod function;
+pub mod guardduty;
 pub mod iam_role;
 pub mod kubernetes_version;
 pub mod log_group;
@@ -36,6 +38,7 @@ pub mod session;
 pub mod spec;
 pub mod tags;
 pub mod telemetry;
+mod vpc_holders;
 pub mod wait;
 pub mod zones;
 

@@ -31,6 +31,21 @@ pub fn name(target: &Target) -> String {
     format!("/aws/eks/{}/cluster", target.cluster_name)
 }
 
+/// Whether the group refuses to be deleted.
+///
+/// # Errors
+/// What CloudWatch Logs answers.
+pub async fn is_protected(aws: &Aws, target: &Target) -> Result<bool, Error> {
+    let name = name(target);
+    let call = aws.logs.describe_log_groups().log_group_name_prefix(&name);
+    let groups: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    let groups = groups.during("logs:DescribeLogGroups")?;
+    let mut own = groups
+        .iter()
+        .filter(|it| it.log_group_name() == Some(&name));
+    Ok(own.any(|it| it.deletion_protection_enabled() == Some(true)))
+}
+
 /// Looks whose the group is.
 ///
 /// # Errors

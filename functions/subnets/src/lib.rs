@@ -14,7 +14,8 @@ use step::plan::Zone;
 use step::removal::Removal;
 use step::telemetry::{changed, changing};
 use step::{
-    Aws, During, Error, Outcome, Plan, Removed, Resource, Step, Target, ZoneSubnets, codes, tags,
+    Aws, During, Error, Outcome, Plan, Removed, Resource, Step, Target, ZoneSubnets, codes,
+    foreign, guardduty, tags,
 };
 
 mod wanted;
@@ -79,6 +80,9 @@ impl Step for Subnets {
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removal = Removal::default();
+        for vpc in foreign::find_vpcs(aws, target).await? {
+            guardduty::remove(aws, vpc.vpc_id().unwrap_or_default(), &mut removal).await?;
+        }
         for subnet in find(aws, target).await? {
             let id = id(&subnet)?;
             let call = aws.ec2.delete_subnet().subnet_id(id).send();

@@ -19,7 +19,7 @@ use step::removal::Removal;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Resource, Step, Target, codes,
-    tags,
+    guardduty, tags,
 };
 
 /// The step `vpc`.
@@ -86,6 +86,7 @@ impl Step for Vpc {
         let mut removal = Removal::default();
         for vpc in find(aws, target).await? {
             let id = id(&vpc)?;
+            guardduty::remove(aws, id, &mut removal).await?;
             let call = aws.ec2.delete_vpc().vpc_id(id).send();
             let resource = Resource::new("AWS::EC2::VPC", id);
             removal

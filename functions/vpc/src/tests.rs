@@ -4,8 +4,10 @@ use super::*;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::create_vpc::CreateVpcOutput;
 use aws_sdk_ec2::operation::delete_vpc::DeleteVpcOutput;
+use aws_sdk_ec2::operation::describe_security_groups::DescribeSecurityGroupsOutput;
 use aws_sdk_ec2::operation::describe_subnets::DescribeSubnetsOutput;
 use aws_sdk_ec2::operation::describe_vpc_attribute::DescribeVpcAttributeOutput;
+use aws_sdk_ec2::operation::describe_vpc_endpoints::DescribeVpcEndpointsOutput;
 use aws_sdk_ec2::operation::describe_vpcs::DescribeVpcsOutput;
 use aws_sdk_ec2::operation::modify_vpc_attribute::ModifyVpcAttributeOutput;
 use aws_sdk_ec2::types::{Subnet, Tag};
@@ -17,6 +19,17 @@ fn nothing_foreign() -> Rule {
     mock!(Client::describe_vpcs)
         .match_requests(|call| *call.filters() == tags::ec2_filters(&Plan::example().target)[..])
         .then_output(|| DescribeVpcsOutput::builder().build())
+}
+
+/// Nothing of GuardDuty's is in the VPC.
+fn no_endpoints() -> Rule {
+    mock!(Client::describe_vpc_endpoints)
+        .then_output(|| DescribeVpcEndpointsOutput::builder().build())
+}
+
+fn no_groups() -> Rule {
+    mock!(Client::describe_security_groups)
+        .then_output(|| DescribeSecurityGroupsOutput::builder().build())
 }
 
 fn vpc(id: &str) -> Ec2Vpc {
@@ -89,7 +102,9 @@ impl Account {
                 &self.create,
                 &self.modify,
                 &self.delete,
-                &nothing_foreign()
+                &nothing_foreign(),
+                &no_endpoints(),
+                &no_groups()
             ]
         );
         Aws {

@@ -134,6 +134,30 @@ pub const EGRESS_ONLY_INTERNET_GATEWAY: Kind = Kind {
     malformed: "InvalidEgressOnlyInternetGatewayId.Malformed",
     noun: "egressOnlyInternetGateway",
 };
+/// Network ACLs.
+pub const NETWORK_ACL: Kind = Kind {
+    prefix: "acl",
+    tag_type: "network-acl",
+    not_found: "InvalidNetworkAclID.NotFound",
+    malformed: "InvalidNetworkAclId.Malformed",
+    noun: "networkAcl",
+};
+/// Carrier gateways.
+pub const CARRIER_GATEWAY: Kind = Kind {
+    prefix: "cagw",
+    tag_type: "carrier-gateway",
+    not_found: "InvalidCarrierGatewayID.NotFound",
+    malformed: "InvalidCarrierGatewayID.Malformed",
+    noun: "carrierGateway",
+};
+/// Attachments of VPCs to transit gateways.
+pub const TRANSIT_GATEWAY_ATTACHMENT: Kind = Kind {
+    prefix: "tgw-attach",
+    tag_type: "transit-gateway-attachment",
+    not_found: "InvalidTransitGatewayAttachmentID.NotFound",
+    malformed: "InvalidTransitGatewayAttachmentID.Malformed",
+    noun: "transitGatewayAttachment",
+};
 
 /// All kinds that have tags.
 const TAGGED: &[&Kind] = &[
@@ -150,11 +174,14 @@ const TAGGED: &[&Kind] = &[
     &VPC_ENDPOINT,
     &VPN_GATEWAY,
     &EGRESS_ONLY_INTERNET_GATEWAY,
+    &NETWORK_ACL,
+    &CARRIER_GATEWAY,
+    &TRANSIT_GATEWAY_ATTACHMENT,
 ];
 
 /// The kind of what has the id, if it can have tags.
 pub(crate) fn of_id(id: &str) -> Option<&'static Kind> {
-    let prefix = id.split('-').next()?;
+    let (prefix, _) = id.rsplit_once('-')?;
     TAGGED.iter().copied().find(|kind| kind.prefix == prefix)
 }
 

@@ -16,6 +16,7 @@ mod account;
 pub mod address;
 pub mod association;
 pub mod block_public_access;
+pub mod carrier_gateway;
 mod cidr;
 mod describe;
 pub mod egress_only_internet_gateway;
@@ -25,6 +26,7 @@ pub mod internet_gateway;
 pub mod kind;
 pub mod load_balancer;
 pub mod nat_gateway;
+pub mod network_acl;
 pub mod network_interface;
 mod queries;
 mod region;
@@ -39,6 +41,7 @@ pub mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
+pub mod transit_gateway_attachment;
 pub mod vpc;
 pub mod vpc_endpoint;
 pub mod vpc_peering_connection;
@@ -60,15 +63,18 @@ use crate::xml::Element;
 pub use address::Address;
 pub use association::Association;
 pub use block_public_access::BlockPublicAccess;
+pub use carrier_gateway::CarrierGateway;
 pub use egress_only_internet_gateway::EgressOnlyInternetGateway;
 pub use instance::{Instance, NewInstance};
 pub use internet_gateway::InternetGateway;
 pub use load_balancer::NewLoadBalancerInterface;
 pub use nat_gateway::NatGateway;
+pub use network_acl::NetworkAcl;
 pub use network_interface::{NetworkInterface, NewInterface};
 pub use route_table::RouteTable;
 pub use security_group::{NewSecurityGroup, SecurityGroup};
 pub use subnet::Subnet;
+pub use transit_gateway_attachment::TransitGatewayAttachment;
 pub use vpc::Vpc;
 pub use vpc_endpoint::{EndpointKind, NewVpcEndpoint, VpcEndpoint};
 pub use vpc_peering_connection::{NewVpcPeeringConnection, Side, VpcPeeringConnection};
@@ -120,6 +126,15 @@ pub struct Ec2 {
     /// How the region's zones are.
     #[serde(default)]
     pub zones: ZoneConditions,
+    /// Network ACLs by id, default ones included.
+    #[serde(default)]
+    pub network_acls: BTreeMap<String, NetworkAcl>,
+    /// Carrier gateways by id.
+    #[serde(default)]
+    pub carrier_gateways: BTreeMap<String, CarrierGateway>,
+    /// Attachments of VPCs to transit gateways by id.
+    #[serde(default)]
+    pub transit_gateway_attachments: BTreeMap<String, TransitGatewayAttachment>,
     /// What the account may have. Tests change it.
     pub quotas: Quotas,
     /// Allocation ids that were released.
@@ -268,6 +283,13 @@ const OPERATIONS: &[(&str, Operation)] = &[
         "DescribeEgressOnlyInternetGateways",
         egress_only_internet_gateway::describe,
     ),
+    ("DeleteVpcEndpoints", vpc_endpoint::delete),
+    ("DescribeNetworkAcls", network_acl::describe),
+    ("DescribeCarrierGateways", carrier_gateway::describe),
+    (
+        "DescribeTransitGatewayVpcAttachments",
+        transit_gateway_attachment::describe,
+    ),
     ("CreateTags", tags::create),
     ("DeleteTags", tags::delete),
     ("DescribeTags", tag_description::describe),
@@ -307,6 +329,7 @@ impl Ec2 {
         self.staleness.forget(now);
         nat_gateway::settle(self, now);
         // Groups before interfaces: they go by what used them at their time.
+        vpc_endpoint::settle(self, now);
         security_group::settle(self, now);
         network_interface::settle(self, now);
     }

@@ -13,9 +13,9 @@ use super::describe::Resource;
 use super::request::Request;
 use super::tags::Tags;
 use super::{
-    Address, Ec2, EgressOnlyInternetGateway, Instance, InternetGateway, NatGateway,
-    NetworkInterface, RouteTable, SecurityGroup, Subnet, Vpc, VpcEndpoint, VpcPeeringConnection,
-    VpnGateway,
+    Address, CarrierGateway, Ec2, EgressOnlyInternetGateway, Instance, InternetGateway, NatGateway,
+    NetworkAcl, NetworkInterface, RouteTable, SecurityGroup, Subnet, TransitGatewayAttachment, Vpc,
+    VpcEndpoint, VpcPeeringConnection, VpnGateway,
 };
 use crate::weather::end_of_lag;
 
@@ -92,6 +92,9 @@ kinds! {
     vpc_endpoints: VpcEndpoint,
     vpn_gateways: VpnGateway,
     egress_only_internet_gateways: EgressOnlyInternetGateway,
+    network_acls: NetworkAcl,
+    carrier_gateways: CarrierGateway,
+    transit_gateway_attachments: TransitGatewayAttachment,
 }
 
 impl Staleness {

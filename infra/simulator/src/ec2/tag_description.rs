@@ -60,6 +60,9 @@ fn all(ec2: &Ec2) -> BTreeMap<String, TagDescription> {
     add(ec2, &ec2.vpc_endpoints, &mut all);
     add(ec2, &ec2.vpn_gateways, &mut all);
     add(ec2, &ec2.egress_only_internet_gateways, &mut all);
+    add(ec2, &ec2.network_acls, &mut all);
+    add(ec2, &ec2.carrier_gateways, &mut all);
+    add(ec2, &ec2.transit_gateway_attachments, &mut all);
     all
 }
 

@@ -167,7 +167,7 @@ fn duplicate(key: &str) -> Fault {
 }
 
 fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut Tags, Fault> {
-    let prefix = id.split('-').next().unwrap_or_default();
+    let prefix = id.rsplit_once('-').map_or(id, |(prefix, _)| prefix);
     let is_hidden = ec2.is_hidden(id);
     macro_rules! find {
         ($kind:expr, $map:ident) => {{
@@ -194,6 +194,12 @@ fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut Tags, Fault> {
         "eigw" => find!(
             kind::EGRESS_ONLY_INTERNET_GATEWAY,
             egress_only_internet_gateways
+        ),
+        "acl" => find!(kind::NETWORK_ACL, network_acls),
+        "cagw" => find!(kind::CARRIER_GATEWAY, carrier_gateways),
+        "tgw-attach" => find!(
+            kind::TRANSIT_GATEWAY_ATTACHMENT,
+            transit_gateway_attachments
         ),
         _ => {
             let message = format!("The ID '{id}' is not valid");

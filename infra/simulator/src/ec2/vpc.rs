@@ -87,6 +87,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     ec2.vpcs.insert(id.clone(), vpc);
     route_table::create_main(ec2, request, &id, cidr);
     security_group::create_default(ec2, request, &id);
+    ec2.add_default_network_acl(request, &id);
     Ok(vec![Element::new("vpc").children(content)])
 }
 
@@ -120,6 +121,7 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     ec2.vpcs.remove(id);
     ec2.route_tables.retain(|_, table| table.vpc_id != id);
     ec2.security_groups.retain(|_, group| group.vpc_id != id);
+    ec2.network_acls.retain(|_, acl| acl.vpc_id != id);
     Ok(yes())
 }
 
@@ -136,6 +138,9 @@ fn has_dependencies(ec2: &Ec2, id: &str, now: Timestamp) -> bool {
         || (ec2.vpc_endpoints.values()).any(|endpoint| endpoint.holds(id))
         || (ec2.vpn_gateways.values()).any(|gateway| gateway.holds(id))
         || (ec2.egress_only_internet_gateways.values()).any(|gateway| gateway.vpc_id == id)
+        || (ec2.network_acls.values()).any(|acl| acl.holds(id))
+        || (ec2.carrier_gateways.values()).any(|gateway| gateway.holds(id))
+        || (ec2.transit_gateway_attachments.values()).any(|attachment| attachment.holds(id))
         || (ec2.route_tables.values()).any(|table| table.vpc_id == id && !table.is_main())
         || (ec2.security_groups.values()).any(|group| group.vpc_id == id && !group.is_default())
 }

@@ -40,6 +40,9 @@ pub struct VpcEndpoint {
     pub state: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it will be gone, once its deletion has begun.
+    #[serde(default)]
+    pub gone_at: Option<Timestamp>,
     /// Tags.
     pub tags: Tags,
 }
@@ -124,6 +127,7 @@ impl Ec2 {
             route_table_ids: new.route_table_ids,
             private_dns_enabled: new.private_dns_enabled,
             state: "available".to_owned(),
+            gone_at: None,
             tags: new.tags,
         };
         self.vpc_endpoints.insert(id.clone(), endpoint);
@@ -154,6 +158,53 @@ impl VpcEndpoint {
     pub(super) fn holds(&self, vpc_id: &str) -> bool {
         self.vpc_id == vpc_id && !OVER.contains(&self.state.as_str())
     }
+}
+
+/// How long an endpoint is `deleting`, in seconds: an AWS workshop for EKS and GuardDuty says five to ten
+/// minutes, others one.
+const DELETING_SECONDS: std::ops::Range<f64> = 60.0..600.0;
+
+/// Lets the endpoints go whose deletion is over.
+pub(super) fn settle(ec2: &mut Ec2, now: Timestamp) {
+    let is_gone = |it: &&VpcEndpoint| it.gone_at.is_some_and(|gone_at| gone_at <= now);
+    let gone = ec2.vpc_endpoints.values().filter(is_gone);
+    let gone: Vec<String> = gone.map(|it| it.id.clone()).collect();
+    for id in gone {
+        ec2.remove_vpc_endpoint(&id);
+    }
+}
+
+/// `DeleteVpcEndpoints`: what cannot be deleted is named in the answer, which is no error (botocore's EC2
+/// model).
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+    let ids = request.params.list("VpcEndpointId");
+    let mut unsuccessful = vec![];
+    for id in ids {
+        VPC_ENDPOINT.check_form(id)?;
+        let life = request
+            .seed
+            .duration("vpc-endpoint-delete", id, DELETING_SECONDS);
+        match ec2.vpc_endpoints.get_mut(id) {
+            Some(endpoint) => {
+                "deleting".clone_into(&mut endpoint.state);
+                let gone_at = request.now.saturating_add(life).unwrap_or(Timestamp::MAX);
+                endpoint.gone_at.get_or_insert(gone_at);
+            }
+            None => unsuccessful.push(missing(id)),
+        }
+    }
+    Ok(vec![Element::list("unsuccessful", "item", unsuccessful)])
+}
+
+fn missing(id: &str) -> Vec<Element> {
+    let fault = VPC_ENDPOINT.missing(id);
+    vec![
+        Element::new("error").children([
+            Element::text("code", fault.code),
+            Element::text("message", fault.message),
+        ]),
+        Element::text("resourceId", id),
+    ]
 }
 
 /// `DescribeVpcEndpoints`.

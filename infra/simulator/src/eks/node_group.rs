@@ -1,4 +1,4 @@
-//! Node groups: there are none, because nothing here makes them.
+//! Node groups. Nothing here makes them: they are what others have put into a cluster.
 
 use serde_json::Value;
 
@@ -11,8 +11,13 @@ use crate::state::Context;
 /// `ListNodegroups`.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
     let (eks, _) = parts(context);
-    eks.cluster(request.cluster())?;
-    page(request, "nodegroups", [])
+    let cluster = eks.cluster(request.cluster())?;
+    let names: Vec<Value> = cluster
+        .node_groups
+        .iter()
+        .map(|name| name.as_str().into())
+        .collect();
+    page(request, "nodegroups", names)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use http::Method;
 
 use super::{
-    Operation, access_entry, access_policy, addon, cluster, fargate_profile, insight, node_group,
-    tag, update, version,
+    Operation, access_entry, access_policy, addon, capability, cluster, fargate_profile, insight,
+    node_group, tag, update, version,
 };
 
 /// All operations: names, methods and paths (botocore's EKS model). In a path `*` is any segment, and
@@ -65,6 +65,11 @@ const OPERATIONS: &[(&str, &str, Operation)] = &[
         "ListNodegroups",
         "GET /clusters/*/node-groups",
         node_group::list,
+    ),
+    (
+        "ListCapabilities",
+        "GET /clusters/*/capabilities",
+        capability::list,
     ),
     (
         "DescribeAddonVersions",

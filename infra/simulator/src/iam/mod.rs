@@ -6,6 +6,7 @@
 mod boundary;
 mod condition;
 mod inline_policy;
+mod instance_profile;
 mod lagging;
 mod managed_policy;
 mod page;
@@ -46,6 +47,9 @@ pub struct Iam {
     pub documents: BTreeMap<String, String>,
     /// How many roles were made of each name: a role that is made again has another id.
     made: BTreeMap<String, u32>,
+    /// Instance profiles, with the name of the role in each. Tests add them.
+    #[serde(default)]
+    pub instance_profiles: BTreeMap<String, String>,
 }
 
 type Operation = fn(&mut Context<'_>, &Params) -> Result<Vec<Element>, Fault>;
@@ -73,7 +77,10 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("ListRoles", role::list),
     ("UpdateAssumeRolePolicy", role::update_trust),
     ("DeleteRole", role::delete),
-    ("ListInstanceProfilesForRole", role::list_instance_profiles),
+    (
+        "ListInstanceProfilesForRole",
+        instance_profile::list_for_role,
+    ),
     ("CreateServiceLinkedRole", service_linked_role::create),
     ("GetPolicy", managed_policy::get),
     ("AttachRolePolicy", managed_policy::attach),

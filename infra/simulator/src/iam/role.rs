@@ -235,20 +235,22 @@ pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
     if !role.inline.current().is_empty() {
         return conflict("Cannot delete entity, must delete policies first.");
     }
+    let name = role.name.clone();
+    // The text is that of hashicorp/terraform issue 2761.
+    if context
+        .iam()
+        .instance_profiles
+        .values()
+        .any(|it| *it == name)
+    {
+        return Err(Fault::new(
+            409,
+            "DeleteConflict",
+            "Cannot delete entity, must remove roles from instance profile first.",
+        ));
+    }
     context.iam().roles.remove(&name.to_lowercase());
     Ok(Vec::new())
-}
-
-/// `ListInstanceProfilesForRole`. There are no instance profiles: nothing here runs on instances.
-pub(super) fn list_instance_profiles(
-    context: &mut Context<'_>,
-    params: &Params,
-) -> Result<Vec<Element>, Fault> {
-    context.iam().find(role_name(params)?)?;
-    let (_, end) = page(params, std::iter::empty::<()>())?;
-    let mut answer = vec![Element::new("InstanceProfiles")];
-    answer.extend(end);
-    Ok(answer)
 }
 
 fn path(params: &Params) -> Result<&str, Fault> {

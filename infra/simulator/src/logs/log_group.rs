@@ -26,6 +26,9 @@ pub struct LogGroup {
     pub created_at: Timestamp,
     /// `STANDARD` or `INFREQUENT_ACCESS`.
     pub class: String,
+    /// Whether it refuses to be deleted.
+    #[serde(default)]
+    pub deletion_protection: bool,
     /// Tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -33,6 +36,10 @@ pub struct LogGroup {
 /// botocore's CloudWatch Logs model, DescribeLimit; the maximum is the default.
 const LIMIT_MAX: usize = 50;
 const STANDARD: &str = "STANDARD";
+/// How long a service is at work on a group that it makes. botocore's CloudWatch Logs model,
+/// OperationAbortedException of CreateLogGroup and DeleteLogGroup: several requests for the same resource
+/// conflict; aws/aws-cdk retries it. How long such a conflict lasts nobody says.
+const BUSY: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 
 impl Logs {
     /// Makes a log group unless there is one of that name, as a service does that is about to write to
@@ -43,6 +50,19 @@ impl Logs {
         }
         let group = LogGroup::new(account, region, name, at);
         self.groups.insert(name.to_owned(), group);
+        let until = at.saturating_add(BUSY).unwrap_or(Timestamp::MAX);
+        self.busy_until.insert(name.to_owned(), until);
+    }
+
+    /// Refuses a change beside another one.
+    fn check_idle(&mut self, name: &str, now: Timestamp) -> Result<(), Fault> {
+        self.busy_until.retain(|_, until| now < *until);
+        if self.busy_until.contains_key(name) {
+            let message = "A conflicting operation is currently in progress against this resource. \
+                           Please try again.";
+            return Err(Fault::client("OperationAbortedException", message));
+        }
+        Ok(())
     }
 }
 
@@ -54,6 +74,7 @@ impl LogGroup {
             arn: format!("arn:{partition}:logs:{region}:{account}:log-group:{name}"),
             created_at,
             class: STANDARD.to_owned(),
+            deletion_protection: false,
             tags: BTreeMap::new(),
         }
     }
@@ -72,6 +93,10 @@ impl LogGroup {
                 ("storedBytes".to_owned(), json!(0)),
                 ("logGroupClass".to_owned(), json!(self.class)),
                 ("logGroupArn".to_owned(), json!(self.arn)),
+                (
+                    "deletionProtectionEnabled".to_owned(),
+                    json!(self.deletion_protection),
+                ),
             ]);
         }
         group
@@ -102,6 +127,8 @@ pub(super) fn create(context: &mut Context<'_>, input: &Value) -> Result<Value, 
     let class = asked.log_group_class.unwrap_or_else(|| STANDARD.to_owned());
     check_class(&class)?;
     asked.tags.as_ref().map_or(Ok(()), check_tags)?;
+    let now = context.now;
+    context.logs().check_idle(name, now)?;
     if context.logs().groups.contains_key(name) {
         let message = "The specified log group already exists";
         return Err(Fault::client("ResourceAlreadyExistsException", message));
@@ -127,6 +154,14 @@ struct DeleteLogGroup {
 pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
     let asked: DeleteLogGroup = read(input)?;
     check_name(&asked.log_group_name, "logGroupName")?;
+    let now = context.now;
+    context.logs().check_idle(&asked.log_group_name, now)?;
+    let group = context.logs().groups.get(&asked.log_group_name);
+    if group.is_some_and(|group| group.deletion_protection) {
+        // botocore's CloudWatch Logs model has the protection and the code; the words are not known.
+        let message = "The log group has deletion protection enabled.";
+        return Err(Fault::client("ValidationException", message));
+    }
     if context
         .logs()
         .groups
@@ -362,5 +397,27 @@ mod tests {
         assert_eq!(code(call), "InvalidParameterException");
         let call = world.logs.describe_log_groups();
         call.include_linked_accounts(false).send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn change_beside_a_service_that_makes_the_group_is_refused_for_a_moment() {
+        let world = World::new();
+        world.group("/other").await;
+        let now = world.simulator.now();
+        world.simulator.change(|state| {
+            let region = "ap-northeast-1";
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let logs = &mut account.regions.get_mut(region).unwrap().logs;
+            logs.ensure(ACCOUNT, region, "/a", now);
+        });
+        let create = || world.logs.create_log_group().log_group_name("/a").send();
+        let delete = || world.logs.delete_log_group().log_group_name("/a").send();
+        let error = create().await.unwrap_err().into_service_error();
+        assert!(error.is_operation_aborted_exception());
+        let error = delete().await.unwrap_err().into_service_error();
+        assert!(error.is_operation_aborted_exception());
+        crate::testing::wait(1).await;
+        delete().await.unwrap();
+        create().await.unwrap();
     }
 }

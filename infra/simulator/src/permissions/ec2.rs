@@ -3,7 +3,7 @@
 use super::{Keys, Needed, Resource, request_tags};
 use crate::ec2::kind::{
     self, ADDRESS, INTERNET_GATEWAY, Kind, NAT_GATEWAY, NETWORK_INTERFACE, ROUTE_TABLE,
-    SECURITY_GROUP, SUBNET, VPC,
+    SECURITY_GROUP, SUBNET, VPC, VPC_ENDPOINT,
 };
 use crate::params::Params;
 use crate::state::Context;
@@ -21,9 +21,11 @@ enum About {
     Named,
     /// The route table and the subnet of an association.
     Associated,
+    /// What `VpcEndpointId.1`, `VpcEndpointId.2`, … have.
+    Endpoints,
 }
 
-use About::{Associated, Maybe, Named, New, The};
+use About::{Associated, Endpoints, Maybe, Named, New, The};
 
 /// Operations that change something. Those that describe know no resources, but for
 /// `DescribeVpcAttribute`.
@@ -91,6 +93,7 @@ const OPERATIONS: &[(&str, &[About])] = &[
         "DeleteNetworkInterface",
         &[The(&NETWORK_INTERFACE, "NetworkInterfaceId")],
     ),
+    ("DeleteVpcEndpoints", &[Endpoints]),
     ("CreateTags", &[Named]),
     ("DeleteTags", &[Named]),
 ];
@@ -143,6 +146,10 @@ impl About {
                 let ids = params.list("ResourceId").into_iter();
                 let kinds = ids.filter_map(|id| Some((kind::of_id(id)?, id)));
                 kinds.map(|(kind, id)| the(context, kind, id)).collect()
+            }
+            Endpoints => {
+                let ids = params.list("VpcEndpointId").into_iter();
+                ids.map(|id| the(context, &VPC_ENDPOINT, id)).collect()
             }
             Associated => {
                 let id = params.get("AssociationId").unwrap_or_default();

@@ -22,6 +22,7 @@ const OF_CLUSTER: &[&str] = &[
     "DescribeUpdate",
     "ListAccessEntries",
     "ListAddons",
+    "ListCapabilities",
     "ListFargateProfiles",
     "ListInsights",
     "ListNodegroups",

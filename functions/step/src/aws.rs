@@ -405,7 +405,7 @@ mod tests {
         let target = target_in("aws", "ap-northeast-1");
         let aws = recorder.base().target(&target, &SESSION).await.unwrap();
         let sent = recorder.sent().remove(0);
-        let policy = SESSION.policy(&target).unwrap();
+        let policy = SESSION.policy(&target, &RoleNames::default()).unwrap();
         for part in [
             "Action=AssumeRole",
             "RoleSessionName=hardway-vpc-demo",

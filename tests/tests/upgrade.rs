@@ -201,7 +201,8 @@ async fn a_cluster_that_eks_has_upgraded_is_repaired_and_keeps_its_version() {
     // CoreDNS follows, and the control plane is left alone.
     assert_eq!(changes(&world, before), ["eks:UpdateAddon"]);
     let before = world.changes().len();
-    let _ = provision(&world, input("1.35")).await.output();
+    let again = provision(&world, input("1.35")).await;
+    assert_eq!(again.output(), execution.output());
     assert_eq!(changes(&world, before), [""; 0]);
 }
 

@@ -8,7 +8,9 @@
 //! ours. It is made again all the same: the role is ours, so is the cluster, and an entry for an id that
 //! is no longer there serves nobody.
 
+use aws_sdk_eks::types::AccessEntry;
 use step::access_entries::{self, FARGATE_LINUX};
+use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{Aws, During, Error, Plan, Target, eks, iam_role, names, tags};
 
@@ -30,6 +32,24 @@ pub async fn of_admin(aws: &Aws, plan: &Plan, index: usize, admin: &str) -> Resu
     require_new(aws, &plan.target, admin).await
 }
 
+/// What the entry of the pod execution role is for the cluster.
+const OF_PODS: &str = "pod-execution-access-entry";
+
+/// Tags an entry of EKS's as ours: the function may delete no other.
+async fn adopt(aws: &Aws, plan: &Plan, entry: &AccessEntry) -> Result<(), Error> {
+    if tags::map_is_ours(entry.tags(), &plan.target) {
+        return Ok(());
+    }
+    let arn = entry.access_entry_arn();
+    let arn = required(arn, "eks:DescribeAccessEntry: accessEntryArn")?;
+    changing("eks:TagResource", arn);
+    let call = aws.eks.tag_resource().resource_arn(arn);
+    let call = call.set_tags(Some(tags::map(plan, OF_PODS)));
+    call.send().await.during("eks:TagResource")?;
+    changed("eks:TagResource", arn);
+    Ok(())
+}
+
 /// Makes the entry of the pod execution role again, if it holds for an earlier one.
 pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {
     let target = &plan.target;
@@ -43,6 +63,7 @@ pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {
     if !access_entries::is_stale(&entry, &role) {
         return Ok(());
     }
+    adopt(aws, plan, &entry).await?;
     crate::delete(aws, target, arn).await?;
     changing("eks:CreateAccessEntry", arn);
     let call = aws
@@ -51,7 +72,7 @@ pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {
         .cluster_name(&target.cluster_name)
         .principal_arn(arn)
         .r#type(FARGATE_LINUX)
-        .set_tags(Some(tags::map(plan, "pod-execution-access-entry")));
+        .set_tags(Some(tags::map(plan, OF_PODS)));
     match call.send().await {
         Err(error) if eks::is_in_use(&error) => return Err(still_there(arn)),
         answer => answer.during("eks:CreateAccessEntry")?,

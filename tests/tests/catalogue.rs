@@ -15,7 +15,7 @@ use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, VpcConfigReques
 use serde_json::{Value, json};
 use simulator::ec2::block_public_access::Mode;
 use simulator::ec2::route::Target as RouteTarget;
-use simulator::ec2::{Ec2, NewInterface, VpcEndpoint};
+use simulator::ec2::{Ec2, NewInterface, SecurityGroup, VpcEndpoint};
 use simulator::eks::Cluster;
 use step::{Plan, Target};
 use tests::faults::Script;
@@ -139,6 +139,12 @@ async fn break_it(world: &World, id: &str) {
             let mut groups = groups.filter(|group| group.name == "endpoints");
             groups.next().unwrap().ingress_from.clear();
         }),
+        "cluster-security-group-closed" => {
+            change_cluster_group(world, |group| group.ingress_from.clear());
+        }
+        "cluster-security-group-no-egress" => {
+            change_cluster_group(world, |group| group.egress_to.clear());
+        }
         "profile-in-public-subnet" => change_ec2(world, |ec2| {
             let gateway = ec2.internet_gateways.keys().next().unwrap().clone();
             change_nat_routes(ec2, &RouteTarget::InternetGateway(gateway));
@@ -188,6 +194,7 @@ async fn break_in_the_cluster(world: &World, id: &str) {
             delete_role(world).await;
             make_role(world).await;
         }
+        "user-access-entry-stale" => make_admin_again(world).await,
         "cluster-endpoint-unreachable" => restrict_endpoint(world).await,
         "fargate-quota" => world
             .simulator
@@ -239,6 +246,37 @@ fn change_ec2(world: &World, change: impl FnOnce(&mut Ec2)) {
     world
         .simulator
         .change(|state| change(&mut region(state).ec2));
+}
+
+fn change_cluster_group(world: &World, change: impl FnOnce(&mut SecurityGroup)) {
+    change_ec2(world, |ec2| {
+        let mut groups = ec2.security_groups.values_mut();
+        let its = groups.find(|group| group.name.starts_with("eks-cluster-sg-demo-"));
+        change(its.unwrap());
+    });
+}
+
+/// A role with an access entry, which is deleted and made again.
+async fn make_admin_again(world: &World) {
+    let aws = world.aws();
+    let make = || {
+        let call = aws.iam.create_role().role_name("Admin");
+        call.assume_role_policy_document(trust("demo")).send()
+    };
+    make().await.unwrap();
+    wait(1).await;
+    let call = aws.eks.create_access_entry().cluster_name("demo");
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/Admin");
+    call.principal_arn(arn).send().await.unwrap();
+    wait(1).await;
+    aws.iam
+        .delete_role()
+        .role_name("Admin")
+        .send()
+        .await
+        .unwrap();
+    make().await.unwrap();
+    wait(1).await;
 }
 
 fn change_cluster(world: &World, change: impl FnOnce(&mut Cluster)) {

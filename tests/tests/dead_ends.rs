@@ -205,8 +205,8 @@ fn an_input_that_is_no_object_is_refused_by_every_machine() {
     }
 }
 
-/// EKS accepts it, and fails.
-async fn check_failure(step: &str, fail: fn(&mut Fails)) {
+/// EKS accepts it, and fails. `again` are the changes with which the next run tries once more.
+async fn check_failure(step: &str, fail: fn(&mut Fails), again: [&str; 2]) {
     let world = world();
     world
         .simulator
@@ -222,28 +222,41 @@ async fn check_failure(step: &str, fail: fn(&mut Fails)) {
     ] {
         assert!(failure.cause.contains(said), "{said}: {}", failure.cause);
     }
-    // The next run says the same and makes nothing more.
+    // The next run replaces it, once, and says the same.
     let changes = world.changes().len();
-    let again = world.provision(small_input()).await;
-    assert_eq!(again.failure().error, "ResourceFailed");
-    assert_eq!(world.changes().len(), changes);
-    // A teardown takes everything away, and then it can be built.
+    let next = world.provision(small_input()).await;
+    assert_eq!(next.failure().error, "ResourceFailed");
+    assert_eq!(done(&world, changes), again);
+    // The one after it is lucky.
     world
         .simulator
         .change(|state| region(state).eks.fails = Fails::default());
+    let changes = world.changes().len();
+    let built = world.provision(small_input()).await;
+    assert!(built.result.is_ok(), "{}", built.timeline());
+    assert_eq!(done(&world, changes)[..2], again);
+    assert!(world.coredns_runs("demo"));
     let teardown = world.tear_down(json!({"clusterName": "demo"})).await;
     assert!(teardown.result.is_ok(), "{}", teardown.timeline());
     assert_eq!(left::everything(&world.simulator.state(), ACCOUNT), [""; 0]);
-    let built = world.provision(small_input()).await;
-    assert!(built.result.is_ok(), "{}", built.timeline());
+}
+
+/// What was changed in EKS since `from`.
+fn done(world: &World, from: usize) -> Vec<String> {
+    let calls = world.changes().split_off(from).into_iter();
+    let calls = calls.filter(|call| call.error.is_none() && call.service == "eks");
+    calls.map(|call| call.action()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_control_plane_that_fails_is_reported_with_its_health() {
-    check_failure("Cluster: ", |fails| fails.clusters = true).await;
+    let again = ["eks:DeleteCluster", "eks:CreateCluster"];
+    check_failure("Cluster: ", |fails| fails.clusters = true, again).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fargate_profile_that_fails_is_reported_with_its_health() {
-    check_failure("Fargate profiles: ", |fails| fails.fargate_profiles = true).await;
+    let again = ["eks:DeleteFargateProfile", "eks:CreateFargateProfile"];
+    let fail = |fails: &mut Fails| fails.fargate_profiles = true;
+    check_failure("Fargate profiles: ", fail, again).await;
 }

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_ec2::types::RouteTable;
 use serde_json::{Value, json};
 use simulator::ec2::block_public_access::{Exclusion, Mode};
 use simulator::ec2::zones::ZoneState;
@@ -35,7 +36,7 @@ async fn graph_of(world: &World) -> BTreeMap<String, Value> {
 async fn delete_private_tables(world: &World) -> usize {
     let ec2 = world.aws().ec2;
     let tables = ec2.describe_route_tables().send().await.unwrap();
-    let is_private = |table: &&aws_sdk_ec2::types::RouteTable| {
+    let is_private = |table: &&RouteTable| {
         let mut tags = table.tags().iter();
         tags.any(|tag| {
             tag.value()
@@ -89,7 +90,7 @@ async fn a_cluster_is_built_again_after_a_teardown_that_failed_half_way() {
         .send()
         .await
         .unwrap();
-    let tags = tables.route_tables().iter().flat_map(|table| table.tags());
+    let tags = tables.route_tables().iter().flat_map(RouteTable::tags);
     let mut values = tags.filter_map(|tag| tag.value());
     assert!(!values.any(|value| value.starts_with("private-routes-")));
 
@@ -106,7 +107,7 @@ fn change(world: &World, change: impl FnOnce(&mut Ec2)) {
         .change(|state| change(&mut region(state).ec2));
 }
 
-fn demo(network: Value) -> Value {
+fn demo(network: &Value) -> Value {
     json!({"clusterName": "demo", "network": network})
 }
 
@@ -177,7 +178,7 @@ async fn a_region_that_gets_a_zone_changes_no_cluster() {
 async fn other_zones_of_a_cluster_that_exists_are_refused_with_the_way_out() {
     let world = World::new(SEED);
     let named = json!({"availabilityZoneIds": ["apne1-az4", "apne1-az2"]});
-    let first = world.provision(demo(named.clone())).await;
+    let first = world.provision(demo(&named)).await;
     assert_eq!(zones_of(&first), ["apne1-az2", "apne1-az4"]);
     let before = world.changes().len();
     for (field, network) in [
@@ -191,13 +192,13 @@ async fn other_zones_of_a_cluster_that_exists_are_refused_with_the_way_out() {
             json!({"excludedAvailabilityZoneIds": ["apne1-az2"]}),
         ),
     ] {
-        let failure = world.provision(demo(network)).await.failure().clone();
+        let failure = world.provision(demo(&network)).await.failure().clone();
         assert_eq!(failure.error, "InvalidRequest", "{}", failure.cause);
         for said in [field, "apne1-az2, apne1-az4", "tear it down"] {
             assert!(failure.cause.contains(said), "{}", failure.cause);
         }
     }
-    let again = world.provision(demo(named)).await;
+    let again = world.provision(demo(&named)).await;
     assert!(again.result.is_ok(), "{}", again.timeline());
     assert_eq!(world.changes().len(), before);
 }
@@ -209,7 +210,7 @@ async fn a_zone_that_eks_refuses_is_named_and_can_be_left_out() {
         let zones = &mut ec2.zones.without_control_planes;
         zones.insert("apne1-az2".to_owned());
     });
-    let failure = world.provision(demo(json!({}))).await.failure().clone();
+    let failure = world.provision(demo(&json!({}))).await.failure().clone();
     assert_eq!(failure.error, "InvalidRequest", "{}", failure.cause);
     for said in [
         "zones other than apne1-az2,",
@@ -220,9 +221,9 @@ async fn a_zone_that_eks_refuses_is_named_and_can_be_left_out() {
     }
     // The network of the first attempt is there: its other zones keep their blocks.
     let excluding = json!({"excludedAvailabilityZoneIds": ["apne1-az2"]});
-    let again = world.provision(demo(excluding.clone())).await;
+    let again = world.provision(demo(&excluding)).await;
     assert_eq!(zones_of(&again), ["apne1-az1", "apne1-az4"]);
-    let third = world.provision(demo(excluding)).await;
+    let third = world.provision(demo(&excluding)).await;
     assert_eq!(zones_of(&third), ["apne1-az1", "apne1-az4"]);
     let teardown = world.tear_down(json!({"clusterName": "demo"})).await;
     assert!(teardown.result.is_ok(), "{}", teardown.timeline());
@@ -237,7 +238,7 @@ async fn a_zone_without_nat_gateways_is_named_and_can_be_left_out() {
         let zones = &mut ec2.zones.without_nat_gateways;
         zones.insert("apne1-az1".to_owned());
     });
-    let failure = world.provision(demo(json!({}))).await.failure().clone();
+    let failure = world.provision(demo(&json!({}))).await.failure().clone();
     assert_eq!(failure.error, "InvalidRequest", "{}", failure.cause);
     for said in [
         "zones other than apne1-az1,",
@@ -248,7 +249,7 @@ async fn a_zone_without_nat_gateways_is_named_and_can_be_left_out() {
     let teardown = world.tear_down(json!({"clusterName": "demo"})).await;
     assert!(teardown.result.is_ok(), "{}", teardown.timeline());
     let excluding = json!({"excludedAvailabilityZoneIds": ["apne1-az1"]});
-    let again = world.provision(demo(excluding)).await;
+    let again = world.provision(demo(&excluding)).await;
     assert_eq!(zones_of(&again), ["apne1-az2", "apne1-az4"]);
 }
 

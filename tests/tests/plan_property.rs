@@ -163,9 +163,9 @@ async fn compare(world: &World, input: &Value) -> (Option<String>, Execution) {
     let said = listed(preview, &["create"]);
     let missing: Vec<_> = created.difference(&said).collect();
     let surplus: Vec<_> = said.difference(&created).collect();
-    let kept = listed(preview, &["keep", "change", "adopt"]);
+    let kept = listed(preview, &["keep", "change", "adopt", "replace"]);
     let not_there: Vec<_> = kept.difference(&before).collect();
-    let is_quiet = listed(preview, &["create", "change", "adopt", "remove"]).is_empty();
+    let is_quiet = listed(preview, &["create", "change", "adopt", "replace", "remove"]).is_empty();
     // The registry's entry is hardway's, not the cluster's.
     let has_changed = (world.changes()[changes..].iter()).any(|call| call.service != "ssm");
     let is_right = missing.is_empty() && surplus.is_empty() && not_there.is_empty();

@@ -173,20 +173,36 @@ async fn without_a_version_a_cluster_keeps_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leaps_and_downgrades_are_refused_and_change_nothing() {
+async fn leaps_are_refused_and_change_nothing() {
     let world = world("1.34").await;
     let before = world.changes().len();
-    for (asked, says) in [
-        ("1.36", "1.35, the next version: the cluster runs 1.34"),
-        ("1.33", "1.34, which the cluster runs"),
-    ] {
-        let execution = provision(&world, input(asked)).await;
-        let failure = execution.failure();
-        assert_eq!(failure.error, "InvalidRequest", "{}", failure.cause);
-        assert!(failure.cause.starts_with("Plan: "), "{}", failure.cause);
-        assert!(failure.cause.contains(says), "{}", failure.cause);
-    }
+    let execution = provision(&world, input("1.36")).await;
+    let failure = execution.failure();
+    assert_eq!(failure.error, "InvalidRequest", "{}", failure.cause);
+    assert!(failure.cause.starts_with("Plan: "), "{}", failure.cause);
+    let says = "1.35, the next version: the cluster runs 1.34";
+    assert!(failure.cause.contains(says), "{}", failure.cause);
     assert_eq!(world.changes().len(), before);
+}
+
+/// The end of standard support: EKS upgrades the cluster, and the input still has the old version.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_eks_has_upgraded_is_repaired_and_keeps_its_version() {
+    let world = world("1.35").await;
+    with_cluster(&world, |cluster| "1.36".clone_into(&mut cluster.version));
+    let mut wish = input("1.35");
+    wish["dryRun"] = json!(true);
+    let preview = provision(&world, wish).await;
+    let notes = preview.output()["preview"]["notes"].to_string();
+    assert!(notes.contains("it keeps Kubernetes 1.36"), "{notes}");
+    let before = world.changes().len();
+    let execution = provision(&world, input("1.35")).await;
+    assert_eq!(execution.output()["kubernetesVersion"], "1.36");
+    // CoreDNS follows, and the control plane is left alone.
+    assert_eq!(changes(&world, before), ["eks:UpdateAddon"]);
+    let before = world.changes().len();
+    provision(&world, input("1.35")).await.output();
+    assert_eq!(changes(&world, before), [""; 0]);
 }
 
 /// Waits until the cluster is as wanted.

@@ -7,16 +7,23 @@
 //! Safe to repeat: a principal has one entry in a cluster, and both entry and policy are looked for
 //! before they are made. An entry that someone else made for a principal of the plan is used as it is.
 //! Entries that carry our tag and whose principal left the plan are deleted; all others are left alone
-//! (EKS keeps some of its own for Fargate).
+//! (EKS keeps some of its own, for Fargate and for itself). No token of our own goes with a request: EKS
+//! refuses a second entry of a principal by itself, while a token made of the principal's name could,
+//! for all that is known, bring back the answer about an entry that is long deleted.
+//!
+//! An entry of ours that is older than its role holds for an earlier role of that name, and is made
+//! again ([`renewal`]).
+
+mod renewal;
 
 use aws_sdk_eks::error::ProvideErrorMetadata;
-use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType};
+use aws_sdk_eks::types::{AccessScope, AccessScopeType};
 use serde::Serialize;
-use step::error::{is_iam_propagation, required};
+use step::access_entries::{self, FARGATE_LINUX};
+use step::error::is_iam_propagation;
 use step::telemetry::{changed, changing};
 use step::{
-    Aws, During, Error, NoInput, Outcome, Plan, Removed, Resource, Step, Target, codes, eks, names,
-    tags,
+    Aws, During, Error, NoInput, Outcome, Plan, Removed, Resource, Step, Target, codes, eks, tags,
 };
 
 /// The step `cluster-access`.
@@ -54,13 +61,21 @@ impl Step for ClusterAccess {
         for (index, admin) in plan.admins.iter().enumerate() {
             if !principals.contains(admin) {
                 create(aws, plan, index, admin).await?;
+            } else if renewal::is_due(aws, &plan.target, admin).await? {
+                renewal::of_admin(aws, plan, index, admin).await?;
             }
             if !is_admin(aws, &plan.target, admin).await? {
                 grant(aws, &plan.target, admin).await?;
             }
         }
+        let pods = access_entries::pod_execution_role_arn(&plan.target);
+        if principals.contains(&pods) {
+            renewal::of_pods(aws, plan, &pods).await?;
+        }
         for principal in principals {
-            if !plan.admins.contains(&principal) && is_ours(aws, &plan.target, &principal).await? {
+            if !plan.admins.contains(&principal)
+                && is_surplus(aws, &plan.target, &principal).await?
+            {
                 delete(aws, &plan.target, &principal).await?;
             }
         }
@@ -93,27 +108,15 @@ async fn find(aws: &Aws, target: &Target) -> Result<Option<Vec<String>>, Error> 
     }
 }
 
-async fn describe(
-    aws: &Aws,
-    target: &Target,
-    principal: &str,
-) -> Result<Option<AccessEntry>, Error> {
-    let call = aws
-        .eks
-        .describe_access_entry()
-        .cluster_name(&target.cluster_name)
-        .principal_arn(principal);
-    match call.send().await {
-        Err(error) if eks::is_absent(&error) => Ok(None),
-        answer => {
-            let entry = answer.during("eks:DescribeAccessEntry")?.access_entry;
-            required(entry, "eks:DescribeAccessEntry: accessEntry").map(Some)
-        }
-    }
+/// Whether an entry is ours and of a person, not of pods.
+async fn is_surplus(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
+    let entry = access_entries::find(aws, target, principal).await?;
+    let entry = entry.filter(|entry| entry.r#type() != Some(FARGATE_LINUX));
+    Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
 }
 
 async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
-    let entry = describe(aws, target, principal).await?;
+    let entry = access_entries::find(aws, target, principal).await?;
     Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
 }
 
@@ -126,16 +129,19 @@ async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result
         .cluster_name(&plan.target.cluster_name)
         .principal_arn(principal)
         .r#type("STANDARD")
-        .client_request_token(names::client_token(
-            &plan.target,
-            ["access-entry", principal],
-        ))
         .set_tags(Some(tags::map(plan, "access-entry")))
         .send()
         .await;
     match answer {
         Err(error) if eks::is_in_use(&error) => require_entry(aws, plan, principal).await?,
-        Err(error) if is_bad_principal(&error) => {
+        Err(error) if is_unseen_principal(&error) => {
+            return Err(Error::NotYetVisible(format!(
+                "access.admins[{index}]: EKS does not see {principal} yet, or there is no such role or \
+                 user: {}",
+                eks::message(&error)
+            )));
+        }
+        Err(error) if error.code() == Some(codes::INVALID_PARAMETER) => {
             return Err(bad_principal(index, principal, &error));
         }
         answer => {
@@ -148,7 +154,7 @@ async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result
 
 /// EKS says that there is an entry: there has to be one.
 async fn require_entry(aws: &Aws, plan: &Plan, principal: &str) -> Result<(), Error> {
-    match describe(aws, &plan.target, principal).await? {
+    match access_entries::find(aws, &plan.target, principal).await? {
         Some(_) => Ok(()),
         None => Err(Error::NotYetVisible(format!(
             "the access entry of {principal} exists but cannot be described yet"
@@ -156,13 +162,12 @@ async fn require_entry(aws: &Aws, plan: &Plan, principal: &str) -> Result<(), Er
     }
 }
 
-/// Whether EKS refuses the principal for good.
-///
-/// A role that was made a moment ago "does not exist" for EKS either; that is retried for minutes as
-/// [`Error::NotYetVisible`] before it fails, and only other complaints blame the input at once.
-fn is_bad_principal(error: &impl ProvideErrorMetadata) -> bool {
+/// Whether EKS does not see the principal. A role that was made minutes ago "does not exist" for EKS
+/// either, so that is retried for minutes before it fails, and only other complaints blame the input at
+/// once.
+fn is_unseen_principal(error: &impl ProvideErrorMetadata) -> bool {
     error.code() == Some(codes::INVALID_PARAMETER)
-        && !is_iam_propagation(codes::INVALID_PARAMETER, eks::message(error))
+        && is_iam_propagation(codes::INVALID_PARAMETER, eks::message(error))
 }
 
 fn bad_principal(index: usize, principal: &str, error: &impl ProvideErrorMetadata) -> Error {
@@ -241,12 +246,16 @@ mod tests {
     use aws_sdk_eks::operation::describe_access_entry::DescribeAccessEntryOutput;
     use aws_sdk_eks::operation::list_access_entries::ListAccessEntriesOutput;
     use aws_sdk_eks::operation::list_associated_access_policies::ListAssociatedAccessPoliciesOutput;
-    use aws_sdk_eks::types::AssociatedAccessPolicy;
+    use aws_sdk_eks::primitives::DateTime;
+    use aws_sdk_eks::types::{AccessEntry, AssociatedAccessPolicy};
+    use aws_sdk_iam::operation::get_role::GetRoleOutput;
+    use aws_sdk_iam::types::{Role, Tag};
     use aws_smithy_mocks::{Rule, mock};
     use step::mocks::eks_refusal;
 
     const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
     const FORMER: &str = "arn:aws:iam::111122223333:role/Former";
+    const ENTRY_MADE: i64 = 1_000_000;
     const POLICY: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy";
 
     fn entries(principals: &'static [&'static str]) -> Rule {
@@ -263,10 +272,14 @@ mod tests {
             .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "No cluster found"))
     }
 
-    /// Entries that carry the tag of cluster `of`.
+    /// Entries that carry the tag of cluster `of`, and were made at [`ENTRY_MADE`].
     fn described(of: &'static str) -> Rule {
         mock!(Client::describe_access_entry).then_output(move || {
-            let entry = AccessEntry::builder().tags(tags::CLUSTER, of).build();
+            let entry = AccessEntry::builder()
+                .r#type("STANDARD")
+                .created_at(DateTime::from_secs(ENTRY_MADE))
+                .tags(tags::CLUSTER, of)
+                .build();
             DescribeAccessEntryOutput::builder()
                 .access_entry(entry)
                 .build()
@@ -293,9 +306,6 @@ mod tests {
                 call.cluster_name() == Some("demo")
                     && call.principal_arn() == Some(ADMIN)
                     && call.r#type() == Some("STANDARD")
-                    && call
-                        .client_request_token()
-                        .is_some_and(|token| token.len() == 64)
                     && call.tags().unwrap()[tags::CLUSTER] == "demo"
                     && call.tags().unwrap()[tags::ROLE] == "access-entry"
             })
@@ -319,9 +329,35 @@ mod tests {
             .then_output(|| DeleteAccessEntryOutput::builder().build())
     }
 
+    /// All roles were made at that time, and are the cluster's.
+    fn roles(made: i64) -> Rule {
+        mock!(aws_sdk_iam::Client::get_role).then_output(move || {
+            let tag = Tag::builder().key(tags::CLUSTER).value("demo").build();
+            let role = Role::builder()
+                .path("/")
+                .role_name("Admin")
+                .role_id("AROAEXAMPLE")
+                .arn(ADMIN)
+                .create_date(aws_sdk_iam::primitives::DateTime::from_secs(made))
+                .tags(tag.unwrap());
+            let role = role.build().unwrap();
+            GetRoleOutput::builder().role(role).build()
+        })
+    }
+
     macro_rules! aws {
         ($($rule:expr),*) => {
-            Aws { eks: step::mocked!(aws_sdk_eks, [$($rule),*]), ..Aws::offline() }
+            with_roles!(&roles(ENTRY_MADE - 60), $($rule),*)
+        };
+    }
+
+    macro_rules! with_roles {
+        ($roles:expr, $($rule:expr),*) => {
+            Aws {
+                eks: step::mocked!(aws_sdk_eks, [$($rule),*]),
+                iam: step::mocked!(aws_sdk_iam, [$roles]),
+                ..Aws::offline()
+            }
         };
     }
 
@@ -351,6 +387,7 @@ mod tests {
         let (created, associated, deleted) = (creates(), grants(), deletes());
         let aws = aws!(
             &entries(&[ADMIN]),
+            &described("demo"),
             &granted(&[AccessScopeType::Cluster]),
             &created,
             &associated,
@@ -366,6 +403,7 @@ mod tests {
         let (created, associated) = (creates(), grants());
         let aws = aws!(
             &entries(&[ADMIN]),
+            &described("other"),
             &granted(&[AccessScopeType::Namespace]),
             &created,
             &associated
@@ -399,6 +437,76 @@ mod tests {
         }
     }
 
+    fn deletes_any() -> Rule {
+        mock!(Client::delete_access_entry)
+            .then_output(|| DeleteAccessEntryOutput::builder().build())
+    }
+
+    /// The first description is of the old entry, the second of the new one.
+    fn described_then_renewed() -> Rule {
+        let entry = |made| {
+            let made = DateTime::from_secs(made);
+            let entry = AccessEntry::builder().created_at(made);
+            let entry = entry.tags(tags::CLUSTER, "demo").build();
+            DescribeAccessEntryOutput::builder()
+                .access_entry(entry)
+                .build()
+        };
+        mock!(Client::describe_access_entry)
+            .sequence()
+            .output(move || entry(ENTRY_MADE))
+            .output(move || entry(ENTRY_MADE + 120))
+            .build()
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_is_older_than_its_role_is_made_again() {
+        let (deleted, created, associated) = (deletes_any(), creates(), grants());
+        let aws = with_roles!(
+            &roles(ENTRY_MADE + 60),
+            &entries(&[ADMIN]),
+            &described_then_renewed(),
+            &deleted,
+            &created,
+            &granted(&[]),
+            &associated
+        );
+        assert_eq!(ensure(aws).await, Ok(ready()));
+        let calls = [&deleted, &created, &associated].map(Rule::num_calls);
+        assert_eq!(calls, [1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn an_old_entry_of_somebody_else_is_left_alone() {
+        let (deleted, created) = (deletes_any(), creates());
+        let aws = with_roles!(
+            &roles(ENTRY_MADE + 60),
+            &entries(&[ADMIN]),
+            &described("other"),
+            &deleted,
+            &created,
+            &granted(&[AccessScopeType::Cluster])
+        );
+        assert_eq!(ensure(aws).await, Ok(ready()));
+        assert_eq!((deleted.num_calls(), created.num_calls()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_role_that_may_not_be_read_is_taken_to_be_well() {
+        let denied = mock!(aws_sdk_iam::Client::get_role)
+            .then_http_response(|| step::mocks::iam_refusal(403, "AccessDenied", "not authorized"));
+        let deleted = deletes_any();
+        let aws = with_roles!(
+            &denied,
+            &entries(&[ADMIN]),
+            &described("demo"),
+            &deleted,
+            &granted(&[AccessScopeType::Cluster])
+        );
+        assert_eq!(ensure(aws).await, Ok(ready()));
+        assert_eq!(deleted.num_calls(), 0);
+    }
+
     async fn refusal_of_principal(message: &'static str) -> Error {
         let refused = mock!(Client::create_access_entry)
             .then_http_response(move || eks_refusal(400, codes::INVALID_PARAMETER, message));
@@ -419,8 +527,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_principal_that_does_not_exist_may_be_new() {
-        let error = refusal_of_principal("The principal does not exist").await;
-        assert_eq!(error.name(), "NotYetVisible");
+        for message in [
+            "The principal does not exist",
+            "The specified principalArn is invalid: invalid principal.",
+        ] {
+            let error = refusal_of_principal(message).await;
+            assert_eq!(error.name(), "NotYetVisible");
+            assert!(error.to_string().contains("access.admins[0]"), "{error}");
+        }
     }
 
     #[tokio::test]

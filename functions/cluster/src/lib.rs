@@ -9,7 +9,10 @@
 //! is born before a Fargate profile selects it.
 //!
 //! Safe to repeat: a cluster's name is unique in account and region, and its tag says whether it is
-//! ours. What UpdateClusterConfig can change (endpoint access, logging, deletion protection) is
+//! ours. No token of our own goes with CreateCluster: EKS does not compare what is asked for with a token
+//! that it knows, and a token that outlives its cluster would answer with one that is gone.
+//!
+//! A control plane that is FAILED and never was ACTIVE is replaced by the next execution ([`failed`]). What UpdateClusterConfig can change (endpoint access, logging, deletion protection) is
 //! repaired, one kind at a time, as EKS demands. Role and subnets are not repaired: moving a running
 //! control plane is a person's decision. A support type that differs is left alone, because changing it
 //! can upgrade the cluster, and so is a Kubernetes version newer than the plan's. If the plan's is the next
@@ -20,6 +23,7 @@
 
 mod config;
 mod coredns;
+mod failed;
 mod leftovers;
 mod update;
 mod upgrade;
@@ -34,7 +38,7 @@ use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks,
-    names, tags, zones,
+    tags, zones,
 };
 
 use config::Update;
@@ -146,6 +150,9 @@ async fn status(
             | ClusterStatus::Updating
             | ClusterStatus::Deleting,
         ) => Ok(pending(target, cluster)),
+        Some(ClusterStatus::Failed) if failed::is_replaceable(cluster, memory) => {
+            failed::replace(aws, target, cluster).await
+        }
         Some(ClusterStatus::Failed) => Err(Error::ResourceFailed(format!(
             "control plane {} is {}",
             target.cluster_name,
@@ -181,9 +188,6 @@ async fn create(
 ) -> Result<Outcome<Output>, Error> {
     let name = &plan.target.cluster_name;
     let subnet_ids = private_subnet_ids(input);
-    let token_parts = ["cluster", &input.role_arn]
-        .into_iter()
-        .chain(subnet_ids.iter().map(String::as_str));
     changing("eks:CreateCluster", name);
     let answer = aws
         .eks
@@ -191,7 +195,7 @@ async fn create(
         .name(name)
         .version(&plan.kubernetes_version)
         .role_arn(&input.role_arn)
-        .resources_vpc_config(config::vpc(plan, subnet_ids.clone()))
+        .resources_vpc_config(config::vpc(plan, subnet_ids))
         .kubernetes_network_config(config::network(plan))
         .access_config(config::access())
         .bootstrap_self_managed_addons(false)
@@ -199,7 +203,6 @@ async fn create(
         .set_logging(config::logging_of_new(&plan.logging))
         .set_encryption_config(config::encryption(plan))
         .deletion_protection(plan.deletion_protection)
-        .client_request_token(names::client_token(&plan.target, token_parts))
         .set_tags(Some(tags::map(plan, "cluster")))
         .send()
         .await;
@@ -213,6 +216,7 @@ async fn create(
         answer => answer.during("eks:CreateCluster")?,
     };
     changed("eks:CreateCluster", name);
+    failed::remember_made(memory, name);
     let reason = format!("control plane {name} is being created");
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
 }
@@ -295,6 +299,9 @@ async fn is_under_way(
 }
 
 /// Asks for an update and remembers it as `what`; whether there is something to wait for.
+///
+/// The second time EKS has taken the very same request before: what it then calls a bad parameter, in
+/// words that nobody has reported for each kind, is that there is nothing to do.
 async fn ask(
     aws: &Aws,
     plan: &Plan,
@@ -307,8 +314,10 @@ async fn ask(
     // No token of our own: the request states what is wanted, so repeating it is harmless, while a
     // token made from it would make a later, second repair look like this one's repetition.
     let call = update.apply(aws.eks.update_cluster_config().name(name));
+    let was_taken = memory.id(&update.to_string()).is_some();
     let answer = match call.send().await {
         Err(error) if is_nothing_to_update(&error) => return Ok(false),
+        Err(error) if was_taken && is_bad_parameter(&error) => return Ok(false),
         Err(error) if eks::passes_by_itself(&error) => return Ok(true),
         answer => answer.during("eks:UpdateClusterConfig")?,
     };
@@ -319,10 +328,12 @@ async fn ask(
 
 /// EKS normalises what it stores: what looks like drift to us may be none to EKS.
 fn is_nothing_to_update(error: &impl ProvideErrorMetadata) -> bool {
+    let mut known = codes::NOTHING_TO_UPDATE_MESSAGES.iter();
+    is_bad_parameter(error) && known.any(|words| eks::message(error).contains(words))
+}
+
+fn is_bad_parameter(error: &impl ProvideErrorMetadata) -> bool {
     error.code() == Some(codes::INVALID_PARAMETER)
-        && error
-            .message()
-            .is_some_and(|message| message.contains(codes::NOTHING_TO_UPDATE_MESSAGE))
 }
 
 fn output(cluster: &EksCluster) -> Result<Output, Error> {
@@ -372,7 +383,9 @@ async fn delete(
     cluster: &EksCluster,
 ) -> Result<Outcome<Removed>, Error> {
     let name = &target.cluster_name;
-    if cluster.deletion_protection() == Some(true) {
+    // EKS user guide, deletion protection: it does not keep a cluster that is FAILED.
+    let is_failed = cluster.status() == Some(&ClusterStatus::Failed);
+    if cluster.deletion_protection() == Some(true) && !is_failed {
         return Err(eks::deletion_protected(target));
     }
     changing("eks:DeleteCluster", name);

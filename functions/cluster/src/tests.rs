@@ -179,7 +179,7 @@ async fn creates_a_cluster_with_logs_key_and_protection_as_planned() {
 }
 
 #[tokio::test]
-async fn repeating_a_create_uses_the_same_token() {
+async fn create_sends_no_token_that_a_later_one_would_send_again() {
     let tokens = std::sync::Arc::new(std::sync::Mutex::new(vec![]));
     let seen = std::sync::Arc::clone(&tokens);
     let created = mock!(Client::create_cluster)
@@ -196,7 +196,7 @@ async fn repeating_a_create_uses_the_same_token() {
     }
     let tokens = tokens.lock().unwrap();
     assert_eq!(tokens.len(), 2);
-    assert_eq!(tokens[0], tokens[1]);
+    assert_ne!(tokens[0], tokens[1]);
 }
 
 #[tokio::test]
@@ -244,7 +244,8 @@ async fn a_failed_cluster_carries_its_health_issues() {
         .message("no subscription")
         .build();
     let health = ClusterHealth::builder().issues(issue).build();
-    let failed = cluster(ClusterStatus::Failed).health(health);
+    // It was in use: it has an endpoint.
+    let failed = active().status(ClusterStatus::Failed).health(health);
     let outcome = ensure([&found(failed), &creates()], &Plan::example()).await;
     assert_eq!(
         outcome,
@@ -252,6 +253,33 @@ async fn a_failed_cluster_carries_its_health_issues() {
             "control plane demo is FAILED; Ec2ServiceNotSubscribed: no subscription".to_owned()
         ))
     );
+}
+
+#[tokio::test]
+async fn a_control_plane_that_never_was_active_is_replaced_once() {
+    let deleted = deletes();
+    let failed = || {
+        let failed = cluster(ClusterStatus::Failed).set_endpoint(None);
+        found(failed.deletion_protection(true))
+    };
+    let outcome = ensure([&failed(), &deleted], &Plan::example()).await;
+    assert_eq!(
+        reason(outcome),
+        "control plane demo is FAILED and never was ACTIVE, so it is replaced: control plane demo is \
+         being deleted"
+    );
+    assert_eq!(deleted.num_calls(), 1);
+
+    let created = creates();
+    let outcome = ensure([&missing(), &created], &Plan::example()).await;
+    let Ok(Outcome::Pending { memory, .. }) = outcome else {
+        panic!("{outcome:?}");
+    };
+    let input = Input { memory, ..input() };
+    let deleted = deletes();
+    let error = Cluster::ensure(&aws([&failed(), &deleted]), &Plan::example(), input).await;
+    assert_eq!(error.unwrap_err().name(), "ResourceFailed");
+    assert_eq!(deleted.num_calls(), 0);
 }
 
 #[tokio::test]

@@ -17,7 +17,10 @@
 //! out once, with the add-on's default version for the new Kubernetes version. The old pods serve until
 //! the new ones do.
 //!
-//! DEGRADED is not failure: the add-on says so until its pods run, for twenty minutes at most. How long
+//! No token of our own goes with CreateAddon: EKS makes no second add-on of that name, while a token
+//! would, for all that is known, answer a new attempt with the add-on that failed and was deleted.
+//!
+//! DEGRADED is not failure: EKS says so within seconds, and until the pods run, for twenty minutes at most. How long
 //! it has been waited for is remembered from visit to visit; an execution that comes later waits anew,
 //! and gives an add-on that had failed another chance, because what was wrong may have been put right.
 
@@ -25,14 +28,15 @@ mod version;
 
 use std::time::Duration;
 
-use aws_sdk_eks::types::{Addon, AddonStatus, Cluster, ResolveConflicts};
+use aws_sdk_eks::error::ProvideErrorMetadata;
+use aws_sdk_eks::types::{Addon, AddonHealth, AddonStatus, Cluster, ResolveConflicts};
 use serde::Serialize;
 use step::coredns::{self, Asked, Birth};
 use step::eks::{COREDNS, addon_line};
 use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
-    Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Step, Target, eks, names, tags,
+    Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Step, Target, codes, eks, tags,
 };
 
 /// The step `coredns`.
@@ -177,7 +181,16 @@ fn wait(addon: &Addon, profile_arn: &str, memory: Memory) -> Result<Outcome<Outp
             "for {minutes} minutes {what}"
         )));
     }
-    Ok(later(what, watched(profile_arn, memory)))
+    Ok(later(starting_line(addon), watched(profile_arn, memory)))
+}
+
+/// `the pods of CoreDNS are starting (the add-on says DEGRADED until they run; …)`: what is normal for a
+/// minute or two, with EKS's words for the case that it lasts.
+fn starting_line(addon: &Addon) -> String {
+    let status = addon.status().map_or("unknown", AddonStatus::as_str);
+    let issues = addon.health().map(AddonHealth::issues);
+    let line = eks::status_line(status, issues.unwrap_or_default());
+    format!("the pods of CoreDNS are starting; until they run, EKS says of the add-on: {line}")
 }
 
 fn output(addon: &Addon) -> Result<Output, Error> {
@@ -204,10 +217,6 @@ async fn create(
         .addon_version(&version)
         .configuration_values(coredns::wanted(birth))
         .resolve_conflicts(ResolveConflicts::Overwrite)
-        .client_request_token(names::client_token(
-            &plan.target,
-            [COREDNS, birth.profile_arn, birth.kubernetes, &version],
-        ))
         .set_tags(Some(tags::map(plan, COREDNS)));
     match call.send().await {
         // It exists by now, or the cluster is changing: the next look decides.
@@ -268,21 +277,43 @@ async fn update(
 }
 
 async fn replace(aws: &Aws, target: &Target, addon: &Addon) -> Result<Outcome<Output>, Error> {
-    delete_addon(aws, target).await?;
-    let reason = format!("{}; it is deleted to be made anew", addon_line(addon));
+    let line = addon_line(addon);
+    let reason = match delete_addon(aws, target).await? {
+        Deletion::Refused(message) => {
+            format!("{line}; it cannot be deleted yet, to be made again: {message}")
+        }
+        Deletion::Begun | Deletion::Gone => format!("{line}; it is deleted, to be made again"),
+    };
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
 }
 
 async fn delete(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-    if !delete_addon(aws, target).await? {
-        return Ok(Outcome::Ready(Removed::default()));
-    }
-    let reason = "add-on coredns is being deleted";
+    let reason = match delete_addon(aws, target).await? {
+        Deletion::Gone => return Ok(Outcome::Ready(Removed::default())),
+        Deletion::Begun => "add-on coredns is being deleted".to_owned(),
+        Deletion::Refused(message) => format!("add-on coredns cannot be deleted yet: {message}"),
+    };
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
 }
 
-/// Whether there is something to wait for; false if the add-on is gone already.
-async fn delete_addon(aws: &Aws, target: &Target) -> Result<bool, Error> {
+/// What came of a deletion.
+enum Deletion {
+    /// The add-on was gone already.
+    Gone,
+    /// EKS deletes it.
+    Begun,
+    /// Not now, with EKS's words.
+    Refused(String),
+}
+
+/// Whether EKS refuses a deletion because the add-on, or the cluster, is changing. DeleteAddon has no
+/// ResourceInUseException in botocore's model, so it may be said as InvalidRequestException; what lasts is
+/// ended by the limit of the wait.
+fn is_busy(error: &impl ProvideErrorMetadata) -> bool {
+    eks::passes_by_itself(error) || error.code() == Some(codes::INVALID_REQUEST)
+}
+
+async fn delete_addon(aws: &Aws, target: &Target) -> Result<Deletion, Error> {
     changing("eks:DeleteAddon", COREDNS);
     let call = aws
         .eks
@@ -290,12 +321,14 @@ async fn delete_addon(aws: &Aws, target: &Target) -> Result<bool, Error> {
         .cluster_name(&target.cluster_name)
         .addon_name(COREDNS);
     match call.send().await {
-        Err(error) if eks::is_absent(&error) => return Ok(false),
-        Err(error) if eks::passes_by_itself(&error) => return Ok(true),
+        Err(error) if eks::is_absent(&error) => return Ok(Deletion::Gone),
+        Err(error) if is_busy(&error) => {
+            return Ok(Deletion::Refused(eks::message(&error).to_owned()));
+        }
         answer => answer.during("eks:DeleteAddon")?,
     };
     changed("eks:DeleteAddon", COREDNS);
-    Ok(true)
+    Ok(Deletion::Begun)
 }
 
 #[cfg(test)]
@@ -479,7 +512,6 @@ mod tests {
                         let size = json!({"cpu": "0.25", "memory": "256M"});
                         call.addon_version() == Some(VERSION)
                             && call.resolve_conflicts() == Some(&ResolveConflicts::Overwrite)
-                            && call.client_request_token().is_some_and(|t| t.len() == 64)
                             && call.tags().unwrap()[tags::CLUSTER] == "demo"
                             && call.tags().unwrap()[tags::ROLE] == "coredns"
                             && serde_json::from_str::<Value>(text).unwrap()
@@ -615,18 +647,24 @@ mod tests {
         let world = World::with(with_issue(addon(Degraded)));
         assert_eq!(
             reason(ensure(world, &changes).await),
-            "add-on coredns is DEGRADED; InsufficientNumberOfReplicas: no replicas"
+            "the pods of CoreDNS are starting; until they run, EKS says of the add-on: DEGRADED; \
+             InsufficientNumberOfReplicas: no replicas"
         );
         assert_eq!(changes.calls(), [0, 0, 0, 0]);
     }
 
     #[tokio::test]
     async fn an_addon_at_work_is_waited_for_whatever_its_configuration() {
-        for status in [Creating, Updating, Deleting] {
+        for (status, begin) in [
+            (Creating, "the pods of CoreDNS are starting; "),
+            (Updating, "the pods of CoreDNS are starting; "),
+            (Deleting, "add-on coredns is "),
+        ] {
             let changes = Changes::new();
             let world = World::with(addon(status.clone()).configuration_values("{}"));
             let reason = reason(ensure(world, &changes).await);
-            assert_eq!(reason, format!("add-on coredns is {status}"));
+            assert!(reason.starts_with(begin), "{reason}");
+            assert!(reason.ends_with(status.as_str()), "{reason}");
             assert_eq!(changes.calls(), [0, 0, 0, 0]);
         }
     }
@@ -783,7 +821,7 @@ mod tests {
         let changes = Changes::new();
         let failed = World::with(with_issue(addon(CreateFailed)));
         let text = reason(ensure(failed, &changes).await);
-        assert!(text.contains("deleted to be made anew"), "{text}");
+        assert!(text.contains("deleted, to be made again"), "{text}");
         assert_eq!(changes.calls(), [0, 0, 0, 1]);
 
         let changes = Changes::with_update(|configuration| {

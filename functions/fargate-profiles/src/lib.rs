@@ -7,6 +7,10 @@
 //! profile is immutable: one that differs from the plan is reported, not replaced, because replacing
 //! it would evict its pods. Profiles that are ours but no longer in the plan are left, with a line in
 //! the log, for the same reason.
+//!
+//! A profile that is CREATE_FAILED never was ACTIVE, so no pod runs on it: one of ours that an earlier
+//! execution has left is deleted and made again. One that this execution has made is reported: what is
+//! wrong would be wrong again.
 
 mod wanted;
 
@@ -19,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use step::error::required;
 use step::telemetry::{changed, changing};
 use step::{
-    Aws, During, Error, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks, tags, zones,
+    Aws, During, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, codes, eks,
+    tags, zones,
 };
 
 use crate::wanted::Wanted;
@@ -35,6 +40,9 @@ pub struct Input {
     pub subnets: Vec<ZoneSubnets>,
     /// ARN of the pod execution role.
     pub role_arn: String,
+    /// What the last visit said: the profiles that this execution has made.
+    #[serde(default)]
+    pub memory: Memory,
 }
 
 /// What later steps need of the profiles.
@@ -74,6 +82,7 @@ impl Step for FargateProfiles {
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
         let existing = eks::find_fargate_profiles(aws, &plan.target).await?;
+        let mut memory = input.memory.clone();
         let wanted = Wanted::all(plan, &input);
         for wanted in &wanted {
             if let Some(profile) = named(&existing, wanted.name()) {
@@ -82,14 +91,17 @@ impl Step for FargateProfiles {
         }
         for wanted in &wanted {
             let outcome = match named(&existing, wanted.name()) {
+                Some(profile) if is_left_failed(profile, &memory) => {
+                    Some(replace(aws, plan, profile).await?)
+                }
                 Some(profile) => status(profile)?,
                 None => match busy(&existing) {
                     Some(sibling) => Some(waiting_for(wanted.name(), sibling)),
-                    None => Some(create(aws, plan, wanted).await?),
+                    None => Some(create(aws, plan, wanted, &mut memory).await?),
                 },
             };
             if let Some(pending) = outcome {
-                return Ok(pending);
+                return Ok(pending.remembering(memory));
             }
         }
         report_surplus(plan, &existing);
@@ -160,7 +172,32 @@ fn status(profile: &FargateProfile) -> Result<Option<Outcome<Output>>, Error> {
     }
 }
 
-async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<Outcome<Output>, Error> {
+/// Whether a profile never came to be, and this execution has not made it.
+fn is_left_failed(profile: &FargateProfile, memory: &Memory) -> bool {
+    let name = profile.fargate_profile_name().unwrap_or_default();
+    profile.status() == Some(&FargateProfileStatus::CreateFailed) && memory.id(name).is_none()
+}
+
+/// Deletes a profile that never came to be; the next visit that does not find it makes it again.
+async fn replace(
+    aws: &Aws,
+    plan: &Plan,
+    profile: &FargateProfile,
+) -> Result<Outcome<Output>, Error> {
+    let reason = match delete(aws, &plan.target, profile).await? {
+        Outcome::Pending { reason, .. } => reason,
+        Outcome::Ready(_) => String::new(),
+    };
+    let reason = format!("{}; it is made again: {reason}", describe(profile));
+    Ok(Outcome::pending(DELETING_CHECK_SECONDS, reason))
+}
+
+async fn create(
+    aws: &Aws,
+    plan: &Plan,
+    wanted: &Wanted<'_>,
+    memory: &mut Memory,
+) -> Result<Outcome<Output>, Error> {
     let name = wanted.name();
     changing("eks:CreateFargateProfile", name);
     let answer = wanted
@@ -185,6 +222,7 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted<'_>) -> Result<Outcome<O
         answer => answer.during("eks:CreateFargateProfile")?,
     };
     changed("eks:CreateFargateProfile", name);
+    memory.remember(name, name);
     let reason = format!("Fargate profile {name} is being created");
     Ok(Outcome::pending(CREATING_CHECK_SECONDS, reason))
 }
@@ -330,6 +368,7 @@ mod tests {
         Input {
             subnets: [1, 2].map(zone).to_vec(),
             role_arn: ROLE_ARN.to_owned(),
+            memory: Memory::default(),
         }
     }
 
@@ -387,9 +426,6 @@ mod tests {
                     && call.pod_execution_role_arn() == Some(ROLE_ARN)
                     && call.subnets() == ["subnet-private1", "subnet-private2"]
                     && call.selectors()[0].namespace() == Some(name)
-                    && call
-                        .client_request_token()
-                        .is_some_and(|token| token.len() == 64)
                     && call.tags().unwrap()[tags::CLUSTER] == "demo"
                     && call.tags().unwrap()[tags::ROLE] == format!("fargate-profile-{name}")
             })
@@ -507,10 +543,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_profile_carries_its_health_issues() {
-        let created = creates("kube-system");
+    async fn a_profile_that_never_was_active_is_replaced() {
+        let deleted = deletes("kube-system");
+        // It may differ: the one that follows it is as wanted.
         let failed = with_issue(profile("kube-system", CreateFailed));
-        let outcome = ensure(&[failed], &created).await;
+        let failed = failed.pod_execution_role_arn("arn:old");
+        let (seconds, reason) = pending(ensure(&[failed], &deleted).await);
+        assert_eq!(seconds, 15);
+        assert_eq!(
+            reason,
+            "Fargate profile kube-system is CREATE_FAILED; AccessDenied: the role cannot be assumed; it \
+             is made again: Fargate profile kube-system is being deleted"
+        );
+        assert_eq!(deleted.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_failed_in_this_execution_carries_its_health_issues() {
+        let made = creates("kube-system");
+        let outcome = ensure(&[], &made).await;
+        let Ok(Outcome::Pending { memory, .. }) = outcome else {
+            panic!("{outcome:?}");
+        };
+        let created = deletes("kube-system");
+        let failed = with_issue(profile("kube-system", CreateFailed));
+        let aws = aws(&[failed], &created);
+        let input = Input { memory, ..input() };
+        let outcome = FargateProfiles::ensure(&aws, &Plan::example(), input).await;
         assert_eq!(
             outcome,
             Err(Error::ResourceFailed(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_eks::operation::create_fargate_profile::builders::CreateFargateProfileFluentBuilder;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, FargateProfileStatus};
 use step::spec::{self, Selector};
-use step::{Error, Plan, Target, eks, names, tags};
+use step::{Error, Plan, Target, eks, tags};
 
 use crate::Input;
 
@@ -42,6 +42,10 @@ impl<'a> Wanted<'a> {
     }
 
     /// Fills in a create request, all but the tags.
+    ///
+    /// No token of our own: EKS makes no second profile of a name. It does not compare what else is asked
+    /// with a token that it knows, so a token without the selectors would answer a changed request with
+    /// the profile as it was.
     pub fn request(
         &self,
         call: CreateFargateProfileFluentBuilder,
@@ -49,27 +53,28 @@ impl<'a> Wanted<'a> {
     ) -> CreateFargateProfileFluentBuilder {
         let subnet_ids = self.subnet_ids.iter().map(|id| (*id).to_owned());
         let selectors = self.planned.selectors.iter().map(eks_selector);
-        let token_parts = ["fargate-profile", self.name(), self.role_arn]
-            .into_iter()
-            .chain(self.subnet_ids.iter().copied());
         call.cluster_name(&target.cluster_name)
             .fargate_profile_name(self.name())
             .pod_execution_role_arn(self.role_arn)
             .set_subnets(Some(subnet_ids.collect()))
             .set_selectors(Some(selectors.collect()))
-            .client_request_token(names::client_token(target, token_parts))
     }
 
     /// Refuses a profile of this name that is not ours, or that differs from the plan.
     ///
-    /// A profile on its way out is not compared: the one that follows it will be as wanted.
+    /// A profile on its way out is not compared, and neither is one that never came to be: the one that
+    /// follows it will be as wanted.
     pub fn require(&self, plan: &Plan, profile: &FargateProfile) -> Result<(), Error> {
         let (name, target) = (self.name(), &plan.target);
         if !tags::map_is_ours(profile.tags(), target) {
             return Err(tags::not_ours(&format!("Fargate profile {name}"), target));
         }
         let differences = self.differences(profile);
-        if differences.is_empty() || profile.status() == Some(&FargateProfileStatus::Deleting) {
+        let is_replaced = matches!(
+            profile.status(),
+            Some(FargateProfileStatus::Deleting | FargateProfileStatus::CreateFailed)
+        );
+        if differences.is_empty() || is_replaced {
             return Ok(());
         }
         Err(Error::ResourceConflict(format!(

@@ -86,7 +86,10 @@ fn check_labels(field: &str, selector: &Selector) -> Result<(), Error> {
         return Err(Error::invalid(
             field,
             labels,
-            format!("at most {LABELS_MAX} labels"),
+            format!(
+                "at most {LABELS_MAX} labels, EKS's default quota of label pairs in a selector, which \
+                 hardway keeps to"
+            ),
         ));
     }
     let is_label = |(key, value): (&String, &String)| {

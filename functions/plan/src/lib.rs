@@ -285,8 +285,9 @@ fn on_failure(spec: &Spec, existing: Option<&Cluster>) -> OnFailure {
     }
 }
 
-/// The version that is asked for, which upgrades a cluster that is one version older; else that of the
-/// cluster, if it exists already; else the newest one in standard support.
+/// The version that is asked for, which upgrades a cluster that is one version older, and leaves one that
+/// is newer as it is; else that of the cluster, if it exists already; else the newest one in standard
+/// support.
 async fn kubernetes_version(
     aws: &Aws,
     spec: &Spec,
@@ -298,6 +299,7 @@ async fn kubernetes_version(
         versions::check_asked(aws, target, existing, asked, support).await?;
         return Ok(asked.clone());
     }
+    let existing = existing.filter(|cluster| !eks::failed_to_start(cluster));
     match existing.and_then(|cluster| cluster.version()) {
         Some(version) => Ok(version.to_owned()),
         None => versions::newest(&versions::find(aws).await?),

@@ -57,6 +57,8 @@ pub enum Change {
     Adopt,
     /// It is there as it should be.
     Keep,
+    /// It is there, came to nothing or holds for something that is gone, and is made again.
+    Replace,
     /// It is hardway's, and the input no longer asks for it.
     Remove,
 }
@@ -89,22 +91,24 @@ impl Change {
 /// say it; what AWS answers otherwise.
 pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Preview, Error> {
     let network = network::find(aws, plan).await?;
-    let cluster = eks::find_cluster(aws, &plan.target).await?;
+    let there = eks::find_cluster(aws, &plan.target).await?;
     let mut resources = network.base;
     resources.extend(roles::find(aws, plan).await?);
-    resources.extend(cluster::control_plane(aws, plan, cluster.as_ref()).await?);
+    resources.extend(cluster::control_plane(aws, plan, there.as_ref()).await?);
     resources.extend(network.routes);
-    resources.extend(cluster::workload(aws, plan, cluster.as_ref()).await?);
+    resources.extend(cluster::workload(aws, plan, there.as_ref()).await?);
 
     let offered = versions::find(aws).await?;
-    let cluster = cluster.as_ref();
+    let cluster = there
+        .as_ref()
+        .filter(|cluster| !eks::failed_to_start(cluster));
     let upgrade_from = cluster.and_then(|it| cluster::upgrade_from(plan, it));
     let current = cluster.and_then(Cluster::version);
     let version = current.filter(|_| upgrade_from.is_none());
     let version = version.unwrap_or(&plan.kubernetes_version);
     let support = versions::support(&offered, version);
     let monthly_price = prices::of(plan, support.is_extended)?;
-    let more = notes::of(plan, cluster, &support, monthly_price.as_ref());
+    let more = notes::of(plan, there.as_ref(), &support, monthly_price.as_ref());
     Ok(Preview {
         minutes: minutes(&resources, upgrade_from.is_some()),
         monthly_price,
@@ -119,11 +123,13 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Pre
 mod usual {
     pub(super) const NETWORK: u32 = 1;
     pub(super) const CONTROL_PLANE: u32 = 10;
+    pub(super) const CONTROL_PLANE_DELETION: u32 = 2;
     pub(super) const UPGRADE: u32 = 10;
     pub(super) const CONTROL_PLANE_UPDATE: u32 = 3;
     /// The gateways, and the second look two minutes after them.
     pub(super) const NAT_GATEWAYS: u32 = 4;
     pub(super) const FARGATE_PROFILE: u32 = 3;
+    pub(super) const FARGATE_PROFILE_DELETION: u32 = 2;
     pub(super) const COREDNS: u32 = 2;
 }
 
@@ -143,6 +149,8 @@ fn minutes(resources: &[Resource], is_upgrade: bool) -> u32 {
     };
     let control_plane = if is_any(cluster::KIND, Change::Create) {
         usual::CONTROL_PLANE
+    } else if is_any(cluster::KIND, Change::Replace) {
+        usual::CONTROL_PLANE_DELETION + usual::CONTROL_PLANE
     } else if is_upgrade {
         usual::UPGRADE
     } else if is_any(cluster::KIND, Change::Change) {
@@ -155,7 +163,10 @@ fn minutes(resources: &[Resource], is_upgrade: bool) -> u32 {
     } else {
         0
     };
-    let profiles = number(cluster::PROFILE, Change::Create) * usual::FARGATE_PROFILE;
+    let of_profile = usual::FARGATE_PROFILE;
+    let replaced = usual::FARGATE_PROFILE_DELETION + of_profile;
+    let profiles = number(cluster::PROFILE, Change::Create) * of_profile
+        + number(cluster::PROFILE, Change::Replace) * replaced;
     let is_made_or_rolled_out =
         |resource: &Resource| resource.kind == cluster::ADDON && resource.change != Change::Keep;
     let coredns = if resources.iter().any(is_made_or_rolled_out) {
@@ -186,6 +197,22 @@ mod tests {
             (cluster::ADDON, Change::Create),
         ]);
         assert_eq!(minutes(&all, false), 1 + 10 + 2 * 3 + 2);
+    }
+
+    #[test]
+    fn what_is_replaced_is_deleted_first() {
+        let all = resources(&[
+            (cluster::KIND, Change::Replace),
+            (cluster::PROFILE, Change::Create),
+            (cluster::ADDON, Change::Create),
+        ]);
+        assert_eq!(minutes(&all, false), 2 + 10 + 3 + 2);
+        let all = resources(&[
+            (cluster::KIND, Change::Keep),
+            (cluster::PROFILE, Change::Replace),
+            (cluster::ADDON, Change::Create),
+        ]);
+        assert_eq!(minutes(&all, false), 2 + 3 + 2);
     }
 
     #[test]

@@ -4,10 +4,11 @@ use aws_sdk_eks::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_eks::types::{Cluster, ClusterVersionInformation, InsightStatusValue, VersionStatus};
 use step::kubernetes_version::{FIELD, is_upgrade};
 use step::spec::SupportType;
-use step::{Aws, During, Error, Target, eks_insights, tags};
+use step::{Aws, During, Error, Target, eks, eks_insights, tags};
 
-/// Refuses a version that EKS does not offer, and of a cluster of ours that exists any but its own and the
-/// next one. Its own it keeps, whatever EKS offers by now.
+/// Refuses a version that EKS does not offer, and of a cluster of ours that exists any that is newer than
+/// the next one. Its own it keeps, whatever EKS offers by now, and an older one is a line in the log and
+/// in the preview: EKS may have upgraded the cluster by itself.
 pub(crate) async fn check_asked(
     aws: &Aws,
     target: &Target,
@@ -15,13 +16,20 @@ pub(crate) async fn check_asked(
     asked: &str,
     support: SupportType,
 ) -> Result<(), Error> {
-    let ours = existing.filter(|cluster| tags::map_is_ours(cluster.tags(), target));
+    let ours = existing.filter(|cluster| {
+        tags::map_is_ours(cluster.tags(), target) && !eks::failed_to_start(cluster)
+    });
     let Some(current) = ours.and_then(Cluster::version) else {
         return check(&find(aws).await?, asked, support);
     };
     if is_upgrade(current, asked)? {
         check(&find(aws).await?, asked, support)?;
         check_kubelets(aws, target, asked).await?;
+    } else if current != asked {
+        tracing::warn!(
+            target: "hardway", asked, current,
+            "the cluster runs a newer Kubernetes version than the input asks for; it keeps its own"
+        );
     }
     Ok(())
 }

@@ -102,8 +102,14 @@ pub const CLIENT_EXCEPTION: &str = "ClientException";
 /// those that can.
 pub const UNSUPPORTED_AVAILABILITY_ZONE: &str = "UnsupportedAvailabilityZoneException";
 
+/// EKS: the request does not fit what there is.
+pub const INVALID_REQUEST: &str = "InvalidRequestException";
+
 /// CloudWatch Logs: the log group exists already.
 pub const RESOURCE_ALREADY_EXISTS: &str = "ResourceAlreadyExistsException";
+/// CloudWatch Logs: somebody else, EKS for example, makes or deletes the same log group right now
+/// (botocore's model of CreateLogGroup and DeleteLogGroup).
+pub const OPERATION_ABORTED: &str = "OperationAbortedException";
 
 /// Systems Manager: no such parameter.
 pub const PARAMETER_NOT_FOUND: &str = "ParameterNotFound";
@@ -230,6 +236,7 @@ pub const NOT_YET_VISIBLE: &[&str] = &[
     "ConcurrentModification",
     "ConcurrentModificationException",
     "TooManyUpdates",
+    OPERATION_ABORTED,
     RESOURCE_NOT_FOUND,
 ];
 
@@ -237,6 +244,7 @@ pub const NOT_YET_VISIBLE: &[&str] = &[
 /// propagated. The list is the one that the Terraform AWS provider retries.
 pub const IAM_PROPAGATION_MESSAGES: &[&str] = &[
     "does not exist",
+    INVALID_PRINCIPAL_MESSAGE,
     "Error in role params",
     "could not be assumed because",
     "the trusted entity is not correct",
@@ -244,6 +252,14 @@ pub const IAM_PROPAGATION_MESSAGES: &[&str] = &[
     "doesn't have the Amazon EKS Managed Policies associated with it",
     "IAM role's policy must include",
 ];
+
+/// What CreateAccessEntry says of a role that EKS does not see yet, or that there is not: "The specified
+/// principalArn is invalid: invalid principal." (the Terraform AWS provider retries it).
+pub const INVALID_PRINCIPAL_MESSAGE: &str = "invalid principal";
+
+/// EKS's words, as [`INVALID_REQUEST`], for a change of what is in a cluster that is being deleted (a
+/// captured answer of DisassociateAccessPolicy).
+pub const CLUSTER_DELETING_MESSAGE: &str = "cluster was in DELETING state";
 
 /// What is in the ARN of every service-linked role. EKS makes its own with the first cluster of an account
 /// and then says, as [`INVALID_PARAMETER`], that it cannot be assumed (aws/aws-k8s-tester issue 232).
@@ -255,8 +271,13 @@ pub const SERVICE_LINKED_ROLE_EXISTS_MESSAGE: &str = "has been taken";
 /// EKS's words, sometimes as [`CLIENT_EXCEPTION`], for a cluster that does not exist.
 pub const NO_CLUSTER_FOUND_MESSAGE: &str = "No cluster found";
 
-/// EKS's words, as [`INVALID_PARAMETER`], for an update that would change nothing.
-pub const NOTHING_TO_UPDATE_MESSAGE: &str = "already at the desired configuration";
+/// EKS's words, as [`INVALID_PARAMETER`], for an update that would change nothing: of the endpoint
+/// (aws/aws-cdk issue 10142), and of logging (eksctl's and public scripts' match). Of the other kinds
+/// nobody has reported the words.
+pub const NOTHING_TO_UPDATE_MESSAGES: &[&str] = &[
+    "already at the desired configuration",
+    "No changes needed for the logging config provided",
+];
 
 /// EKS's words, as InvalidRequestException, for an upgrade that pods with too old kubelets are in
 /// the way of (oslokommune/okctl issue 1015, eksctl issue 2545).

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use aws_sdk_eks::types::{
-    Addon, AddonHealth, AddonIssue, AddonIssueCode, AddonStatus, Cluster, ClusterIssue,
-    ClusterIssueCode, ErrorCode, ErrorDetail, FargateProfile, FargateProfileIssue,
-    FargateProfileIssueCode, FargateProfileSelector,
+    Addon, AddonHealth, AddonIssue, AddonIssueCode, AddonStatus, Certificate, Cluster,
+    ClusterIssue, ClusterIssueCode, ClusterStatus, ErrorCode, ErrorDetail, FargateProfile,
+    FargateProfileIssue, FargateProfileIssueCode, FargateProfileSelector,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -32,6 +32,20 @@ pub async fn find_cluster(aws: &Aws, target: &Target) -> Result<Option<Cluster>,
             required(cluster, "eks:DescribeCluster: cluster").map(Some)
         }
     }
+}
+
+/// Whether a cluster is FAILED and never was ACTIVE, so that nothing can live in it.
+///
+/// EKS describes endpoint, certificate authority and issuer of a control plane once it is ACTIVE
+/// (captured answers of CREATING clusters have none of them), and refuses profiles, add-ons and node
+/// groups before. A cluster that is FAILED and has them was in use.
+#[must_use]
+pub fn failed_to_start(cluster: &Cluster) -> bool {
+    let authority = cluster.certificate_authority().and_then(Certificate::data);
+    cluster.status() == Some(&ClusterStatus::Failed)
+        && cluster.endpoint().is_none()
+        && authority.is_none()
+        && cluster.identity().is_none()
 }
 
 /// All Fargate profiles of the cluster, ours or not; none if there is no cluster.

@@ -120,7 +120,10 @@ impl Error {
             Self::QuotaExceeded(text)
         } else if code == codes::RESOURCE_IN_USE {
             Self::ResourceConflict(text)
-        } else if is(codes::NOT_YET_VISIBLE) || is_iam_propagation(code, message) {
+        } else if is(codes::NOT_YET_VISIBLE)
+            || is_iam_propagation(code, message)
+            || is_of_cluster_that_goes(code, message)
+        {
             Self::NotYetVisible(text)
         } else if status >= 500 {
             Self::AwsUnavailable(text)
@@ -182,6 +185,11 @@ pub fn is_of_organization(message: &str) -> bool {
 /// Whether EKS complains about its service-linked role, which spreads slowly in a new account.
 fn is_of_new_account(code: &str, message: &str) -> bool {
     is_iam_propagation(code, message) && message.contains(codes::SERVICE_LINKED_ROLE_PATH)
+}
+
+/// Whether EKS refuses a change because somebody deletes the cluster meanwhile: it is gone in minutes.
+fn is_of_cluster_that_goes(code: &str, message: &str) -> bool {
+    code == codes::INVALID_REQUEST && message.contains(codes::CLUSTER_DELETING_MESSAGE)
 }
 
 /// Whether EKS complains about a role that IAM has not propagated yet.
@@ -293,6 +301,7 @@ mod tests {
             ("AddressLimitExceeded", "QuotaExceeded"),
             ("InvalidSubnetId.NotFound", "NotYetVisible"),
             ("NoSuchEntity", "NotYetVisible"),
+            ("OperationAbortedException", "NotYetVisible"),
             ("MalformedPolicyDocument", "Unexpected"),
         ] {
             assert_eq!(name_of(code, ""), name, "{code}");
@@ -308,6 +317,13 @@ mod tests {
             name_of(codes::INVALID_PARAMETER, "unsupported Kubernetes version"),
             "Unexpected"
         );
+    }
+
+    #[test]
+    fn a_change_in_a_cluster_that_is_being_deleted_waits_for_its_end() {
+        let message = "Failed to delete access entry because cluster was in DELETING state";
+        assert_eq!(name_of(codes::INVALID_REQUEST, message), "NotYetVisible");
+        assert_eq!(name_of(codes::INVALID_REQUEST, "other"), "Unexpected");
     }
 
     #[test]

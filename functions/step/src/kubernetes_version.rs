@@ -41,12 +41,13 @@ impl fmt::Display for KubernetesVersion {
     }
 }
 
-/// Whether a cluster that runs `current` is to be upgraded when `asked` is asked for; if both are the
-/// same, it is not.
+/// Whether a cluster that runs `current` is to be upgraded when `asked` is asked for. If both are the
+/// same, it is not; if `asked` is older, it is not either: the cluster keeps its version. EKS itself
+/// upgrades clusters at the end of standard support, and the input that made one is not wrong for that.
 ///
 /// # Errors
-/// [`Error::InvalidRequest`] about the input's `kubernetesVersion` if `asked` is older, or more than one
-/// minor version newer.
+/// [`Error::InvalidRequest`] about the input's `kubernetesVersion` if `asked` is more than one minor
+/// version newer.
 pub fn is_upgrade(current: &str, asked: &str) -> Result<bool, Error> {
     if current == asked {
         return Ok(false);
@@ -63,13 +64,7 @@ pub fn is_upgrade(current: &str, asked: &str) -> Result<bool, Error> {
                 from.next()
             ),
         )),
-        Some(_) => Err(Error::invalid(
-            FIELD,
-            asked,
-            format!(
-                "{current}, which the cluster runs, or the version after it: hardway makes no downgrade"
-            ),
-        )),
+        Some(_) => Ok(false),
         None => Err(Error::invalid(
             FIELD,
             asked,
@@ -110,12 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn a_downgrade_is_refused_with_the_version_that_runs() {
-        let error = is_upgrade("1.36", "1.35").unwrap_err();
-        assert_eq!(error.name(), "InvalidRequest");
-        let text = error.to_string();
-        assert!(text.contains("1.36, which the cluster runs"), "{text}");
-        assert!(text.contains("no downgrade"), "{text}");
+    fn a_cluster_that_is_newer_keeps_its_version() {
+        assert_eq!(is_upgrade("1.36", "1.35"), Ok(false));
+        assert_eq!(is_upgrade("1.36", "1.9"), Ok(false));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! decided once), which each step carries out with the clients of [`aws`] and answers with an
 //! [`outcome`] or an [`error`] whose name the state machine matches.
 
+pub mod access_entries;
 pub mod addon_versions;
 pub mod aws;
 pub mod codes;

@@ -56,6 +56,17 @@ pub struct PodRole {
     pub entry: Known<Option<AccessEntry>>,
 }
 
+/// A principal with an access entry of the type STANDARD: somebody who uses the cluster.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// As the entry names it.
+    pub arn: String,
+    /// Its entry.
+    pub entry: AccessEntry,
+    /// The role; none if there is none. Unread of what is no role of the account.
+    pub role: Known<Option<Role>>,
+}
+
 /// Everything that the checks look at.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -87,6 +98,8 @@ pub struct Facts {
     pub security_groups: Known<Vec<SecurityGroup>>,
     /// The profiles' roles, each once.
     pub pod_roles: Vec<PodRole>,
+    /// Who else has an access entry; empty in clusters without access entries.
+    pub users: Vec<User>,
     /// The account's quota of Fargate vCPUs in the region.
     pub fargate_vcpus: Known<f64>,
     /// What could not be read.

@@ -45,6 +45,7 @@ pub fn healthy() -> Facts {
         vpc_endpoints: Known::Read(vec![]),
         security_groups: Known::Read(vec![]),
         pod_roles: vec![pod_role()],
+        users: vec![],
         fargate_vcpus: Known::Read(6.0),
         unread: vec![],
     }

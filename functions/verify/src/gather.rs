@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::VpcAttributeName;
 use aws_sdk_eks::types::{
-    AccessEntry, AuthenticationMode, Cluster, ClusterVersionInformation, InsightStatusValue,
+    AuthenticationMode, Cluster, ClusterVersionInformation, InsightStatusValue,
 };
 use step::eks_network::find_security_groups;
 use step::tags::ec2_filter;
-use step::{Aws, During, Error, Target, eks, eks_insights, iam_role, route_tables};
+use step::{
+    Aws, During, Error, Target, access_entries, codes, eks, eks_insights, iam_role, route_tables,
+};
 
-use crate::facts::{Facts, Known, PodRole, Unread};
+use crate::facts::{Facts, Known, PodRole, Unread, User};
 
 /// Service Quotas' names of "Fargate On-Demand vCPU resource count" (`aws service-quotas
 /// list-service-quotas --service-code fargate`).
@@ -85,6 +87,7 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
         vpc_endpoints,
         security_groups,
         pod_roles: vec![],
+        users: vec![],
         fargate_vcpus,
         unread: vec![],
     };
@@ -94,8 +97,11 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
         .collect();
     let has_entries = facts.authentication_mode() != AuthenticationMode::ConfigMap;
     for arn in roles {
-        let role = pod_role(aws, name, arn, has_entries, &mut unread).await?;
+        let role = pod_role(aws, target, arn, has_entries, &mut unread).await?;
         facts.pod_roles.push(role);
+    }
+    if has_entries {
+        facts.users = users(aws, target, &facts.pod_roles, &mut unread).await?;
     }
     facts.unread = unread.0;
     Ok(facts)
@@ -103,6 +109,7 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
 
 const NODE_GROUPS: &str = "eks:ListNodegroups";
 const VERSIONS: &str = "eks:DescribeClusterVersions";
+const ACCESS_ENTRIES: &str = "eks:ListAccessEntries";
 const ACCESS_ENTRY: &str = "eks:DescribeAccessEntry";
 const VPC_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
 const SUBNETS: &str = "ec2:DescribeSubnets";
@@ -167,7 +174,7 @@ async fn dns(aws: &Aws, vpc: &str, attribute: VpcAttributeName) -> Result<bool, 
 
 async fn pod_role(
     aws: &Aws,
-    cluster: &str,
+    target: &Target,
     arn: String,
     has_entries: bool,
     unread: &mut Unreadable,
@@ -189,17 +196,41 @@ async fn pod_role(
         found.inline = unread.keep(INLINE, inline.try_collect().await.during(INLINE))?;
     }
     if has_entries {
-        found.entry = unread.keep(ACCESS_ENTRY, entry(aws, cluster, &arn).await)?;
+        found.entry = unread.keep(ACCESS_ENTRY, access_entries::find(aws, target, &arn).await)?;
     }
     Ok(found)
 }
 
-async fn entry(aws: &Aws, cluster: &str, arn: &str) -> Result<Option<AccessEntry>, Error> {
-    let call = aws.eks.describe_access_entry().cluster_name(cluster);
-    match call.principal_arn(arn).send().await {
-        Err(error) if eks::is_absent(&error) => Ok(None),
-        answer => Ok(answer.during(ACCESS_ENTRY)?.access_entry),
+/// The roles of the account that have an entry beside the pods' ones, and that IAM can be asked about.
+async fn users(
+    aws: &Aws,
+    target: &Target,
+    pod_roles: &[PodRole],
+    unread: &mut Unreadable,
+) -> Result<Vec<User>, Error> {
+    let pages = aws
+        .eks
+        .list_access_entries()
+        .cluster_name(&target.cluster_name);
+    let principals: Result<Vec<String>, _> =
+        pages.into_paginator().items().send().try_collect().await;
+    let principals = unread.keep(ACCESS_ENTRIES, principals.during(ACCESS_ENTRIES))?;
+    let mut users = vec![];
+    for arn in principals.read().into_iter().flatten() {
+        let is_of_pods = pod_roles.iter().any(|role| role.arn == *arn);
+        let name = access_entries::role_name(&target.account.id, arn);
+        let name = name.filter(|_| !is_of_pods && !arn.contains(codes::SERVICE_LINKED_ROLE_PATH));
+        let Some(name) = name else {
+            continue;
+        };
+        let entry = unread.keep(ACCESS_ENTRY, access_entries::find(aws, target, arn).await)?;
+        if let Known::Read(Some(entry)) = entry {
+            let role = unread.keep("iam:GetRole", iam_role::find(aws, name).await)?;
+            let arn = arn.clone();
+            users.push(User { arn, entry, role });
+        }
     }
+    Ok(users)
 }
 
 async fn fargate_vcpus(aws: &Aws) -> Result<f64, Error> {

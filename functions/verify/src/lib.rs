@@ -110,8 +110,9 @@ mod tests {
             mock!(aws_sdk_eks::Client::list_nodegroups).then_http_response(denied),
             mock!(aws_sdk_eks::Client::describe_cluster_versions).then_http_response(denied),
             mock!(aws_sdk_eks::Client::list_insights).then_http_response(denied),
+            mock!(aws_sdk_eks::Client::list_access_entries).then_http_response(denied),
         ];
-        let [profiles, addon, groups, versions, insights] = &rules;
+        let [profiles, addon, groups, versions, insights, entries] = &rules;
         let attribute =
             mock!(aws_sdk_ec2::Client::describe_vpc_attribute).then_http_response(ec2_denied);
         let subnets = mock!(aws_sdk_ec2::Client::describe_subnets).then_http_response(ec2_denied);
@@ -127,7 +128,9 @@ mod tests {
         let aws = Aws {
             eks: step::mocked!(
                 aws_sdk_eks,
-                [&described, profiles, addon, groups, versions, insights]
+                [
+                    &described, profiles, addon, groups, versions, insights, entries
+                ]
             ),
             ec2: step::mocked!(
                 aws_sdk_ec2,
@@ -145,7 +148,7 @@ mod tests {
         let report = examine(&aws, &target()).await.unwrap();
         assert_eq!(report.errors, 0);
         let seen: Vec<&str> = report.findings.iter().map(|it| it.id).collect();
-        assert_eq!(seen, ["not-checked"; 13]);
+        assert_eq!(seen, ["not-checked"; 14]);
         let said: Vec<&str> = (report.findings.iter())
             .map(|it| it.resource.as_str())
             .collect();

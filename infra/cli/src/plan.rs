@@ -78,6 +78,7 @@ fn word(change: Change) -> &'static str {
         Change::Change => "change",
         Change::Adopt => "adopt",
         Change::Keep => "keep",
+        Change::Replace => "replace",
         Change::Remove => "remove",
     }
 }
@@ -147,6 +148,7 @@ fn verdict(preview: &Preview) -> String {
         Change::Create,
         Change::Change,
         Change::Adopt,
+        Change::Replace,
         Change::Remove,
         Change::Keep,
     ];

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_eks::types::{
-    AccessScopeType, Cluster, FargateProfile, FargateProfileStatus, LogSetup, Logging,
+    AccessScopeType, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, LogSetup, Logging,
 };
+use step::access_entries::{self, FARGATE_LINUX};
 use step::coredns::{self, Birth};
 use step::eks::COREDNS;
 use step::spec::{LogType, Selector};
@@ -30,11 +31,14 @@ pub(super) async fn control_plane(
         return Err(tags::not_ours(&what, target));
     }
     let is_right = cluster.map(|cluster| is_as_planned(plan, cluster));
-    let change = Change::to_right(is_right);
+    let change = match cluster {
+        Some(cluster) if eks::failed_to_start(cluster) => Change::Replace,
+        _ => Change::to_right(is_right),
+    };
     let mut resources = vec![Resource::new(KIND, &target.cluster_name, change)];
     let there = match cluster {
-        Some(_) => principals(aws, target).await?,
-        None => vec![],
+        Some(cluster) if !eks::failed_to_start(cluster) => principals(aws, target).await?,
+        _ => vec![],
     };
     for admin in &plan.admins {
         let change = if there.contains(admin) {
@@ -44,8 +48,9 @@ pub(super) async fn control_plane(
         };
         resources.push(Resource::new(ACCESS_ENTRY, admin, change));
     }
-    for principal in there.iter().filter(|it| !plan.admins.contains(it)) {
-        if is_ours(aws, target, principal).await? {
+    let others = there.iter().filter(|it| !plan.admins.contains(it));
+    for principal in others {
+        if is_surplus(aws, target, principal).await? {
             resources.push(Resource::new(ACCESS_ENTRY, principal, Change::Remove));
         }
     }
@@ -59,6 +64,16 @@ pub(super) fn upgrade_from<'a>(plan: &Plan, cluster: &'a Cluster) -> Option<&'a 
         KubernetesVersion::parse(current).zip(KubernetesVersion::parse(&plan.kubernetes_version));
     versions
         .is_some_and(|(current, planned)| current < planned)
+        .then_some(current)
+}
+
+/// The version that the cluster has and keeps, where the input asks for an older one.
+pub(super) fn newer_than_asked<'a>(plan: &Plan, cluster: &'a Cluster) -> Option<&'a str> {
+    let current = cluster.version()?;
+    let versions =
+        KubernetesVersion::parse(current).zip(KubernetesVersion::parse(&plan.kubernetes_version));
+    versions
+        .is_some_and(|(current, asked)| asked < current)
         .then_some(current)
 }
 
@@ -104,11 +119,10 @@ async fn principals(aws: &Aws, target: &Target) -> Result<Vec<String>, Error> {
     principals.during("eks:ListAccessEntries")
 }
 
-async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
-    let call = aws.eks.describe_access_entry();
-    let call = call.cluster_name(&target.cluster_name);
-    let answer = call.principal_arn(principal).send().await;
-    let entry = answer.during("eks:DescribeAccessEntry")?.access_entry;
+/// Whether an entry is ours and of a person, not of pods.
+async fn is_surplus(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
+    let entry = access_entries::find(aws, target, principal).await?;
+    let entry = entry.filter(|entry| entry.r#type() != Some(FARGATE_LINUX));
     Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
 }
 
@@ -123,11 +137,20 @@ async fn of_entry(aws: &Aws, target: &Target, principal: &str) -> Result<Change,
         let arn = policy.policy_arn().unwrap_or_default();
         arn.ends_with("/AmazonEKSClusterAdminPolicy") && scope == Some(&AccessScopeType::Cluster)
     });
-    if !is_admin {
-        return Ok(Change::Change);
-    }
-    let is_ours = is_ours(aws, target, principal).await?;
-    Ok(if is_ours { Change::Keep } else { Change::Adopt })
+    let entry = access_entries::find(aws, target, principal).await?;
+    let Some(entry) = entry.filter(|entry| tags::map_is_ours(entry.tags(), target)) else {
+        return Ok(if is_admin {
+            Change::Adopt
+        } else {
+            Change::Change
+        });
+    };
+    let is_outlived = access_entries::is_outlived(aws, target, principal, &entry).await?;
+    Ok(match (is_outlived, is_admin) {
+        (true, _) => Change::Replace,
+        (false, false) => Change::Change,
+        (false, true) => Change::Keep,
+    })
 }
 
 /// Fargate profiles, those of CoreDNS first, and CoreDNS.
@@ -138,6 +161,7 @@ pub(super) async fn workload(
 ) -> Result<Vec<Resource>, Error> {
     let target = &plan.target;
     let name = |of: &str| format!("{}/{of}", target.cluster_name);
+    let cluster = cluster.filter(|cluster| !eks::failed_to_start(cluster));
     let there = match cluster {
         Some(_) => eks::find_fargate_profiles(aws, target).await?,
         None => vec![],
@@ -153,10 +177,11 @@ pub(super) async fn workload(
             let what = format!("Fargate profile {}", profile.name);
             return Err(tags::not_ours(&what, target));
         }
-        let is_on_its_way_out =
-            |found: &FargateProfile| found.status() == Some(&FargateProfileStatus::Deleting);
-        let is_right = found.filter(|it| !is_on_its_way_out(it)).map(|_| true);
-        let change = Change::to_right(is_right);
+        let change = match found.and_then(FargateProfile::status) {
+            None | Some(FargateProfileStatus::Deleting) => Change::Create,
+            Some(FargateProfileStatus::CreateFailed) => Change::Replace,
+            Some(_) => Change::Keep,
+        };
         resources.push(Resource::new(PROFILE, name(&profile.name), change));
     }
     let change = match cluster {
@@ -193,6 +218,9 @@ async fn of_coredns(
         profile_arn,
         kubernetes,
     };
+    if addon.status() == Some(&AddonStatus::CreateFailed) {
+        return Ok(Change::Replace);
+    }
     let wanted = coredns::merged(addon.configuration_values(), birth)?;
     Ok(Change::to_right(Some(wanted.is_none())))
 }

@@ -2,16 +2,19 @@
 
 use aws_sdk_eks::types::Cluster;
 use ipnet::Ipv4Net;
-use step::Plan;
-use step::spec::{NatGateways, SupportType};
+use step::spec::{FargateProfile, NatGateways, SupportType};
+use step::{Plan, eks};
 
-use super::cluster::upgrade_from;
+use super::cluster::{newer_than_asked, upgrade_from};
 use crate::prices::MonthlyPrice;
 use crate::validate::EVERYONE;
 use crate::versions::Support;
 
 /// VPC user guide, VPC CIDR blocks: some AWS services use it for themselves.
 const DOCKER: &str = "172.17.0.0/16";
+
+/// Kubernetes documentation, labels: the longest value.
+const LABEL_VALUE_MAX: usize = 63;
 
 pub(super) fn of(
     plan: &Plan,
@@ -37,17 +40,43 @@ pub(super) fn of(
         cluster.map(|cluster| of_existing(plan, cluster)),
         Some(of_price(plan, price)),
     ];
-    notes.into_iter().flatten().collect()
+    let long = plan.fargate_profiles.iter().filter_map(of_long_name);
+    notes.into_iter().flatten().chain(long).collect()
+}
+
+/// Pods carry their profile's name as the value of the label `eks.amazonaws.com/fargate-profile` (EKS user
+/// guide, Fargate profiles). EKS takes 100 characters, Kubernetes 63 for a label's value; what becomes of
+/// pods in between nobody has reported, so it is said and not refused.
+fn of_long_name(profile: &FargateProfile) -> Option<String> {
+    let name = &profile.name;
+    (name.len() > LABEL_VALUE_MAX).then(|| {
+        format!(
+            "the name of the Fargate profile {name} has {} characters; its pods carry it as a label, whose \
+             values Kubernetes ends at {LABEL_VALUE_MAX}, so they may not start",
+            name.len()
+        )
+    })
 }
 
 fn of_existing(plan: &Plan, cluster: &Cluster) -> String {
+    if eks::failed_to_start(cluster) {
+        return "the control plane is FAILED and never was ACTIVE, so it is replaced; onFailure is keep"
+            .to_owned();
+    }
     let stays = "the cluster exists: onFailure is keep, its Fargate profiles stay as they are";
     match upgrade_from(plan, cluster) {
         Some(current) => format!(
             "{stays}; it is upgraded from Kubernetes {current} to {}, which hardway does not take back",
             plan.kubernetes_version
         ),
-        None => format!("{stays}, and so does its Kubernetes version"),
+        None => match newer_than_asked(plan, cluster) {
+            Some(current) => format!(
+                "{stays}; it keeps Kubernetes {current}, though the input asks for {}: hardway makes no \
+                 downgrade (EKS upgrades a cluster by itself at the end of standard support)",
+                plan.kubernetes_version
+            ),
+            None => format!("{stays}, and so does its Kubernetes version"),
+        },
     }
 }
 
@@ -165,6 +194,22 @@ mod tests {
             "{older}"
         );
         assert!(!notes(|_| (), false).contains("the cluster exists"));
+        let newer = said("1.37");
+        assert!(newer.contains("keeps Kubernetes 1.37"), "{newer}");
+        assert!(newer.contains("asks for 1.36"), "{newer}");
+    }
+
+    #[test]
+    fn a_profile_name_that_is_too_long_for_a_label_is_said() {
+        let named = |length: usize| {
+            notes(
+                |plan| plan.fargate_profiles[0].name = "x".repeat(length),
+                false,
+            )
+        };
+        assert!(!named(63).contains("carry it as a label"));
+        let said = named(64);
+        assert!(said.contains("has 64 characters"), "{said}");
     }
 
     #[test]

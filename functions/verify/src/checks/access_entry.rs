@@ -1,13 +1,13 @@
 //! What lets the nodes of Fargate into the cluster: an access entry, or the ConfigMap `aws-auth`.
 
 use aws_sdk_eks::types::{AccessEntry, AuthenticationMode};
+use aws_sdk_iam::types::Role;
 
-use super::{error, info, problem};
-use crate::facts::{Facts, Known, PodRole};
+use super::{error, info, problem, warning};
+use step::access_entries::{FARGATE_LINUX, is_stale};
+
+use crate::facts::{Facts, Known, PodRole, User};
 use crate::report::{Problem, Severity};
-
-/// EKS user guide, access entries.
-const FARGATE_LINUX: &str = "FARGATE_LINUX";
 
 /// The role of a profile has no entry, or one of another type. EKS makes it with the profile; it is
 /// missing when somebody deleted it.
@@ -51,19 +51,45 @@ pub fn stale(facts: &Facts) -> Vec<Problem> {
 }
 
 fn outlived(facts: &Facts, role: &PodRole) -> Option<Problem> {
-    let entry: &AccessEntry = role.entry.read()?.as_ref()?;
-    let born = role.role.read()?.as_ref()?.create_date();
-    let made = entry
-        .created_at()
-        .filter(|made| made.secs() < born.secs())?;
+    let entry = role.entry.read()?.as_ref()?;
+    let seen = made_again(entry, role.role.read()?.as_ref()?)?;
     let (cluster, arn) = (facts.cluster_name(), &role.arn);
-    let seen =
-        format!("its access entry is of {made}, the role of {born}: it was made again since");
     let fix = format!(
         "run aws eks delete-access-entry --cluster-name {cluster} --principal-arn {arn}, then aws eks \
          create-access-entry with the same and --type {FARGATE_LINUX}"
     );
     Some(error(
+        arn,
+        seen,
+        "an access entry that is younger than the role",
+        fix,
+    ))
+}
+
+/// What shows that an entry holds for an earlier role of the same name.
+fn made_again(entry: &AccessEntry, role: &Role) -> Option<String> {
+    let made = entry.created_at().filter(|_| is_stale(entry, role))?;
+    let born = role.create_date();
+    Some(format!(
+        "its access entry is of {made}, the role of {born}: it was made again since"
+    ))
+}
+
+/// The same of people's roles, who are answered `Unauthorized`. Pods run all the same.
+pub fn stale_of_users(facts: &Facts) -> Vec<Problem> {
+    let users = facts.users.iter();
+    users.filter_map(|user| locked_out(facts, user)).collect()
+}
+
+fn locked_out(facts: &Facts, user: &User) -> Option<Problem> {
+    let seen = made_again(&user.entry, user.role.read()?.as_ref()?)?;
+    let (cluster, arn) = (facts.cluster_name(), &user.arn);
+    let fix = format!(
+        "of a role in access.admins: start the execution again, which makes its entry again; of another: \
+         run aws eks delete-access-entry --cluster-name {cluster} --principal-arn {arn}, then \
+         create-access-entry and associate-access-policy as they were"
+    );
+    Some(warning(
         arn,
         seen,
         "an access entry that is younger than the role",
@@ -147,6 +173,23 @@ mod tests {
         let facts = with_entry(Some(entry(FARGATE_LINUX, ROLE_MADE - 60)));
         assert_eq!(missing(&facts), []);
         assert!(stale(&facts)[0].seen.contains("made again"));
+    }
+
+    #[test]
+    fn a_users_entry_of_an_earlier_role_is_a_warning() {
+        let user = |made| User {
+            arn: "arn:aws:iam::111122223333:role/Admin".to_owned(),
+            entry: entry("STANDARD", made),
+            role: healthy().pod_roles.remove(0).role,
+        };
+        let mut facts = healthy();
+        facts.users = vec![user(ROLE_MADE), user(ROLE_MADE - 1)];
+        let found = stale_of_users(&facts);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].severity, Severity::Warning);
+        assert!(found[0].seen.contains("made again"));
+        facts.users[1].role = Known::Unread;
+        assert_eq!(stale_of_users(&facts), []);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod access_entry;
 mod addon;
 mod cluster;
 mod cluster_endpoint;
+mod cluster_group;
 mod compute_type;
 mod dns;
 mod kubelets;
@@ -142,6 +143,16 @@ pub const CATALOGUE: &[Row] = &[
         vpc_endpoints::closed,
     ),
     row(
+        "cluster-security-group-closed",
+        "The cluster's security group does not let its own members in.",
+        cluster_group::closed,
+    ),
+    row(
+        "cluster-security-group-no-egress",
+        "The cluster's security group does not let its members out.",
+        cluster_group::no_egress,
+    ),
+    row(
         "cluster-endpoint-unreachable",
         "The cluster's endpoint does not answer the nodes.",
         cluster_endpoint::unreachable,
@@ -175,6 +186,11 @@ pub const CATALOGUE: &[Row] = &[
         "cluster-unhealthy",
         "EKS says that the cluster is not well.",
         cluster::unhealthy,
+    ),
+    row(
+        "user-access-entry-stale",
+        "A person's role was made again; its access entry holds for the old one.",
+        access_entry::stale_of_users,
     ),
     row(
         "coredns-missing",

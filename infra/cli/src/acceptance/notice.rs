@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn hours_that_have_begun_are_paid() {
-        let (amount, currency, _) = price(&preview(), 1.1).map(|it| it).unwrap_or_default();
+        let of_preview = preview();
+        let (amount, currency, _) = price(&of_preview, 1.1).unwrap_or_default();
         assert!((amount - 0.2).abs() < 1e-9, "{amount}");
         assert_eq!(currency, "USD");
         assert!(minutes(&preview()) > 19 + 5);

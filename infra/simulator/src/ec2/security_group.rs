@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::seed::Seed;
 use crate::xml::Element;
 
-/// A security group. It lets everything out.
+/// A security group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityGroup {
     /// `sg-…`
@@ -27,6 +27,10 @@ pub struct SecurityGroup {
     pub owner: String,
     /// Ids of the groups that it lets everything in from.
     pub ingress_from: Vec<String>,
+    /// Where it lets everything out to: blocks, and ids of groups. A new group has the first (VPC user
+    /// guide, security group rules). Tests change it.
+    #[serde(default = "anywhere")]
+    pub egress_to: Vec<String>,
     /// When the service that made it will delete it, if it is going to.
     #[serde(default)]
     pub gone_at: Option<Timestamp>,
@@ -49,6 +53,12 @@ pub struct NewSecurityGroup {
     pub tags: Tags,
 }
 
+/// Where a new group lets everything out to.
+fn anywhere() -> Vec<String> {
+    vec![ANYWHERE.to_owned()]
+}
+
+const ANYWHERE: &str = "0.0.0.0/0";
 /// The name of the group that every VPC has.
 const DEFAULT: &str = "default";
 /// botocore's EC2 model, CreateSecurityGroup: names and descriptions have up to 255 of these
@@ -57,10 +67,26 @@ const SYMBOLS: &str = "._-:/()#,@[]+=&;{}!$* ";
 const LENGTH_MAX: usize = 255;
 
 impl SecurityGroup {
+    /// Whether what is in it can talk to what else is in it, and reaches the internet where there is a way.
+    #[must_use]
+    pub fn serves_its_members(&self) -> bool {
+        let lets_out = |to: &str| self.egress_to.iter().any(|it| it == to);
+        self.ingress_from.contains(&self.id) && lets_out(ANYWHERE)
+    }
+
     /// Whether it is the one that came with the VPC.
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.name == DEFAULT
+    }
+}
+
+impl SecurityGroup {
+    /// The groups, or the blocks, that it lets everything out to.
+    fn egress(&self, groups: bool) -> Vec<String> {
+        let all = self.egress_to.iter();
+        let wanted = all.filter(|to| to.starts_with(SECURITY_GROUP.prefix) == groups);
+        wanted.cloned().collect()
     }
 }
 
@@ -105,6 +131,7 @@ impl Ec2 {
             description: new.description,
             owner: new.owner,
             ingress_from: lets_itself_in.then(|| id.clone()).into_iter().collect(),
+            egress_to: anywhere(),
             gone_at: None,
             tags: new.tags,
             id: id.clone(),
@@ -298,8 +325,9 @@ impl Resource for SecurityGroup {
     fn attribute(&self, name: &str, ec2: &Ec2, _: &Request<'_>) -> Vec<String> {
         let value = match name {
             "description" => self.description.clone(),
-            "egress.ip-permission.cidr" => "0.0.0.0/0".to_owned(),
-            "egress.ip-permission.protocol" => "-1".to_owned(),
+            "egress.ip-permission.cidr" => return self.egress(false),
+            "egress.ip-permission.group-id" => return self.egress(true),
+            "egress.ip-permission.protocol" if !self.egress_to.is_empty() => "-1".to_owned(),
             "group-id" => self.id.clone(),
             "group-name" => self.name.clone(),
             "ip-permission.group-id" => return self.ingress_from.clone(),
@@ -331,14 +359,22 @@ impl Resource for SecurityGroup {
             Element::new("prefixListIds"),
         ];
         let has_ingress = !self.ingress_from.is_empty();
-        let anywhere = vec![Element::text("cidrIp", "0.0.0.0/0")];
+        let groups = self.egress(true).into_iter().map(|id| {
+            vec![
+                Element::text("userId", &self.owner),
+                Element::text("groupId", id),
+            ]
+        });
+        let blocks = self.egress(false).into_iter();
+        let blocks = blocks.map(|block| vec![Element::text("cidrIp", block)]);
         let egress = vec![
             Element::text("ipProtocol", "-1"),
-            Element::new("groups"),
-            Element::list("ipRanges", "item", [anywhere]),
+            Element::list("groups", "item", groups),
+            Element::list("ipRanges", "item", blocks),
             Element::new("ipv6Ranges"),
             Element::new("prefixListIds"),
         ];
+        let has_egress = !self.egress_to.is_empty();
         let mut content = vec![
             Element::text("groupId", &self.id),
             Element::text("groupName", &self.name),
@@ -347,7 +383,7 @@ impl Resource for SecurityGroup {
             Element::text("vpcId", &self.vpc_id),
             Element::text("securityGroupArn", arn(request, &self.id)),
             Element::list("ipPermissions", "item", has_ingress.then_some(ingress)),
-            Element::list("ipPermissionsEgress", "item", [egress]),
+            Element::list("ipPermissionsEgress", "item", has_egress.then_some(egress)),
         ];
         // A group without tags has no set of them (captured: radkawar/stackd,
         // testdata/aws/ec2/networking.json).

@@ -27,12 +27,18 @@ pub struct Association {
 
 /// The policy of a cluster's administrators.
 pub(super) const CLUSTER_ADMIN: &str = "AmazonEKSClusterAdminPolicy";
-/// EKS user guide, access policy permissions; those for EKS' own features are left out.
+/// The policy with which EKS reads events.
+pub(super) const EVENT_POLICY: &str = "AmazonEKSEventPolicy";
+/// EKS user guide, access policy permissions. The first two, and the order, are those of a captured
+/// answer; of the policies for AWS' own services only some are here.
 const POLICIES: &[&str] = &[
+    "AIDevOpsAgentAccessPolicy",
+    "AWSBatchClusterPolicy",
     "AmazonEKSAdminPolicy",
     "AmazonEKSAdminViewPolicy",
     CLUSTER_ADMIN,
     "AmazonEKSEditPolicy",
+    EVENT_POLICY,
     "AmazonEKSViewPolicy",
 ];
 
@@ -95,6 +101,7 @@ pub(super) fn associate(context: &mut Context<'_>, request: &Request<'_>) -> Res
         return Err(invalid_parameter(&message));
     }
     let cluster = cluster_with_entries(eks, request.cluster())?;
+    cluster.check_not_deleting("associate access policy")?;
     let name = cluster.name.clone();
     let entry = find(cluster, request.child())?;
     if !entry.is_standard() {
@@ -157,6 +164,7 @@ pub(super) fn disassociate(
 ) -> Result<Value, Fault> {
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
+    cluster.check_not_deleting("disassociate access policy")?;
     let entry = find(cluster, request.child())?;
     let policy = request.segment(5);
     if entry.policies.remove(policy).is_none() {

@@ -34,6 +34,8 @@ const UPGRADE_READINESS: &str = "UPGRADE_READINESS";
 const PASSING: &str = "PASSING";
 const WARNING: &str = "WARNING";
 const ERROR: &str = "ERROR";
+/// The name of the check of kubelets.
+const KUBELET_SKEW: &str = "Kubelet version skew";
 
 /// What EKS saw when it looked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,7 +136,7 @@ impl Cluster {
             (PASSING, reason)
         };
         Check {
-            name: "Kubelet version skew".to_owned(),
+            name: KUBELET_SKEW.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
             recommendation:
@@ -193,6 +195,17 @@ pub(super) fn is_ready_for(cluster: &Cluster, next: &str) -> bool {
     checks.iter().all(|check| check.status != ERROR)
 }
 
+impl Check {
+    /// What it looks at.
+    fn description(&self) -> &'static str {
+        if self.name == KUBELET_SKEW {
+            "Looks at how far the kubelets of the cluster's nodes are behind the control plane."
+        } else {
+            "Looks at whether the installed EKS add-ons run on the next Kubernetes version."
+        }
+    }
+}
+
 impl Look {
     /// One check as it is listed; more of it when it is described.
     fn to_json(&self, check: &Check, cluster: &Cluster, seed: Seed) -> Value {
@@ -203,6 +216,7 @@ impl Look {
             "kubernetesVersion": self.next,
             "lastRefreshTime": epoch_seconds(self.at),
             "lastTransitionTime": epoch_seconds(check.since),
+            "description": check.description(),
             "insightStatus": {"status": check.status, "reason": check.reason},
         })
     }
@@ -259,7 +273,9 @@ pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Resu
     let (mut insight, check) =
         found.ok_or_else(|| not_found(&format!("No insight found for ID: {id}")))?;
     insight["recommendation"] = check.recommendation.clone().into();
-    insight["additionalInfo"] = json!({});
+    insight["additionalInfo"] = json!({
+        "EKS cluster insights": "https://docs.aws.amazon.com/eks/latest/userguide/cluster-insights.html",
+    });
     insight["resources"] = check.resources.clone().into();
     insight["categorySpecificSummary"] = json!({
         "deprecationDetails": [],

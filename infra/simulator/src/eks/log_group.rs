@@ -14,6 +14,8 @@ fn name(cluster: &str) -> String {
 /// cluster logs comes back, because EKS itself makes it. A control plane always has something to say,
 /// so that takes no longer than this.
 const SILENCE_SECONDS: std::ops::Range<f64> = 15.0..60.0;
+/// How long before it is ACTIVE a control plane begins to write: 60 to 75 seconds on real accounts.
+const HEAD_START_SECONDS: std::ops::Range<f64> = 60.0..75.0;
 /// The same issues: the last lines of a cluster arrive when it is gone, and make the group anew.
 const LAST_LINES_SECONDS: std::ops::Range<f64> = 0.0..240.0;
 
@@ -25,20 +27,27 @@ pub(super) struct LastLines {
 }
 
 impl Cluster {
-    /// Whether its control plane writes logs at `at`.
-    fn logs(&self, at: Timestamp) -> bool {
-        let is_gone = self.gone_at.is_some_and(|gone_at| gone_at <= at);
-        !self.logging.is_empty() && self.active_at <= at && !is_gone
+    /// When its control plane writes for the first time, if it is to write at all.
+    fn logs_since(&self, seed: crate::Seed) -> Timestamp {
+        let before = seed.duration("log-head-start", &self.digits, HEAD_START_SECONDS);
+        after(self.active_at, -before)
     }
 
-    /// When it writes again after `at`: at regular times since it became ACTIVE, whoever asks.
+    /// Whether its control plane writes logs at `at`.
+    fn logs(&self, seed: crate::Seed, at: Timestamp) -> bool {
+        let is_gone = self.gone_at.is_some_and(|gone_at| gone_at <= at);
+        !self.logging.is_empty() && self.logs_since(seed) <= at && !is_gone
+    }
+
+    /// When it writes again after `at`: at regular times since it began, whoever asks.
     fn next_lines(&self, seed: crate::Seed, at: Timestamp) -> Timestamp {
         let silence = seed.duration("log-lines", &self.digits, SILENCE_SECONDS);
         let period = silence.as_millis().max(1);
-        let since = at.duration_since(self.active_at).as_millis();
+        let start = self.logs_since(seed);
+        let since = at.duration_since(start).as_millis();
         let next = (since.div_euclid(period) + 1) * period;
         let next = i64::try_from(next).unwrap_or(i64::MAX);
-        after(self.active_at, SignedDuration::from_millis(next))
+        after(start, SignedDuration::from_millis(next))
     }
 
     /// When its log group will be there by itself, if it is not.
@@ -47,15 +56,20 @@ impl Cluster {
         around: &Surroundings<'_>,
         at: Timestamp,
     ) -> Option<Timestamp> {
+        let start = self.logs_since(around.seed);
+        if at < start {
+            return Some(start);
+        }
         let is_there = around.logs.groups.contains_key(&name(&self.name));
-        (self.logs(at) && !is_there).then(|| self.next_lines(around.seed, at))
+        (self.logs(around.seed, at) && !is_there).then(|| self.next_lines(around.seed, at))
     }
 
     /// Writes, if `at` is a time at which it does.
     pub(super) fn write_logs(&self, around: &mut Surroundings<'_>, at: Timestamp) {
         let just_before = after(at, SignedDuration::from_millis(-1));
-        let writes = at == self.active_at || self.next_lines(around.seed, just_before) == at;
-        if self.logs(at) && writes {
+        let writes =
+            at == self.logs_since(around.seed) || self.next_lines(around.seed, just_before) == at;
+        if self.logs(around.seed, at) && writes {
             around.ensure_log_group(&self.name, at);
         }
     }
@@ -133,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn group_is_made_when_a_logging_cluster_is_active() {
+    async fn group_is_made_a_minute_before_a_logging_cluster_is_active() {
         let world = World::new().await;
         world
             .create("demo")
@@ -145,7 +159,10 @@ mod tests {
         assert!(is_there(&world), "{seconds}");
         let groups = world.simulator.state();
         let group = &groups.accounts[ACCOUNT].regions[REGION].logs.groups["/aws/eks/demo/cluster"];
-        assert_eq!(group.created_at, world.clusters()["demo"].active_at);
+        let before = world.clusters()["demo"]
+            .active_at
+            .duration_since(group.created_at);
+        assert!((60..=75).contains(&before.as_secs()), "{before}");
     }
 
     #[tokio::test(start_paused = true)]

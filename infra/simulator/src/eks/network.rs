@@ -274,6 +274,13 @@ impl Surroundings<'_> {
             || self.ec2.has_endpoints_for_pods(subnet_id, group_id)
     }
 
+    /// Whether the cluster's security group lets pods, nodes and the control plane talk to each other, and
+    /// out (EKS user guide, security group requirements).
+    pub(crate) fn group_serves_pods(&self, group_id: &str) -> bool {
+        let group = self.ec2.security_groups.get(group_id);
+        group.is_none_or(crate::ec2::SecurityGroup::serves_its_members)
+    }
+
     /// The address with which what is in the subnet is seen on the internet: that of its NAT gateway.
     pub(crate) fn public_address_of(&self, subnet_id: &str) -> Option<std::net::Ipv4Addr> {
         let mut routes = self.ec2.route_table_of(subnet_id)?.routes.iter();

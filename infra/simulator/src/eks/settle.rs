@@ -39,6 +39,7 @@ impl Surroundings<'_> {
     /// The first moment after `at` and not after `until`.
     fn next_moment(&self, cluster: &Cluster, at: Timestamp, until: Timestamp) -> Option<Timestamp> {
         let mut moments = vec![cluster.active_at, cluster.next_look_at()];
+        moments.push(cluster.own_entry_at(self.seed));
         moments.extend(cluster.updates.iter().filter_map(|update| update.done_at));
         for profile in cluster.fargate_profiles.values() {
             moments.push(profile.active_at);
@@ -60,6 +61,7 @@ impl Cluster {
     /// Brings the cluster to what it is at `at`.
     fn step(&mut self, around: &mut Surroundings<'_>, at: Timestamp) {
         self.finish_updates(around.seed, at);
+        self.make_own_entry(around, at);
         if self.has_self_managed_addons && self.active_at == at && self.coredns.is_none() {
             self.deploy_coredns(Template::default(), 2, around, at);
         }

@@ -284,12 +284,14 @@ impl World {
         VpcConfigRequest::builder().set_subnet_ids(Some(subnets))
     }
 
-    /// `CreateCluster` with access entries and without self-managed add-ons.
+    /// `CreateCluster` with access entries and without self-managed add-ons, of a version that has a next
+    /// one.
     pub(crate) fn create(&self, name: &str) -> CreateClusterFluentBuilder {
         let access =
             CreateAccessConfigRequest::builder().authentication_mode(AuthenticationMode::Api);
         let call = self.eks.create_cluster().name(name);
-        call.role_arn(format!("arn:aws:iam::{ACCOUNT}:role/cluster"))
+        call.version("1.35")
+            .role_arn(format!("arn:aws:iam::{ACCOUNT}:role/cluster"))
             .resources_vpc_config(self.vpc_config().build())
             .access_config(access.build())
             .bootstrap_self_managed_addons(false)
@@ -404,6 +406,14 @@ impl World {
             let account = state.accounts.entry(ACCOUNT.to_owned()).or_default();
             let region = account.regions.entry(self.region.to_owned()).or_default();
             region.eks.fails.updates = on;
+        });
+    }
+
+    /// Changes what the account has in the region, by hand.
+    pub(crate) fn change_eks(&self, change: impl FnOnce(&mut super::Eks)) {
+        self.simulator.change(|state| {
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            change(&mut account.regions.get_mut(self.region).unwrap().eks);
         });
     }
 

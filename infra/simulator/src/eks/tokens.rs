@@ -1,23 +1,27 @@
 //! Client request tokens.
 //!
-//! botocore's EKS model, clientRequestToken: it makes a request idempotent. The same token with the same
-//! parameters answers with what the first request made, as it is now. EKS does not document what it
-//! says of the same token with other parameters; here it is `InvalidParameterException`, which all of
-//! these operations have. A token is forgotten with what it made.
+//! botocore's EKS model, clientRequestToken: it makes a request idempotent. A create with a token that
+//! was used before answers with what the first request made, as it is now: EKS does not compare the
+//! parameters (captured answers of a real account, of CreatePodIdentityAssociation, where another role
+//! and other tags got the first association). Another token for what is there already is
+//! `ResourceInUseException`, and an update with a token that was used before is one more update (the
+//! same captures). What a token means when the thing is deleted EKS does not document and no capture
+//! shows: [`Eks::tokens_outlive_resources`] is both beliefs.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::refusal::invalid_parameter;
 use super::request::Request;
+use super::{Eks, parts};
 use crate::fault::Fault;
+use crate::state::Context;
 
-/// The token of a request that made something, and that request's parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Token {
-    text: String,
-    parameters: Value,
-}
+/// The token of a request that made something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Token(String);
 
 /// ansible-collections/community.aws pull request 844, of CreateCluster; taken to hold everywhere.
 const LENGTH: std::ops::RangeInclusive<usize> = 33..=126;
@@ -35,33 +39,55 @@ impl Token {
                 LENGTH.end()
             )));
         }
-        Ok(Some(Self {
-            text: text.to_owned(),
-            parameters: request.body.clone(),
-        }))
+        Ok(Some(Self(text.to_owned())))
     }
 }
 
 /// Which of `all` an earlier request with the same token has made.
-///
-/// # Errors
-/// `InvalidParameterException` if that request had other parameters.
 pub(super) fn earlier<'a, T>(
     all: impl IntoIterator<Item = &'a T>,
     token_of: impl Fn(&T) -> Option<&Token>,
     token: Option<&Token>,
-) -> Result<Option<&'a T>, Fault> {
-    let Some(token) = token else {
-        return Ok(None);
-    };
+) -> Option<&'a T> {
+    let token = token?;
     let mut all = all.into_iter();
-    let is_of_same = |it: &&T| token_of(it).is_some_and(|used| used.text == token.text);
-    match all.find(is_of_same) {
-        Some(made) if token_of(made) != Some(token) => Err(invalid_parameter(
-            "The client request token was used before with other parameters",
-        )),
-        made => Ok(made),
+    all.find(|it| token_of(it) == Some(token))
+}
+
+/// What creates answered, by where they were sent and with which token.
+pub(super) type Answers = BTreeMap<String, Value>;
+
+/// The answer of an earlier create with the same token, where tokens outlive what they made.
+pub(super) fn remembered(
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Request<'_>,
+) -> Option<Value> {
+    let key = key(operation, request)?;
+    let (eks, _) = parts(context);
+    eks.answers
+        .get(&key)
+        .filter(|_| eks.tokens_outlive_resources)
+        .cloned()
+}
+
+/// Remembers what a create has answered.
+pub(super) fn remember(
+    context: &mut Context<'_>,
+    operation: &str,
+    request: &Request<'_>,
+    answer: &Value,
+) {
+    let (eks, _): (&mut Eks, _) = parts(context);
+    if let Some(key) = key(operation, request).filter(|_| eks.tokens_outlive_resources) {
+        eks.answers.insert(key, answer.clone());
     }
+}
+
+fn key(operation: &str, request: &Request<'_>) -> Option<String> {
+    let token = request.body["clientRequestToken"].as_str()?;
+    let is_create = operation.starts_with("Create");
+    is_create.then(|| format!("{operation} {} {token}", request.path.join("/")))
 }
 
 #[cfg(test)]
@@ -93,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn same_request_makes_one_cluster_and_a_changed_one_none() {
+    async fn same_token_makes_one_cluster_whatever_else_is_asked() {
         let world = World::new().await;
         let create = |name: &str| world.create(name).client_request_token(token("a"));
         let first = create("demo").send().await.unwrap();
@@ -104,9 +130,9 @@ mod tests {
             .resources_vpc_config(vpc.build())
             .send()
             .await;
-        assert_eq!(code(&changed), "InvalidParameterException");
+        assert_eq!(changed.unwrap().cluster, first.cluster);
         let other_name = create("other").send().await;
-        assert_eq!(code(&other_name), "InvalidParameterException");
+        assert_eq!(other_name.unwrap().cluster, first.cluster);
         let other_token = world.create("demo").client_request_token(token("b"));
         let other_token = other_token.send().await;
         assert_eq!(code(&other_token), "ResourceInUseException");
@@ -114,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn same_request_makes_one_profile_and_a_changed_one_none() {
+    async fn same_token_makes_one_profile_whatever_else_is_asked() {
         let world = World::new().await;
         world.cluster_active().await;
         let create = |namespace: &str| {
@@ -124,11 +150,12 @@ mod tests {
         let first = create("one").await.unwrap();
         let again = create("one").await.unwrap();
         assert_eq!(again.fargate_profile, first.fargate_profile);
-        assert_eq!(code(&create("two").await), "InvalidParameterException");
+        let changed = create("two").await.unwrap();
+        assert_eq!(changed.fargate_profile, first.fargate_profile);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn same_request_makes_one_addon_and_a_changed_one_none() {
+    async fn same_token_makes_one_addon_whatever_else_is_asked() {
         let world = World::new().await;
         world.cluster_with_profile().await;
         let create = |configuration: Option<&str>| {
@@ -137,14 +164,14 @@ mod tests {
         };
         let first = create(None).await.unwrap();
         assert_eq!(create(None).await.unwrap().addon, first.addon);
-        let changed = create(Some("{}")).await;
-        assert_eq!(code(&changed), "InvalidParameterException");
+        let changed = create(Some("{}")).await.unwrap();
+        assert_eq!(changed.addon, first.addon);
         let without = world.coredns(None).send().await;
         assert_eq!(code(&without), "ResourceInUseException");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn same_request_makes_one_entry_and_a_changed_one_none() {
+    async fn same_token_makes_one_entry_whatever_else_is_asked() {
         let world = World::new().await;
         world.cluster_active().await;
         let principal = world.role("somebody", "eks.amazonaws.com").await;
@@ -156,11 +183,15 @@ mod tests {
         let first = create("one").await.unwrap();
         let again = create("one").await.unwrap();
         assert_eq!(again.access_entry, first.access_entry);
-        assert_eq!(code(&create("two").await), "InvalidParameterException");
+        let changed = create("two").await.unwrap();
+        assert_eq!(changed.access_entry, first.access_entry);
+        let call = world.create_entry(&principal).username("two");
+        let other_token = call.client_request_token(token("b")).send().await;
+        assert_eq!(code(&other_token), "ResourceInUseException");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn same_request_starts_one_update_and_a_changed_one_none() {
+    async fn update_with_a_used_token_is_one_more_update() {
         let world = World::new().await;
         world.cluster_with_coredns().await;
         wait(720).await;
@@ -169,21 +200,53 @@ mod tests {
             let call = call.deletion_protection(on);
             call.client_request_token(token("a")).send()
         };
-        let first = protect(true).await.unwrap();
-        assert_eq!(protect(true).await.unwrap().update, first.update);
+        let first = protect(true).await.unwrap().update.unwrap();
+        assert_eq!(code(&protect(true).await), "ResourceInUseException");
         wait(60).await;
-        let again = protect(true).await.unwrap().update.unwrap();
-        assert_eq!(again.id, first.update.unwrap().id);
-        assert_eq!(code(&protect(false).await), "InvalidParameterException");
+        let again = protect(false).await.unwrap().update.unwrap();
+        assert_ne!(again.id, first.id);
 
         let update = |configuration: &str| {
             let call = world.update_coredns(configuration);
             call.client_request_token(token("b")).send()
         };
-        let first = update(r#"{"replicaCount":3}"#).await.unwrap();
-        let again = update(r#"{"replicaCount":3}"#).await.unwrap();
-        assert_eq!(again.update, first.update);
-        let changed = update(r#"{"replicaCount":4}"#).await;
-        assert_eq!(code(&changed), "InvalidParameterException");
+        let first = update(r#"{"computeType":"Fargate","replicaCount":3}"#)
+            .await
+            .unwrap()
+            .update
+            .unwrap();
+        wait(300).await;
+        let again = update(r#"{"computeType":"Fargate","replicaCount":4}"#)
+            .await
+            .unwrap()
+            .update
+            .unwrap();
+        assert_ne!(again.id, first.id);
+    }
+
+    /// An entry that is made, deleted, and asked for with the token that made it.
+    async fn entry_made_again(outlive: bool) -> bool {
+        let world = World::new().await;
+        world.cluster_active().await;
+        world.change_eks(|eks| eks.tokens_outlive_resources = outlive);
+        let principal = world.role("somebody", "eks.amazonaws.com").await;
+        wait(15).await;
+        let create = || {
+            let call = world.create_entry(&principal);
+            call.client_request_token(token("a")).send()
+        };
+        create().await.unwrap();
+        let call = world.eks.delete_access_entry().cluster_name("demo");
+        call.principal_arn(&principal).send().await.unwrap();
+        create().await.unwrap();
+        world.clusters()["demo"]
+            .access_entries
+            .contains_key(&principal)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whether_a_token_outlives_what_it_made_is_a_belief() {
+        assert!(entry_made_again(false).await);
+        assert!(!entry_made_again(true).await);
     }
 }

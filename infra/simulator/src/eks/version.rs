@@ -28,7 +28,7 @@ pub struct Version {
 /// is known. Patch levels and platform versions stand for whatever EKS runs.
 const VERSIONS: &[Version] = &[
     version(
-        ["1.36", "1.36.1", "eks.3"],
+        ["1.36", "1.36.1", "eks.14"],
         ["2026-06-02", "2027-08-02", "2028-08-02"],
     ),
     version(
@@ -53,8 +53,9 @@ const VERSIONS: &[Version] = &[
     ),
 ];
 
-/// botocore's EKS model, CreateCluster: the default might not be the latest.
-const DEFAULT: &str = "1.35";
+/// botocore's EKS model, CreateCluster: the default might not be the latest. A captured answer of a real
+/// account (us-east-1, 2026-09-28) has this one, and its platform version.
+const DEFAULT: &str = "1.36";
 
 /// A line of the table: name, patch level and platform; released, and the ends of both kinds of support.
 const fn version(names: [&'static str; 3], dates: [&'static str; 3]) -> Version {
@@ -279,7 +280,7 @@ mod tests {
         );
         let defaults: Vec<_> = versions.iter().filter(|it| it.default_version).collect();
         assert_eq!(defaults.len(), 1);
-        assert_eq!(defaults[0].cluster_version(), Some("1.35"));
+        assert_eq!(defaults[0].cluster_version(), Some("1.36"));
     }
 
     #[tokio::test(start_paused = true)]

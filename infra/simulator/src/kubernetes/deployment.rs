@@ -33,6 +33,12 @@ impl Deployment {
         current.filter(|pod| pod.is_running()).count() >= self.replicas as usize
     }
 
+    /// Whether a Fargate profile has taken any of the pods.
+    #[must_use]
+    pub fn has_nodes(&self) -> bool {
+        self.pods.iter().any(|pod| pod.profile.is_some())
+    }
+
     /// The network interfaces of the pods.
     pub fn interfaces(&self) -> impl Iterator<Item = &String> {
         let places = self.pods.iter().filter_map(|pod| pod.place.as_ref());

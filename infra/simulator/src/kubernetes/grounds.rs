@@ -84,6 +84,7 @@ impl Grounds<'_> {
         let (has_dns_support, _) = around.ec2.dns(&self.vpc.vpc_id);
         has_dns_support
             && around.has_way_out(subnet_id, &self.vpc.cluster_security_group_id, at)
+            && around.group_serves_pods(&self.vpc.cluster_security_group_id)
             && self.endpoint_is_reached_from(subnet_id, around)
             && can_start_pods(
                 around.iam,

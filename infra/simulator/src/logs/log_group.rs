@@ -36,6 +36,10 @@ pub struct LogGroup {
 /// botocore's CloudWatch Logs model, DescribeLimit; the maximum is the default.
 const LIMIT_MAX: usize = 50;
 const STANDARD: &str = "STANDARD";
+/// How long a service is at work on a group that it makes. botocore's CloudWatch Logs model,
+/// OperationAbortedException of CreateLogGroup and DeleteLogGroup: several requests for the same resource
+/// conflict; aws/aws-cdk retries it. How long such a conflict lasts nobody says.
+const BUSY: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 
 impl Logs {
     /// Makes a log group unless there is one of that name, as a service does that is about to write to
@@ -46,6 +50,19 @@ impl Logs {
         }
         let group = LogGroup::new(account, region, name, at);
         self.groups.insert(name.to_owned(), group);
+        let until = at.saturating_add(BUSY).unwrap_or(Timestamp::MAX);
+        self.busy_until.insert(name.to_owned(), until);
+    }
+
+    /// Refuses a change beside another one.
+    fn check_idle(&mut self, name: &str, now: Timestamp) -> Result<(), Fault> {
+        self.busy_until.retain(|_, until| now < *until);
+        if self.busy_until.contains_key(name) {
+            let message = "A conflicting operation is currently in progress against this resource. \
+                           Please try again.";
+            return Err(Fault::client("OperationAbortedException", message));
+        }
+        Ok(())
     }
 }
 
@@ -110,6 +127,8 @@ pub(super) fn create(context: &mut Context<'_>, input: &Value) -> Result<Value, 
     let class = asked.log_group_class.unwrap_or_else(|| STANDARD.to_owned());
     check_class(&class)?;
     asked.tags.as_ref().map_or(Ok(()), check_tags)?;
+    let now = context.now;
+    context.logs().check_idle(name, now)?;
     if context.logs().groups.contains_key(name) {
         let message = "The specified log group already exists";
         return Err(Fault::client("ResourceAlreadyExistsException", message));
@@ -135,6 +154,8 @@ struct DeleteLogGroup {
 pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
     let asked: DeleteLogGroup = read(input)?;
     check_name(&asked.log_group_name, "logGroupName")?;
+    let now = context.now;
+    context.logs().check_idle(&asked.log_group_name, now)?;
     let group = context.logs().groups.get(&asked.log_group_name);
     if group.is_some_and(|group| group.deletion_protection) {
         // botocore's CloudWatch Logs model has the protection and the code; the words are not known.
@@ -376,5 +397,27 @@ mod tests {
         assert_eq!(code(call), "InvalidParameterException");
         let call = world.logs.describe_log_groups();
         call.include_linked_accounts(false).send().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn change_beside_a_service_that_makes_the_group_is_refused_for_a_moment() {
+        let world = World::new();
+        world.group("/other").await;
+        let now = world.simulator.now();
+        world.simulator.change(|state| {
+            let region = "ap-northeast-1";
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let logs = &mut account.regions.get_mut(region).unwrap().logs;
+            logs.ensure(ACCOUNT, region, "/a", now);
+        });
+        let create = || world.logs.create_log_group().log_group_name("/a").send();
+        let delete = || world.logs.delete_log_group().log_group_name("/a").send();
+        let error = create().await.unwrap_err().into_service_error();
+        assert!(error.is_operation_aborted_exception());
+        let error = delete().await.unwrap_err().into_service_error();
+        assert!(error.is_operation_aborted_exception());
+        crate::testing::wait(1).await;
+        delete().await.unwrap();
+        create().await.unwrap();
     }
 }

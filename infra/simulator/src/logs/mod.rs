@@ -19,6 +19,9 @@ pub use log_group::LogGroup;
 pub struct Logs {
     /// Log groups by name.
     pub groups: BTreeMap<String, LogGroup>,
+    /// Until when somebody else's change of a log group is under way, by the group's name.
+    #[serde(default)]
+    pub busy_until: BTreeMap<String, jiff::Timestamp>,
 }
 
 /// All operations, by their names.

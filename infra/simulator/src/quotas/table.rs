@@ -87,6 +87,13 @@ pub(super) const QUOTAS: &[Quota] = &[
         value: |values| count(values.eks.fargate_profiles_per_cluster),
     },
     Quota {
+        service: "eks",
+        code: "L-23414FF3",
+        name: "Label pairs per Fargate profile selector",
+        is_adjustable: true,
+        value: |_| count(eks::LABELS_MAX),
+    },
+    Quota {
         service: "fargate",
         code: "L-3032A538",
         name: "Fargate On-Demand vCPU resource count",

@@ -1,5 +1,7 @@
 //! The REST-JSON protocol of EKS.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use http::{HeaderValue, Method, Request, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -67,6 +69,13 @@ pub(super) fn fault(fault: &Fault) -> Response<Vec<u8>> {
     response
 }
 
+/// The id of an answer, as no other has it: a UUID.
+fn request_id() -> String {
+    static ANSWERS: AtomicU64 = AtomicU64::new(1);
+    let number = ANSWERS.fetch_add(1, Ordering::Relaxed);
+    format!("5e4d1a70-0000-4000-8000-{number:012x}")
+}
+
 fn json(status: u16, body: &Value) -> Response<Vec<u8>> {
     let mut response = Response::new(body.to_string().into_bytes());
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
@@ -74,5 +83,8 @@ fn json(status: u16, body: &Value) -> Response<Vec<u8>> {
         http::header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
+    if let Ok(id) = HeaderValue::from_str(&request_id()) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
     response
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::access_policy::{Association, CLUSTER_ADMIN, arn_of};
+use super::access_policy::{Association, CLUSTER_ADMIN, EVENT_POLICY, arn_of};
 use super::page::page;
 use super::refusal::{invalid_request, not_found};
 use super::request::{Request, Tags, epoch_seconds};
@@ -110,6 +110,22 @@ impl AccessEntry {
         entry
     }
 
+    /// The entry with which EKS itself reads a cluster's events (captured on a real account: its
+    /// service-linked role associates the policy by itself).
+    fn of_eks(cluster: &Cluster, around: &Surroundings<'_>, now: Timestamp) -> Self {
+        let (account, region) = (around.account, around.region);
+        let arn = format!(
+            "arn:{}:iam::{account}:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS",
+            partition(region)
+        );
+        let mut entry = Self::new(cluster, around, &arn, STANDARD, now);
+        let policy = arn_of(region, EVENT_POLICY);
+        entry
+            .policies
+            .insert(policy, Association::with_cluster(now));
+        entry
+    }
+
     /// Makes the entry with which a profile's pods join the cluster, unless entries are off or it is
     /// there (EKS user guide, creating access entries).
     pub(super) fn ensure_for_pods(
@@ -158,6 +174,24 @@ impl AccessEntry {
             "username": self.username,
             "type": self.kind,
         })
+    }
+}
+
+impl Cluster {
+    /// When EKS makes an entry for itself: 237 and 241.6 seconds after CreateCluster on real accounts.
+    pub(super) fn own_entry_at(&self, seed: crate::Seed) -> Timestamp {
+        let since = seed.duration("event-policy", &self.digits, 236.0..242.0);
+        super::after(self.created_at, since)
+    }
+
+    /// Makes EKS' own entry, if `at` is its time.
+    pub(super) fn make_own_entry(&mut self, around: &Surroundings<'_>, at: Timestamp) {
+        let has_entries = self.authentication_mode != "CONFIG_MAP";
+        if has_entries && at == self.own_entry_at(around.seed) {
+            let entry = AccessEntry::of_eks(self, around, at);
+            self.access_entries
+                .insert(entry.principal_arn.clone(), entry);
+        }
     }
 }
 
@@ -240,6 +274,7 @@ pub(super) fn delete(context: &mut Context<'_>, request: &Request<'_>) -> Result
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     find(cluster, request.child())?;
+    cluster.check_not_deleting("delete access entry")?;
     cluster.access_entries.remove(request.child());
     Ok(json!({}))
 }
@@ -249,12 +284,66 @@ mod tests {
     use crate::eks::testing::{ACCOUNT, World, code, message, wait};
 
     #[tokio::test(start_paused = true)]
+    async fn eks_makes_an_entry_for_itself_four_minutes_after_the_cluster_was_asked_for() {
+        let world = World::new().await;
+        let access = aws_sdk_eks::types::CreateAccessConfigRequest::builder()
+            .authentication_mode(aws_sdk_eks::types::AuthenticationMode::Api)
+            .bootstrap_cluster_creator_admin_permissions(false);
+        let call = world.create("demo").access_config(access.build());
+        call.send().await.unwrap();
+        let entries = || world.eks.list_access_entries().cluster_name("demo").send();
+        wait(235).await;
+        assert!(entries().await.unwrap().access_entries().is_empty());
+        wait(8).await;
+        let arn = format!(
+            "arn:aws:iam::{ACCOUNT}:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS"
+        );
+        let listed = entries().await.unwrap().access_entries;
+        assert_eq!(listed, Some(vec![arn.clone()]));
+        let call = world.eks.list_associated_access_policies();
+        let call = call.cluster_name("demo").principal_arn(&arn);
+        let policies = call.send().await.unwrap();
+        let policy = &policies.associated_access_policies()[0];
+        let expected = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSEventPolicy";
+        assert_eq!(policy.policy_arn(), Some(expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cluster_that_is_being_deleted_refuses_changes_of_what_is_in_it() {
+        let world = World::new().await;
+        world.cluster_with_coredns().await;
+        let principal = world.role("somebody", "eks.amazonaws.com").await;
+        wait(720).await;
+        world.create_entry(&principal).send().await.unwrap();
+        world.change_cluster(|cluster| cluster.fargate_profiles.clear());
+        let call = world.eks.delete_cluster().name("demo");
+        call.send().await.unwrap();
+        let call = world.eks.delete_access_entry().cluster_name("demo");
+        let refused = call.principal_arn(&principal).send().await;
+        assert_eq!(code(&refused), "InvalidRequestException");
+        let call = world.eks.disassociate_access_policy().cluster_name("demo");
+        let call = call.principal_arn(&principal).policy_arn("x");
+        let refused = call.send().await;
+        assert_eq!(
+            message(&refused),
+            "Failed to disassociate access policy because cluster was in DELETING state"
+        );
+        let call = world.eks.delete_addon().cluster_name("demo");
+        let refused = call.addon_name("coredns").send().await;
+        assert_eq!(code(&refused), "InvalidRequestException");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn creator_is_the_administrator() {
         let world = World::new().await;
         world.cluster_active().await;
         let entries = world.eks.list_access_entries().cluster_name("demo").send();
         let creator = format!("arn:aws:iam::{ACCOUNT}:user/operator");
-        assert_eq!(entries.await.unwrap().access_entries(), [creator.as_str()]);
+        let entries = entries.await.unwrap().access_entries.unwrap();
+        let (own, others): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|arn| arn.contains(":role/aws-service-role/"));
+        assert_eq!((own.len(), others), (1, vec![creator.clone()]));
         let call = world
             .eks
             .list_associated_access_policies()

@@ -15,8 +15,16 @@ pub(super) struct Version {
     pub default_of: &'static [&'static str],
 }
 
-/// The newest first. The numbers stand for whatever EKS offers: clients ask, and do not know them.
+/// The newest first. The numbers stand for whatever EKS offers: clients ask, and do not know them; the
+/// default of 1.36 is that of a captured answer. All are newer than the first versions with `autoScaling`
+/// (EKS user guide, CoreDNS autoscaling: v1.11.1-eksbuild.9 for 1.29 and later), so one schema does for
+/// them.
 pub(super) const VERSIONS: &[Version] = &[
+    Version {
+        name: "v1.14.3-eksbuild.23",
+        kubernetes: &["1.36"],
+        default_of: &["1.36"],
+    },
     Version {
         name: "v1.14.1-eksbuild.1",
         kubernetes: &["1.35", "1.36"],
@@ -25,7 +33,7 @@ pub(super) const VERSIONS: &[Version] = &[
     Version {
         name: "v1.13.2-eksbuild.4",
         kubernetes: &["1.34", "1.35", "1.36"],
-        default_of: &["1.35", "1.36"],
+        default_of: &["1.35"],
     },
     Version {
         name: "v1.12.3-eksbuild.1",

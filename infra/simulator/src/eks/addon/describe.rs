@@ -118,12 +118,12 @@ mod tests {
         let call = world.eks.describe_addon_versions().addon_name("coredns");
         let answer = call.kubernetes_version("1.36").send().await.unwrap();
         let versions = answer.addons()[0].addon_versions();
-        assert_eq!(versions.len(), 2);
+        assert_eq!(versions.len(), 3);
         let defaults = versions
             .iter()
             .filter(|it| it.compatibilities()[0].default_version);
         let defaults: Vec<_> = defaults.map(|it| it.addon_version().unwrap()).collect();
-        assert_eq!(defaults, ["v1.13.2-eksbuild.4"]);
+        assert_eq!(defaults, ["v1.14.3-eksbuild.23"]);
     }
 
     #[tokio::test(start_paused = true)]

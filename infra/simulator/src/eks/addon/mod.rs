@@ -80,6 +80,12 @@ pub enum Phase {
 const INSUFFICIENT_REPLICAS: &str = "InsufficientNumberOfReplicas";
 const INSUFFICIENT_REPLICAS_TEXT: &str =
     "The add-on is unhealthy because it doesn't have the desired number of replicas.";
+/// What a real account answered while no node took any of the pods.
+const UNSCHEDULED_TEXT: &str = "The add-on is unhealthy because all deployments have all pods unscheduled \
+                                no nodes available to schedule pods";
+/// What a real account answered after a conflict.
+const CONFLICT_TEXT: &str = "Conflicts found when trying to apply. Will not continue due to resolve conflicts \
+                             mode. Conflicts:\nConfigMap coredns - .data.Corefile";
 
 impl Addon {
     /// botocore's EKS model, AddonStatus. While pods are not running, an add-on is DEGRADED (the
@@ -89,6 +95,11 @@ impl Addon {
         if self.gone_at.is_some() {
             return "DELETING";
         }
+        self.progress(is_running, now)
+    }
+
+    /// Its status, whether it is being deleted or not.
+    fn progress(&self, is_running: bool, now: Timestamp) -> &'static str {
         match &self.phase {
             Phase::Creating(unhealthy_at, _) if now < *unhealthy_at => "CREATING",
             Phase::Conflict(fails_at) if now < *fails_at => "CREATING",
@@ -100,36 +111,44 @@ impl Addon {
         }
     }
 
-    fn issues(&self, status: &str) -> Vec<Value> {
-        let issue =
-            |code: &str, text: &str| json!({"code": code, "message": text, "resourceIds": []});
-        match status {
-            "CREATE_FAILED" if matches!(self.phase, Phase::Conflict(_)) => vec![issue(
-                "ConfigurationConflict",
-                "Conflicts found when trying to apply. Will not continue due to resolve conflicts \
-                 mode.",
-            )],
+    /// What is wrong with it, if that is its progress: code and message, and no ids of resources.
+    fn issues(&self, progress: &str, has_nodes: bool) -> Vec<Value> {
+        let issue = |code: &str, text: &str| json!({"code": code, "message": text});
+        match progress {
+            "CREATE_FAILED" if matches!(self.phase, Phase::Conflict(_)) => {
+                vec![issue("ConfigurationConflict", CONFLICT_TEXT)]
+            }
             "DEGRADED" | "CREATE_FAILED" | "UPDATE_FAILED" => {
-                vec![issue(INSUFFICIENT_REPLICAS, INSUFFICIENT_REPLICAS_TEXT)]
+                let text = if has_nodes {
+                    INSUFFICIENT_REPLICAS_TEXT
+                } else {
+                    UNSCHEDULED_TEXT
+                };
+                vec![issue(INSUFFICIENT_REPLICAS, text)]
             }
             _ => Vec::new(),
         }
     }
 
     fn to_json(&self, cluster: &Cluster, now: Timestamp) -> Value {
-        let status = self.status(cluster.coredns_is_running(), now);
+        let is_running = cluster.coredns_is_running();
+        let status = self.status(is_running, now);
+        // What was wrong stays to be read while it is being deleted (captured).
+        let issues = self.issues(
+            self.progress(is_running, now),
+            cluster.has_nodes_for_coredns(),
+        );
         let mut addon = json!({
             "addonName": self.name,
             "clusterName": cluster.name,
             "status": status,
             "addonVersion": self.version,
-            "health": {"issues": self.issues(status)},
+            "health": {"issues": issues},
             "addonArn": self.arn,
             "createdAt": epoch_seconds(self.created_at),
             "modifiedAt": epoch_seconds(self.modified_at),
             "tags": self.tags,
-            "publisher": "eks",
-            "owner": "aws",
+            "namespaceConfig": {"namespace": "kube-system"},
         });
         if let Some(role) = &self.service_account_role_arn {
             addon["serviceAccountRoleArn"] = role.clone().into();
@@ -157,6 +176,11 @@ impl Cluster {
     #[must_use]
     pub fn coredns_is_running(&self) -> bool {
         (self.coredns.as_ref()).is_some_and(crate::kubernetes::Deployment::is_running)
+    }
+
+    /// Whether any of CoreDNS' pods was taken by a Fargate profile.
+    fn has_nodes_for_coredns(&self) -> bool {
+        (self.coredns.as_ref()).is_some_and(crate::kubernetes::Deployment::has_nodes)
     }
 
     /// Lets the add-on come as far as its pods at `at`.

@@ -48,6 +48,10 @@ pub struct Cluster {
     /// Whether it is FAILED then.
     #[serde(default)]
     pub fails: bool,
+    /// Whether it is FAILED although it was ACTIVE. AWS does not say that there are such clusters, nor that
+    /// there are none. Tests turn it on.
+    #[serde(default)]
+    pub breaks: bool,
     /// When it will be gone, once its deletion has begun.
     pub gone_at: Option<Timestamp>,
     /// For example `1.36`.
@@ -140,6 +144,10 @@ pub struct VpcConfig {
     pub egress_mode: String,
 }
 
+/// The certificate of every simulated cluster's authority, in PEM. Nobody has its key: it is there to be
+/// read, by kubectl for example.
+const AUTHORITY: &str = include_str!("authority.pem");
+
 /// How long after a change's beginning the cluster still says ACTIVE (the Terraform AWS provider calls
 /// the status eventually consistent).
 const STATUS_LAG: SignedDuration = SignedDuration::from_secs(2);
@@ -154,7 +162,7 @@ impl Cluster {
         if now < self.active_at {
             return "CREATING";
         }
-        if self.fails {
+        if self.fails || self.breaks {
             return "FAILED";
         }
         let is_seen = |update: &Update| super::after(update.created_at, STATUS_LAG) <= now;
@@ -179,6 +187,17 @@ impl Cluster {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses changes of a cluster that is being deleted (a captured answer of DisassociateAccessPolicy; the
+    /// other changes of what is in a cluster are taken to be refused alike).
+    pub(super) fn check_not_deleting(&self, what: &str) -> Result<(), Fault> {
+        if self.gone_at.is_some() {
+            return Err(invalid_request(&format!(
+                "Failed to {what} because cluster was in DELETING state"
+            )));
+        }
+        Ok(())
     }
 
     /// Refuses to do `what` while the cluster changes, openly or not.
@@ -233,7 +252,8 @@ impl Cluster {
     }
 
     /// The cluster as EKS describes it. What comes to be only with the control plane is absent until
-    /// the cluster is ACTIVE (botocore's EKS model; EKS user guide).
+    /// the cluster is ACTIVE, and what there is nothing to say of at all times (botocore's EKS model; EKS
+    /// user guide; captured answers of a real account).
     #[must_use]
     pub fn to_json(&self, now: Timestamp) -> Value {
         let mut cluster = json!({
@@ -252,16 +272,21 @@ impl Cluster {
             "status": self.status(now),
             "platformVersion": version::find(&self.version).map_or("eks.1", |it| it.platform),
             "tags": self.tags,
-            "health": health(self.status(now) == "FAILED"),
-            "accessConfig": {
-                "bootstrapClusterCreatorAdminPermissions": self.is_creator_admin,
-                "authenticationMode": self.authentication_mode,
-            },
+            "certificateAuthority": {},
+            "accessConfig": {"authenticationMode": self.authentication_mode},
             "upgradePolicy": {"supportType": self.support_type},
-            "zonalShiftConfig": {"enabled": self.zonal_shift},
             "deletionProtection": self.deletion_protection,
             "controlPlaneScalingConfig": {"tier": self.scaling_tier},
+            "kubeApiServerConfig": {},
+            "kubeSchedulerConfig": {},
+            "kubeControllerManagerConfig": {},
         });
+        if self.status(now) == "FAILED" {
+            cluster["health"] = health(true);
+        }
+        if self.zonal_shift {
+            cluster["zonalShiftConfig"] = json!({"enabled": true});
+        }
         if let Some(key) = &self.key_arn {
             cluster["encryptionConfig"] =
                 json!([{"resources": ["secrets"], "provider": {"keyArn": key}}]);
@@ -280,7 +305,6 @@ impl Cluster {
     fn control_plane(&self) -> Map<String, Value> {
         let region = self.arn.split(':').nth(3).unwrap_or_default();
         let id = &self.digits;
-        let authority = format!("-----BEGIN CERTIFICATE-----\n{id}\n-----END CERTIFICATE-----\n");
         let issuer = format!("https://oidc.eks.{region}.amazonaws.com/id/{id}");
         Map::from_iter([
             (
@@ -290,7 +314,7 @@ impl Cluster {
             ("identity".to_owned(), json!({"oidc": {"issuer": issuer}})),
             (
                 "certificateAuthority".to_owned(),
-                json!({"data": aws_smithy_types::base64::encode(authority)}),
+                json!({"data": aws_smithy_types::base64::encode(AUTHORITY)}),
             ),
         ])
     }
@@ -335,6 +359,16 @@ mod tests {
 
     use crate::eks::testing::{World, code, message, wait};
 
+    /// Whether it is base64 of a PEM block whose content is one whole DER sequence.
+    fn is_certificate(data: &str) -> bool {
+        let pem = aws_smithy_types::base64::decode(data).unwrap();
+        let pem = String::from_utf8(pem).unwrap();
+        let body: String = pem.lines().filter(|line| !line.starts_with("--")).collect();
+        let der = aws_smithy_types::base64::decode(body).unwrap();
+        let length = usize::from(der[2]) * 256 + usize::from(der[3]);
+        der[..2] == [0x30, 0x82] && der.len() == 4 + length
+    }
+
     #[tokio::test(start_paused = true)]
     async fn missing_cluster_is_not_found() {
         let world = World::new().await;
@@ -354,17 +388,19 @@ mod tests {
         let cluster = world.cluster().await;
         assert_eq!(cluster.status(), Some(&ClusterStatus::Creating));
         assert_eq!(cluster.endpoint(), None);
-        assert_eq!(cluster.certificate_authority(), None);
+        assert_eq!(cluster.certificate_authority().unwrap().data(), None);
+        assert_eq!(cluster.health(), None);
         assert_eq!(cluster.identity(), None);
         let seconds = world.seconds_until_active().await;
-        assert!((480..=720).contains(&seconds), "{seconds}");
+        assert!((380..=690).contains(&seconds), "{seconds}");
         let cluster = world.cluster().await;
         let endpoint = cluster.endpoint().unwrap();
         assert!(
             endpoint.ends_with(".gr7.ap-northeast-1.eks.amazonaws.com"),
             "{endpoint}"
         );
-        assert!(cluster.certificate_authority().unwrap().data().is_some());
+        let data = cluster.certificate_authority().unwrap().data().unwrap();
+        assert!(is_certificate(data), "{data}");
         let vpc = cluster.resources_vpc_config().unwrap();
         let group = vpc.cluster_security_group_id().unwrap();
         let groups = world.ec2.describe_security_groups().group_ids(group).send();

@@ -15,7 +15,8 @@ use crate::state::{Context, partition};
 
 /// EKS user guide, service quotas: both can be raised, so they are limits to EKS.
 const SELECTORS_MAX: usize = 5;
-const LABELS_MAX: usize = 5;
+/// Label pairs of a selector.
+pub(crate) const LABELS_MAX: usize = 5;
 
 /// botocore's EKS model, CreateFargateProfileRequest.
 #[derive(Debug, Deserialize)]
@@ -94,7 +95,7 @@ fn repeated<'a>(
     token: Option<&Token>,
 ) -> Result<Option<&'a FargateProfile>, Fault> {
     let profiles = &cluster.fargate_profiles;
-    let made = earlier(profiles.values(), |profile| profile.token.as_ref(), token)?;
+    let made = earlier(profiles.values(), |profile| profile.token.as_ref(), token);
     if made.is_none() && profiles.contains_key(&asked.fargate_profile_name) {
         let message = "A Fargate Profile already exists with this name in this cluster.";
         return Err(in_use(message));
@@ -121,7 +122,7 @@ impl CreateFargateProfile {
         check_tags(&self.tags)?;
         if self.selectors.is_empty() {
             return Err(invalid_parameter(
-                "Fargate Profile must have at least one selector.",
+                "Fargate Profile requires at least one selector.",
             ));
         }
         if self.selectors.len() > SELECTORS_MAX {
@@ -130,11 +131,14 @@ impl CreateFargateProfile {
         }
         for selector in &self.selectors {
             if selector.namespace.is_empty() {
-                return Err(invalid_parameter("Selector must have a namespace."));
+                return Err(invalid_parameter(
+                    "Fargate Profile must have at least one selector with at least one namespace value.",
+                ));
             }
             if selector.labels.len() > LABELS_MAX {
-                let message = format!("Selector has more than {LABELS_MAX} labels.");
-                return Err(limit_exceeded(&message));
+                let message =
+                    format!("Request contains Selector with more than {LABELS_MAX} Label pairs");
+                return Err(invalid_parameter(&message));
             }
         }
         Ok(())
@@ -299,7 +303,10 @@ mod tests {
         for n in 0..6 {
             many = many.labels(n.to_string(), "x");
         }
-        assert_eq!(code(&with(vec![many.build()]).await), too_many);
+        let refused = with(vec![many.build()]).await;
+        assert_eq!(code(&refused), invalid);
+        let expected = "Request contains Selector with more than 5 Label pairs";
+        assert_eq!(message(&refused), expected);
     }
 
     #[tokio::test(start_paused = true)]

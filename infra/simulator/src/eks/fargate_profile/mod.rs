@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::iam::wildcard;
 use crate::state::Context;
 
+pub(crate) use create::LABELS_MAX;
 pub(super) use create::create;
 pub(super) use delete::delete;
 
@@ -58,8 +59,8 @@ pub struct Selector {
     /// The pod's namespace.
     #[serde(default)]
     pub namespace: String,
-    /// Labels, all of which the pod must have.
-    #[serde(default)]
+    /// Labels, all of which the pod must have; left out where there are none (the AWS CLI's examples).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
 

@@ -14,7 +14,6 @@ use super::page::page;
 use super::refusal::{in_use, not_found};
 use super::request::{Request, epoch_seconds};
 use super::sight::Sight;
-use super::tokens::Token;
 use super::{Cluster, after, parts};
 use crate::fault::Fault;
 use crate::seed::Seed;
@@ -52,8 +51,6 @@ pub struct Update {
     /// Whether it comes to nothing.
     #[serde(default)]
     pub fails: bool,
-    /// The token of the request that started it.
-    pub(super) token: Option<Token>,
 }
 
 /// botocore's EKS model, UpdateStatus. Nothing is ever cancelled.
@@ -109,7 +106,6 @@ impl Update {
 fn begin(
     cluster: &mut Cluster,
     change: Change,
-    token: Option<Token>,
     (seed, fails): (Seed, bool),
     now: Timestamp,
 ) -> Value {
@@ -127,7 +123,6 @@ fn begin(
         error: None,
         change: Some(change),
         fails,
-        token,
     };
     let output = update.to_json();
     cluster.updates.push(update);

@@ -7,7 +7,7 @@ use super::{Change, begin, check_alone};
 use crate::eks::insight::is_ready_for;
 use crate::eks::refusal::{invalid_parameter, invalid_request, invalid_state};
 use crate::eks::request::Request;
-use crate::eks::tokens::{Token, earlier};
+use crate::eks::tokens::Token;
 use crate::eks::version::{minor, of_update};
 use crate::eks::{Cluster, parts};
 use crate::fault::Fault;
@@ -33,16 +33,13 @@ pub(in crate::eks) fn start(
 ) -> Result<Value, Fault> {
     let now = context.now;
     let asked: UpdateClusterVersion = request.read()?;
-    let token = Token::of(request)?;
+    Token::of(request)?;
     if request.has("rollbackConfig") {
         return Err(invalid_parameter("rollbackConfig is not simulated"));
     }
     let (eks, around) = parts(context);
     let fails = eks.fails.updates;
     let cluster = eks.cluster(request.cluster())?;
-    if let Some(made) = earlier(&cluster.updates, |it| it.token.as_ref(), token.as_ref())? {
-        return Ok(json!({"update": made.to_json()}));
-    }
     let version = of_update(&cluster.version, &asked.version, now)?;
     let change = Change::Version(version.name.to_owned());
     cluster.check_active(now)?;
@@ -58,7 +55,7 @@ pub(in crate::eks) fn start(
              with upgrade.",
         ));
     }
-    let update = begin(cluster, change, token, (around.seed, fails), now);
+    let update = begin(cluster, change, (around.seed, fails), now);
     Ok(json!({"update": update}))
 }
 
@@ -221,15 +218,5 @@ mod tests {
             message(&refused)
         );
         update(&world, "1.35").force(true).send().await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn repeated_token_starts_one_update() {
-        let world = world("1.35").await;
-        let call = || update(&world, "1.36").client_request_token("x".repeat(40));
-        let first = call().send().await.unwrap().update.unwrap();
-        wait(5).await;
-        let again = call().send().await.unwrap().update.unwrap();
-        assert_eq!(again.id, first.id);
     }
 }

@@ -1,0 +1,75 @@
+//! Entries that hold for a role that is gone.
+//!
+//! Nothing shows it but the times of creation ([`step::access_entries`]): the entry is listed, its policy
+//! is associated, and the API server answers 401. So an entry that is older than its role is deleted and
+//! made again, of administrators if it carries our tag.
+//!
+//! The entry of the pod execution role is EKS's, made with the first Fargate profile, and has no tag of
+//! ours. It is made again all the same: the role is ours, so is the cluster, and an entry for an id that
+//! is no longer there serves nobody.
+
+use step::access_entries::{self, FARGATE_LINUX};
+use step::telemetry::{changed, changing};
+use step::{Aws, During, Error, Plan, Target, eks, iam_role, names, tags};
+
+/// Whether the entry of an administrator is ours and holds for an earlier role of that name.
+pub async fn is_due(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
+    match access_entries::find(aws, target, principal).await? {
+        Some(entry) if tags::map_is_ours(entry.tags(), target) => {
+            access_entries::is_outlived(aws, target, principal, &entry).await
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Makes the entry of the plan's administrator number `index` again. Its policy is associated after it,
+/// as with any new entry.
+pub async fn of_admin(aws: &Aws, plan: &Plan, index: usize, admin: &str) -> Result<(), Error> {
+    crate::delete(aws, &plan.target, admin).await?;
+    crate::create(aws, plan, index, admin).await?;
+    require_new(aws, &plan.target, admin).await
+}
+
+/// Makes the entry of the pod execution role again, if it holds for an earlier one.
+pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {
+    let target = &plan.target;
+    let entry = access_entries::find(aws, target, arn).await?;
+    let entry = entry.filter(|entry| entry.r#type() == Some(FARGATE_LINUX));
+    let name = names::pod_execution_role(target);
+    let role = iam_role::find_ours(aws, target, &name).await?;
+    let Some((entry, role)) = entry.zip(role) else {
+        return Ok(());
+    };
+    if !access_entries::is_stale(&entry, &role) {
+        return Ok(());
+    }
+    crate::delete(aws, target, arn).await?;
+    changing("eks:CreateAccessEntry", arn);
+    let call = aws
+        .eks
+        .create_access_entry()
+        .cluster_name(&target.cluster_name)
+        .principal_arn(arn)
+        .r#type(FARGATE_LINUX)
+        .set_tags(Some(tags::map(plan, "pod-execution-access-entry")));
+    match call.send().await {
+        Err(error) if eks::is_in_use(&error) => return Err(still_there(arn)),
+        answer => answer.during("eks:CreateAccessEntry")?,
+    };
+    changed("eks:CreateAccessEntry", arn);
+    Ok(())
+}
+
+/// The deletion may not be seen everywhere when the entry is made again: then the old one answers.
+async fn require_new(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error> {
+    if is_due(aws, target, principal).await? {
+        return Err(still_there(principal));
+    }
+    Ok(())
+}
+
+fn still_there(principal: &str) -> Error {
+    Error::NotYetVisible(format!(
+        "the access entry of {principal} is deleted, to be made again, but still there"
+    ))
+}

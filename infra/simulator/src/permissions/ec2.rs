@@ -148,7 +148,11 @@ impl About {
                 kinds.map(|(kind, id)| the(context, kind, id)).collect()
             }
             Endpoints => {
-                let ids = params.list("VpcEndpointId").into_iter();
+                let ids = params.list("VpcEndpointId");
+                if ids.is_empty() {
+                    return vec![any_of(context, &VPC_ENDPOINT)];
+                }
+                let ids = ids.into_iter();
                 ids.map(|id| the(context, &VPC_ENDPOINT, id)).collect()
             }
             Associated => {

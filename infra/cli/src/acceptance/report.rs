@@ -203,7 +203,7 @@ impl Mask {
     }
 }
 
-/// Every twelve digits in a row are taken for an account's id.
+/// Every twelve digits in a row are taken for an account's id, unless they are the fraction of a number.
 fn without_accounts(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut digits = String::new();
@@ -212,7 +212,10 @@ fn without_accounts(text: &str) -> String {
             digits.push(c);
             continue;
         }
-        masked.push_str(if digits.len() == ACCOUNT_DIGITS {
+        let mut before = masked.chars().rev();
+        let is_fraction =
+            before.next() == Some('.') && before.next().is_some_and(|c| c.is_ascii_digit());
+        masked.push_str(if digits.len() == ACCOUNT_DIGITS && !is_fraction {
             ACCOUNT
         } else {
             &digits
@@ -246,5 +249,7 @@ mod tests {
              hardway-packages-(account)"
         );
         assert_eq!(Mask::default().apply("111122223333"), "111122223333");
+        let number = r#"{"seconds": 596.123456789012}"#;
+        assert_eq!(mask.apply(number), number);
     }
 }

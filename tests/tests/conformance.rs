@@ -49,7 +49,6 @@ fn subnet(now: Timestamp) -> Subnet {
         zone_name: "ap-northeast-1a".to_owned(),
         map_public_ip_on_launch: false,
         created_at: now,
-        available_at: now,
         tags: BTreeMap::new(),
     }
 }

@@ -19,7 +19,11 @@ use tests::{World, project, template};
 const IMPLIED: &[(&str, &[&str])] = &[
     ("plan", &["ec2:CreateTags"]),
     ("vpc", &["ec2:CreateTags"]),
-    ("subnets", &[]),
+    // GuardDuty's, which no run here has.
+    (
+        "subnets",
+        &["ec2:DeleteVpcEndpoints", "ec2:DeleteSecurityGroup"],
+    ),
     ("nat-gateways", &["ec2:CreateTags"]),
     ("public-routes", &["ec2:CreateTags"]),
     ("private-routes", &["ec2:CreateTags"]),

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 use jiff::Timestamp;
 use simulator::ec2::{
-    Ec2, NewInstance, NewInterface, NewVpcEndpoint, NewVpcPeeringConnection, Side, Subnet,
+    DnsNames, Ec2, NewInstance, NewInterface, NewVpcEndpoint, NewVpcPeeringConnection, Side, Subnet,
 };
 use simulator::{Clock, Config, Seed, Simulator};
 use tests::project;
@@ -49,6 +49,7 @@ fn subnet(now: Timestamp) -> Subnet {
         zone_name: "ap-northeast-1a".to_owned(),
         map_public_ip_on_launch: false,
         created_at: now,
+        dns_names: DnsNames::default(),
         tags: BTreeMap::new(),
     }
 }

@@ -18,8 +18,15 @@ use tests::{World, project, template};
 /// Source of each: the service authorization reference and AWS.md's sources named in the template.
 const IMPLIED: &[(&str, &[&str])] = &[
     ("plan", &["ec2:CreateTags"]),
-    ("vpc", &["ec2:CreateTags"]),
-    // GuardDuty's, which no run here has.
+    // The deletions here and below are of what GuardDuty makes, which no run here has.
+    (
+        "vpc",
+        &[
+            "ec2:CreateTags",
+            "ec2:DeleteVpcEndpoints",
+            "ec2:DeleteSecurityGroup",
+        ],
+    ),
     (
         "subnets",
         &["ec2:DeleteVpcEndpoints", "ec2:DeleteSecurityGroup"],

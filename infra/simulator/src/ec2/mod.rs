@@ -73,7 +73,7 @@ pub use network_acl::NetworkAcl;
 pub use network_interface::{NetworkInterface, NewInterface};
 pub use route_table::RouteTable;
 pub use security_group::{NewSecurityGroup, SecurityGroup};
-pub use subnet::Subnet;
+pub use subnet::{DnsNames, Subnet};
 pub use transit_gateway_attachment::TransitGatewayAttachment;
 pub use vpc::Vpc;
 pub use vpc_endpoint::{EndpointKind, NewVpcEndpoint, VpcEndpoint};

@@ -239,7 +239,10 @@ def check_answer(model, response, parsed):
     """Compares what came over the wire with the model, and sees that botocore has read it."""
     answer = Answer(f"{model.service_model.service_name}:{model.name}", "answer")
     body, is_error = response["body"], response["status_code"] >= 300
-    if is_error and not (parsed["Error"].get("Code") and parsed["Error"].get("Message")):
+    # Systems Manager says nothing more of a parameter that is missing.
+    has_message = parsed["Error"].get("Code") == "ParameterNotFound" if is_error else True
+    has_message = has_message or parsed["Error"].get("Message")
+    if is_error and not (parsed["Error"].get("Code") and has_message):
         answer.complain(f"botocore finds no code and message in {body!r}")
         return
     if model.service_model.protocol in ("rest-json", "json"):
@@ -441,20 +444,25 @@ class Network:
         ec2.call("DescribeAddresses")
         ec2.refuses("DescribeAddresses", "InvalidAllocationID.NotFound",
                     AllocationIds=["eipalloc-0123456789abcdef0"])
-        ec2.refuses("ReleaseAddress", "InvalidIPAddress.InUse", AllocationId=self.address)
+        # EC2 says so of an address that a service of AWS uses (kubernetes-sigs/cluster-api-provider-aws,
+        # pkg/cloud/services/network/eips.go, retries it).
+        ec2.refuses("ReleaseAddress", "AuthFailure", AllocationId=self.address)
 
     def routes(self):
         ec2 = self.ec2
         self.tables, self.associations = [], []
-        for subnets, target in ((self.public, {"GatewayId": self.gateway}),
-                                (self.private, {"NatGatewayId": self.nat})):
+        targets = {"GatewayId": self.gateway}, {"NatGatewayId": self.nat}
+        for subnets, target, other in ((self.public, *targets), (self.private, *targets[::-1])):
             made = ec2.call("CreateRouteTable", VpcId=self.vpc_id, ClientToken=str(target),
                             TagSpecifications=tagged("route-table"))
             table = made["RouteTable"]["RouteTableId"]
             self.tables.append(table)
             route = {"RouteTableId": table, "DestinationCidrBlock": "0.0.0.0/0", **target}
             ec2.call("CreateRoute", **route)
-            ec2.refuses("CreateRoute", "RouteAlreadyExists", **route)
+            # The identical route again succeeds.
+            ec2.call("CreateRoute", **route)
+            ec2.refuses("CreateRoute", "RouteAlreadyExists", RouteTableId=table,
+                        DestinationCidrBlock="0.0.0.0/0", **other)
             ec2.call("ReplaceRoute", **route)
             for subnet in subnets:
                 made = ec2.call("AssociateRouteTable", RouteTableId=table, SubnetId=subnet)
@@ -520,6 +528,8 @@ class Network:
         ec2.until("DescribeNatGateways",
                   lambda it: it["NatGateways"][0]["State"] == "deleted", NatGatewayIds=[self.nat])
         ec2.refuses("DeleteNatGateway", "NatGatewayNotFound", NatGatewayId=self.nat)
+        ec2.until("DescribeAddresses", lambda it: "AssociationId" not in it["Addresses"][0],
+                  AllocationIds=[self.address])
         ec2.call("ReleaseAddress", AllocationId=self.address)
         for association in self.associations:
             ec2.call("DisassociateRouteTable", AssociationId=association)

@@ -199,7 +199,9 @@ async fn the_role_of_each_function_is_enough_for_its_work() {
         .iter()
         .filter(|call| {
             let error = call.error.as_deref().unwrap_or_default();
-            step::codes::ACCESS_DENIED.contains(&error)
+            // EC2 says AuthFailure of an address that its NAT gateway still holds.
+            let is_held = call.operation == "ReleaseAddress" && error == "AuthFailure";
+            step::codes::ACCESS_DENIED.contains(&error) && !is_held
         })
         .collect();
     assert!(denied.is_empty(), "{denied:#?}");

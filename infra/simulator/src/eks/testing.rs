@@ -20,6 +20,7 @@ use aws_sdk_eks::types::{
 
 use crate::ec2::{EndpointKind, NewVpcEndpoint};
 use crate::kubernetes::View;
+use crate::state::partition;
 pub(crate) use crate::testing::{code, message, wait};
 use crate::{Clock, Simulator};
 
@@ -108,7 +109,7 @@ impl World {
         self.service_linked_role().await;
         self.cluster_role().await;
         let role = self.role("pods", "eks-fargate-pods.amazonaws.com").await;
-        assert_eq!(role, pod_role_arn());
+        assert_eq!(role, self.pod_role_arn());
         self.attach("pods", "AmazonEKSFargatePodExecutionRolePolicy")
             .await;
     }
@@ -139,7 +140,8 @@ impl World {
     }
 
     async fn attach(&self, role: &str, policy: &str) {
-        let arn = format!("arn:aws:iam::aws:policy/{policy}");
+        let partition = partition(self.region);
+        let arn = format!("arn:{partition}:iam::aws:policy/{policy}");
         let call = self
             .iam
             .attach_role_policy()
@@ -284,6 +286,15 @@ impl World {
         VpcConfigRequest::builder().set_subnet_ids(Some(subnets))
     }
 
+    pub(crate) fn role_arn(&self, name: &str) -> String {
+        let partition = partition(self.region);
+        format!("arn:{partition}:iam::{ACCOUNT}:role/{name}")
+    }
+
+    pub(crate) fn pod_role_arn(&self) -> String {
+        self.role_arn("pods")
+    }
+
     /// `CreateCluster` with access entries and without self-managed add-ons, of a version that has a next
     /// one.
     pub(crate) fn create(&self, name: &str) -> CreateClusterFluentBuilder {
@@ -291,7 +302,7 @@ impl World {
             CreateAccessConfigRequest::builder().authentication_mode(AuthenticationMode::Api);
         let call = self.eks.create_cluster().name(name);
         call.version("1.35")
-            .role_arn(format!("arn:aws:iam::{ACCOUNT}:role/cluster"))
+            .role_arn(self.role_arn("cluster"))
             .resources_vpc_config(self.vpc_config().build())
             .access_config(access.build())
             .bootstrap_self_managed_addons(false)
@@ -354,7 +365,7 @@ impl World {
             .build();
         let call = self.eks.create_fargate_profile().cluster_name("demo");
         call.fargate_profile_name(name)
-            .pod_execution_role_arn(pod_role_arn())
+            .pod_execution_role_arn(self.pod_role_arn())
             .set_subnets(Some(self.network.private.clone()))
             .selectors(selector)
     }
@@ -451,8 +462,4 @@ impl World {
             .kubernetes(ACCOUNT, self.region, "demo")
             .unwrap()
     }
-}
-
-pub(crate) fn pod_role_arn() -> String {
-    format!("arn:aws:iam::{ACCOUNT}:role/pods")
 }

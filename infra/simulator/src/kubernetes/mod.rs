@@ -94,7 +94,7 @@ mod tests {
 
     use aws_sdk_eks::types::{AddonStatus, FargateProfileSelector};
 
-    use crate::eks::testing::{World, pod_role_arn, wait};
+    use crate::eks::testing::{World, wait};
 
     const FARGATE: &str = r#"{"computeType":"Fargate"}"#;
 
@@ -368,13 +368,16 @@ mod tests {
         let world = World::new().await;
         world.cluster_with_profile().await;
         let call = world.eks.delete_access_entry().cluster_name("demo");
-        call.principal_arn(pod_role_arn()).send().await.unwrap();
+        call.principal_arn(world.pod_role_arn())
+            .send()
+            .await
+            .unwrap();
         world.coredns(Some(FARGATE)).send().await.unwrap();
         wait(300).await;
         assert_eq!(running(&world), 0);
         let entry = || {
             world
-                .create_entry(&pod_role_arn())
+                .create_entry(&world.pod_role_arn())
                 .r#type("FARGATE_LINUX")
                 .send()
         };

@@ -179,7 +179,7 @@ mod tests {
     use aws_sdk_eks::types::FargateProfileStatus;
 
     use super::*;
-    use crate::eks::testing::{World, pod_role_arn, wait};
+    use crate::eks::testing::{World, wait};
 
     #[test]
     fn selectors_match_namespaces_and_labels_with_wildcards() {
@@ -225,7 +225,11 @@ mod tests {
         );
         // Fargate's pods may join the cluster.
         let entry = world.eks.describe_access_entry().cluster_name("demo");
-        let entry = entry.principal_arn(pod_role_arn()).send().await.unwrap();
+        let entry = entry
+            .principal_arn(world.pod_role_arn())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(entry.access_entry.unwrap().r#type(), Some("FARGATE_LINUX"));
     }
 }

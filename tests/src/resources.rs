@@ -55,7 +55,10 @@ pub fn of(state: &State, account: &str, region: &str) -> BTreeSet<(String, Strin
         // EKS makes that of Fargate's nodes.
         let entries = cluster.access_entries.values();
         for entry in entries.filter(|it| it.kind == "STANDARD") {
-            add("AWS::EKS::AccessEntry", &entry.principal_arn);
+            // EKS makes one for itself.
+            if !entry.principal_arn.contains(":role/aws-service-role/") {
+                add("AWS::EKS::AccessEntry", &entry.principal_arn);
+            }
         }
     }
     for group in region.logs.groups.keys() {

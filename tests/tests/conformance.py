@@ -503,6 +503,16 @@ class Network:
                 complaints.append(f"{operation}: nothing has the tag")
             ec2.refuses(operation, code, **{ids: [f"{prefix}-0123456789abcdef0"]})
         ec2.call("DescribeNetworkInterfaces")
+        for operation in ("DescribeCarrierGateways", "DescribeTransitGatewayVpcAttachments",
+                          "DescribeVpcBlockPublicAccessOptions",
+                          "DescribeVpcBlockPublicAccessExclusions"):
+            ec2.call(operation)
+        if not ec2.call("DescribeNetworkAcls",
+                        Filters=filtered("vpc-id", self.vpc_id))["NetworkAcls"]:
+            complaints.append("DescribeNetworkAcls: a VPC has one by default")
+        unknown = ec2.call("DeleteVpcEndpoints", VpcEndpointIds=["vpce-0123456789abcdef0"])
+        if not unknown["Unsuccessful"]:
+            complaints.append("DeleteVpcEndpoints: an endpoint that does not exist was deleted")
 
     def tags(self):
         tags = {"Resources": [self.vpc_id], "Tags": [{"Key": "a", "Value": "b"}]}
@@ -871,6 +881,8 @@ class Cluster:
         eks.refuses("CreateAddon", "ResourceInUseException", **addon)
         self.until_addon("ACTIVE")
         eks.call("ListNodegroups", **CLUSTER)
+        eks.call("ListCapabilities", **CLUSTER)
+        eks.refuses("ListCapabilities", MISSING, **NOBODY)
         eks.refuses("ListNodegroups", MISSING, **NOBODY)
         eks.call("ListAddons", **CLUSTER)
         eks.refuses("ListAddons", MISSING, **NOBODY)

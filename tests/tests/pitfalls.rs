@@ -44,7 +44,7 @@ impl Invoke for Spoilt<'_> {
     async fn invoke(&self, resource: &str, payload: Value) -> Result<Value, Failure> {
         match (self.pitfall, resource) {
             (Pitfall::NoNatRoute, "${PrivateRoutesFunctionArn}") => {
-                Ok(json!({"status": "READY", "routeTables": []}))
+                Ok(json!({"status": "READY", "routeTables": [], "memory": {}}))
             }
             (Pitfall::DnsHostnamesOff, "${VpcFunctionArn}") => {
                 let answer = self.world.invoke(resource, payload).await?;

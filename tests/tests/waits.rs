@@ -226,6 +226,9 @@ fn no_history_reaches_its_quota() {
     }
 }
 
+/// Far more than the few calls of a visit take.
+const VISIT_SECONDS: u64 = 10;
+
 /// The longest time between entering a state and the end of its machine, in seconds.
 fn longest_path(machine: &Value, name: &str, on_path: &mut Vec<String>) -> u64 {
     // The routes may be gone over once more.
@@ -259,7 +262,13 @@ fn longest_stay(state: &Value, is_wait: bool) -> u64 {
     let branches = state["Branches"].as_array().into_iter().flatten();
     let branches =
         branches.map(|it| longest_path(it, it["StartAt"].as_str().unwrap(), &mut vec![]));
-    let wait = if is_wait { limit(state).as_secs() } else { 0 };
+    // What is limited are the seconds between the visits; a visit's few calls take seconds themselves.
+    let wait = if is_wait {
+        let limit = limit(state);
+        limit.as_secs() + u64::try_from(visits(limit)).unwrap() * VISIT_SECONDS
+    } else {
+        0
+    };
     let seconds = state["Seconds"].as_u64().unwrap_or_default();
     let attempt = state["TimeoutSeconds"].as_u64().unwrap_or_default();
     branches.max().unwrap_or_default() + wait + seconds + attempt + retries(state, attempt)

@@ -69,9 +69,7 @@ impl Step for ClusterAccess {
             }
         }
         let pods = access_entries::pod_execution_role_arn(&plan.target);
-        if principals.contains(&pods) {
-            renewal::of_pods(aws, plan, &pods).await?;
-        }
+        renewal::of_pods(aws, plan, &pods, principals.contains(&pods)).await?;
         for principal in principals {
             if !plan.admins.contains(&principal)
                 && is_surplus(aws, &plan.target, &principal).await?
@@ -246,6 +244,7 @@ mod tests {
     use aws_sdk_eks::operation::describe_access_entry::DescribeAccessEntryOutput;
     use aws_sdk_eks::operation::list_access_entries::ListAccessEntriesOutput;
     use aws_sdk_eks::operation::list_associated_access_policies::ListAssociatedAccessPoliciesOutput;
+    use aws_sdk_eks::operation::list_fargate_profiles::ListFargateProfilesOutput;
     use aws_sdk_eks::primitives::DateTime;
     use aws_sdk_eks::types::{AccessEntry, AssociatedAccessPolicy};
     use aws_sdk_iam::operation::get_role::GetRoleOutput;
@@ -329,6 +328,15 @@ mod tests {
             .then_output(|| DeleteAccessEntryOutput::builder().build())
     }
 
+    fn no_profiles() -> Rule {
+        mock!(Client::list_fargate_profiles).then_output(|| {
+            let names = Some(vec![]);
+            ListFargateProfilesOutput::builder()
+                .set_fargate_profile_names(names)
+                .build()
+        })
+    }
+
     /// All roles were made at that time, and are the cluster's.
     fn roles(made: i64) -> Rule {
         mock!(aws_sdk_iam::Client::get_role).then_output(move || {
@@ -354,7 +362,7 @@ mod tests {
     macro_rules! with_roles {
         ($roles:expr, $($rule:expr),*) => {
             Aws {
-                eks: step::mocked!(aws_sdk_eks, [$($rule),*]),
+                eks: step::mocked!(aws_sdk_eks, [$($rule,)* &no_profiles()]),
                 iam: step::mocked!(aws_sdk_iam, [$roles]),
                 ..Aws::offline()
             }

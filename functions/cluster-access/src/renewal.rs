@@ -6,9 +6,10 @@
 //!
 //! The entry of the pod execution role is EKS's, made with the first Fargate profile, and has no tag of
 //! ours. It is made again all the same: the role is ours, so is the cluster, and an entry for an id that
-//! is no longer there serves nobody.
+//! is no longer there serves nobody. If it is deleted and cannot be made yet, because EKS does not see the
+//! new role, the next visit finds profiles without it.
 
-use aws_sdk_eks::types::AccessEntry;
+use aws_sdk_eks::types::{AccessEntry, FargateProfile};
 use step::access_entries::{self, FARGATE_LINUX};
 use step::error::required;
 use step::telemetry::{changed, changing};
@@ -50,8 +51,17 @@ async fn adopt(aws: &Aws, plan: &Plan, entry: &AccessEntry) -> Result<(), Error>
     Ok(())
 }
 
-/// Makes the entry of the pod execution role again, if it holds for an earlier one.
-pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {
+/// Makes the entry of the pod execution role again, if it holds for an earlier one or is gone while
+/// profiles have the role: with the first of them EKS makes it by itself.
+pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str, is_there: bool) -> Result<(), Error> {
+    if !is_there {
+        let profiles = eks::find_fargate_profiles(aws, &plan.target).await?;
+        let mut roles = profiles.iter().map(FargateProfile::pod_execution_role_arn);
+        if roles.any(|role| role == Some(arn)) {
+            create_of_pods(aws, plan, arn).await?;
+        }
+        return Ok(());
+    }
     let target = &plan.target;
     let entry = access_entries::find(aws, target, arn).await?;
     let entry = entry.filter(|entry| entry.r#type() == Some(FARGATE_LINUX));
@@ -65,6 +75,11 @@ pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {
     }
     adopt(aws, plan, &entry).await?;
     crate::delete(aws, target, arn).await?;
+    create_of_pods(aws, plan, arn).await
+}
+
+async fn create_of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {
+    let target = &plan.target;
     changing("eks:CreateAccessEntry", arn);
     let call = aws
         .eks

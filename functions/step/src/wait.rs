@@ -3,13 +3,12 @@
 //! A machine's own time-out is no end of a wait: nothing in the machine catches it, so it leaves neither
 //! a cause nor a diagnosis, and `onFailure: remove` is passed over. So every function says how long its
 //! longest wait is, longer than AWS ever takes and shorter than the machine's time-out, and the runner
-//! ends what lasts longer with an error of its own. Functions have no clock: Step Functions says with
-//! each visit when it entered the state (`$$.State.EnteredTime`), and the memory of the state keeps the
-//! first visit that answered PENDING.
+//! ends what lasts longer with an error of its own. No clock is needed: what is counted, in the memory of
+//! the state, are the seconds that the machine was asked to wait. So the hours that an account may need to
+//! be ready, which the machine's retries wait for, are no part of another wait.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -23,42 +22,34 @@ const AGE_PER_POLL: u64 = 20;
 /// The longest time between two visits, in seconds.
 const SLOWEST_POLL: u64 = 300;
 
-/// Member of the memory: when the state answered PENDING first.
-const SINCE: &str = "pendingSince";
-/// Member of the memory that the function reads: how long that is ago, in seconds.
+/// Member of the memory, which the function may read: how many seconds the state has waited.
 const WAITED: &str = "waitedSeconds";
 
 /// The wait that a visit belongs to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wait {
-    entered: Option<Timestamp>,
-    since: Option<Timestamp>,
+    waited: Duration,
     /// Whether the state keeps a memory between visits.
     remembers: bool,
 }
 
 impl Wait {
-    /// Reads it from a request, and tells the function in its memory how long it has lasted.
+    /// Reads it from a request.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] for a time that is none.
-    pub fn of(request: &mut Value) -> Result<Self, Error> {
-        let wait = Self {
-            entered: time(request, "/enteredTime")?,
-            since: time(request, &format!("/memory/{SINCE}"))?,
-            remembers: request["memory"].is_object(),
+    /// [`Error::InvalidRequest`] for a number that is none.
+    pub fn of(request: &Value) -> Result<Self, Error> {
+        let memory = &request["memory"];
+        let seconds = match &memory[WAITED] {
+            Value::Null => 0,
+            value => value.as_u64().ok_or_else(|| {
+                Error::invalid(format!("memory.{WAITED}"), value, "a number of seconds")
+            })?,
         };
-        if wait.remembers {
-            request["memory"][WAITED] = json!(wait.age().as_secs());
-        }
-        Ok(wait)
-    }
-
-    /// How long the state has answered PENDING.
-    fn age(self) -> Duration {
-        let age = self.entered.zip(self.since);
-        let age = age.map(|(entered, since)| entered.duration_since(since).unsigned_abs());
-        age.unwrap_or_default()
+        Ok(Self {
+            waited: Duration::from_secs(seconds),
+            remembers: memory.is_object(),
+        })
     }
 
     /// What becomes of an answer: one that is PENDING past `limit` is an error, with its reason.
@@ -67,25 +58,23 @@ impl Wait {
     /// [`Error::WaitTimedOut`].
     pub fn judge(self, mut answer: Value, limit: Duration) -> Result<Value, Error> {
         if answer["status"] != "PENDING" {
-            // The same state may be entered once more, and waits anew then.
+            // The same state may be entered once more, and starts to wait from nothing then.
             if self.remembers && answer.is_object() && answer["memory"].is_null() {
                 answer["memory"] = json!({});
             }
             return Ok(answer);
         }
-        let (age, Some(entered)) = (self.age(), self.entered) else {
-            return Ok(answer);
-        };
-        if age >= limit {
+        if self.waited >= limit {
             let reason = answer["reason"].as_str().unwrap_or("no reason");
             return Err(Error::WaitTimedOut(format!(
                 "{} minutes are more than AWS ever takes, and the last answer was: {reason}",
                 limit.as_secs() / 60
             )));
         }
-        answer["memory"][SINCE] = json!(self.since.unwrap_or(entered).to_string());
         let asked = answer["checkAfterSeconds"].as_u64().unwrap_or(1);
-        answer["checkAfterSeconds"] = json!(check_after(asked, age, limit));
+        let seconds = check_after(asked, self.waited, limit);
+        answer["checkAfterSeconds"] = json!(seconds);
+        answer["memory"][WAITED] = json!(self.waited.as_secs() + seconds);
         Ok(answer)
     }
 }
@@ -98,26 +87,14 @@ pub fn check_after(asked: u64, age: Duration, limit: Duration) -> u64 {
     asked.max(slow).min(rest)
 }
 
-fn time(request: &Value, pointer: &str) -> Result<Option<Timestamp>, Error> {
-    let Some(value) = request.pointer(pointer) else {
-        return Ok(None);
-    };
-    let time = value.as_str().and_then(|text| text.parse().ok());
-    time.map(Some).ok_or_else(|| {
-        let field = pointer.trim_start_matches('/').replace('/', ".");
-        Error::invalid(field, value, "a time as Step Functions writes it")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_hours(1);
 
-    fn visit(at: &str, memory: &Value, answer: Value) -> Result<Value, Error> {
-        let mut request = json!({"enteredTime": format!("2026-01-01T{at}Z"), "memory": memory});
-        Wait::of(&mut request)?.judge(answer, LIMIT)
+    fn visit(memory: &Value, answer: Value) -> Result<Value, Error> {
+        Wait::of(&json!({"memory": memory}))?.judge(answer, LIMIT)
     }
 
     fn pending(seconds: u64) -> Value {
@@ -130,20 +107,18 @@ mod tests {
     }
 
     #[test]
-    fn the_first_visit_that_waits_is_remembered() {
-        let first = visit("00:00:00.5", &json!({}), pending(15)).unwrap();
-        assert_eq!(first["memory"]["looks"], 1);
+    fn what_the_machine_is_asked_to_wait_is_added_up() {
+        let first = visit(&json!({}), pending(15)).unwrap();
+        assert_eq!(first["memory"], json!({"looks": 1, WAITED: 15}));
         assert_eq!(first["checkAfterSeconds"], 15);
-        let second = visit("00:00:20", &first["memory"], pending(15)).unwrap();
-        assert_eq!(second["memory"][SINCE], first["memory"][SINCE]);
-        assert_eq!(second["memory"][SINCE], "2026-01-01T00:00:00.5Z");
+        let second = visit(&first["memory"], pending(20)).unwrap();
+        assert_eq!(second["memory"][WAITED], 35);
     }
 
     #[test]
     fn a_wait_past_its_limit_ends_with_the_last_reason() {
-        let memory = json!({SINCE: "2026-01-01T00:00:00Z"});
-        assert!(visit("00:59:59", &memory, pending(15)).is_ok());
-        let error = visit("01:00:00", &memory, pending(15)).unwrap_err();
+        assert!(visit(&json!({WAITED: 3599}), pending(15)).is_ok());
+        let error = visit(&json!({WAITED: 3600}), pending(15)).unwrap_err();
         assert_eq!(error.name(), "WaitTimedOut");
         let text = error.to_string();
         assert!(text.contains("60 minutes"), "{text}");
@@ -152,43 +127,28 @@ mod tests {
 
     #[test]
     fn polls_slow_down_with_age_and_the_last_one_is_at_the_limit() {
-        let memory = json!({SINCE: "2026-01-01T00:00:00Z"});
-        for (at, seconds) in [
-            ("00:05:00", 15),
-            ("00:10:00", 30),
-            ("00:30:00", 90),
-            ("00:59:50", 10),
-        ] {
-            let answer = visit(at, &memory, pending(15)).unwrap();
-            assert_eq!(answer["checkAfterSeconds"], seconds, "{at}");
+        for (waited, seconds) in [(300, 15), (600, 30), (1800, 90), (3590, 10)] {
+            let answer = visit(&json!({WAITED: waited}), pending(15)).unwrap();
+            assert_eq!(answer["checkAfterSeconds"], seconds, "{waited}");
         }
         let day = Duration::from_hours(24);
         assert_eq!(check_after(15, day / 2, day), SLOWEST_POLL);
     }
 
     #[test]
-    fn what_is_ready_after_a_long_time_is_ready_and_waits_anew_another_time() {
-        let memory = json!({SINCE: "2026-01-01T00:00:00Z"});
+    fn what_is_ready_after_a_long_time_is_ready_and_waits_from_nothing_another_time() {
         let ready = json!({"status": "READY", "cups": 4});
-        let answer = visit("05:00:00", &memory, ready).unwrap();
+        let answer = visit(&json!({WAITED: 18_000}), ready).unwrap();
         assert_eq!(answer, json!({"status": "READY", "cups": 4, "memory": {}}));
     }
 
     #[test]
-    fn the_function_learns_how_long_it_has_waited() {
-        let mut request = json!({
-            "enteredTime": "2026-01-01T00:20:00Z",
-            "memory": {SINCE: "2026-01-01T00:00:00Z"},
-        });
-        Wait::of(&mut request).unwrap();
-        assert_eq!(request["memory"][WAITED], 1200);
-    }
-
-    #[test]
-    fn a_time_that_is_none_is_invalid() {
-        let error = Wait::of(&mut json!({"enteredTime": "noon"})).unwrap_err();
+    fn a_number_that_is_none_is_invalid() {
+        let error = Wait::of(&json!({"memory": {WAITED: "noon"}})).unwrap_err();
         assert_eq!(error.name(), "InvalidRequest");
-        let error = Wait::of(&mut json!({"memory": {SINCE: 12}})).unwrap_err();
-        assert!(error.to_string().contains("memory.pendingSince"), "{error}");
+        assert!(
+            error.to_string().contains("memory.waitedSeconds"),
+            "{error}"
+        );
     }
 }

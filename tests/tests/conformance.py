@@ -882,7 +882,7 @@ class Cluster:
         self.until_addon("ACTIVE")
         eks.call("ListNodegroups", **CLUSTER)
         eks.call("ListCapabilities", **CLUSTER)
-        eks.refuses("ListCapabilities", MISSING, **NOBODY)
+        eks.refuses("ListCapabilities", "InvalidParameterException", **NOBODY)
         eks.refuses("ListNodegroups", MISSING, **NOBODY)
         eks.call("ListAddons", **CLUSTER)
         eks.refuses("ListAddons", MISSING, **NOBODY)

@@ -48,7 +48,11 @@ const IMPLIED: &[(&str, &[&str])] = &[
             "kms:CreateGrant",
         ],
     ),
-    ("cluster-access", &["eks:TagResource"]),
+    // Profiles are read when the entry of their pods is gone.
+    (
+        "cluster-access",
+        &["eks:TagResource", "eks:DescribeFargateProfile"],
+    ),
     (
         "fargate-profiles",
         &[

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::page::page;
 use super::parts;
+use super::refusal::invalid_parameter;
 use super::request::Request;
 use crate::fault::Fault;
 use crate::state::Context;
@@ -19,10 +20,11 @@ pub struct Capability {
     pub kind: String,
 }
 
-/// `ListCapabilities`.
+/// `ListCapabilities`. botocore's EKS model has no ResourceNotFoundException for it.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
     let (eks, _) = parts(context);
-    let cluster = eks.cluster(request.cluster())?;
+    let cluster = eks.cluster(request.cluster());
+    let cluster = cluster.map_err(|missing| invalid_parameter(&missing.message))?;
     let summary = |capability: &Capability| {
         json!({
             "capabilityName": capability.name,

@@ -166,7 +166,7 @@ fn sqs(laptop: &Laptop, arguments: &[&str]) -> Value {
 /// A queue that gets what the topic of findings gets; its URL.
 fn subscribe(laptop: &Laptop) -> String {
     let queue = sqs(laptop, &["create-queue", "--queue-name", "mails"]);
-    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:hardway-findings");
+    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:hardway-notifications");
     let endpoint = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:mails");
     let subscribe = ["sns", "subscribe", "--protocol", "sqs"];
     let which = ["--topic-arn", &topic, "--notification-endpoint", &endpoint];

@@ -11,7 +11,7 @@ use aws_sdk_ssm::types::ParameterType;
 use step::telemetry::{changed, changing};
 use step::{During, Error, codes};
 
-const GET: &str = "ssm:GetParameters";
+const GET: &str = "ssm:GetParameter";
 const PUT: &str = "ssm:PutParameter";
 
 /// The parameters below two paths of the own account and region.
@@ -27,10 +27,17 @@ pub(crate) struct Started {
 impl Started {
     /// Whether an execution for a cluster was started before, or the cluster is known.
     pub(crate) async fn has(&self, cluster: &Cluster<'_>) -> Result<bool, Error> {
-        let names = [&self.path, &self.registry].map(|path| cluster.below(path));
-        let call = self.ssm.get_parameters().set_names(Some(names.to_vec()));
-        let answer = call.send().await.during(GET)?;
-        Ok(!answer.parameters().is_empty())
+        for path in [&self.path, &self.registry] {
+            let call = self.ssm.get_parameter().name(cluster.below(path));
+            match call.send().await {
+                Err(error) if error.code() == Some(codes::PARAMETER_NOT_FOUND) => {}
+                answer => {
+                    answer.during(GET)?;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Says so of a cluster; it is no matter if it was said before.

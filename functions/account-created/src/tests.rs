@@ -6,7 +6,6 @@ use aws_sdk_organizations::types::{Parent, ParentType};
 use aws_sdk_sfn::operation::start_execution::{StartExecutionError, StartExecutionOutput};
 use aws_sdk_sfn::types::error::ExecutionAlreadyExists;
 use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
-use aws_sdk_ssm::operation::get_parameters::GetParametersOutput;
 use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
 use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, mock};
@@ -97,8 +96,9 @@ pub(crate) fn starter(ssm: &[&Rule], sfn: &[&Rule], organizations: &[&Rule]) -> 
 
 /// Systems Manager as it is before anything was started.
 fn nothing_started() -> Rule {
-    mock!(aws_sdk_ssm::Client::get_parameters)
-        .then_output(|| GetParametersOutput::builder().build())
+    mock!(aws_sdk_ssm::Client::get_parameter)
+        .match_requests(|call| call.name() != Some(PARAMETER))
+        .then_http_response(|| logs_refusal("ParameterNotFound", ""))
 }
 
 /// Systems Manager writes down that something was started.
@@ -400,17 +400,15 @@ async fn a_move_counts_for_a_policy_that_depends_on_where_an_account_is() {
 async fn what_was_started_or_is_known_is_not_started_again_however_long_ago() {
     for path in [STARTED, REGISTRY] {
         let name = format!("{path}/{ACCOUNT}/ap-northeast-1/main");
-        let known = mock!(aws_sdk_ssm::Client::get_parameters)
-            .match_requests(|call| {
-                let expected = [STARTED, REGISTRY];
-                let expected = expected.map(|it| format!("{it}/{ACCOUNT}/ap-northeast-1/main"));
-                call.names() == expected
-            })
+        let asked = name.clone();
+        let known = mock!(aws_sdk_ssm::Client::get_parameter)
+            .match_requests(move |call| call.name() == Some(&asked))
             .then_output(move || {
                 let parameter = Parameter::builder().name(&name).value("x").build();
-                GetParametersOutput::builder().parameters(parameter).build()
+                GetParameterOutput::builder().parameter(parameter).build()
             });
-        let starter = starter(&[&parameter(&minimal().to_string()), &known], &[], &[]);
+        let policy = parameter(&minimal().to_string());
+        let starter = starter(&[&policy, &known, &nothing_started()], &[], &[]);
         let answer = starter.handle(&updated()).await.unwrap();
         assert_eq!(answer.status, Status::AlreadyStarted);
         assert_eq!(known.num_calls(), 1);

@@ -461,7 +461,7 @@ async fn assert_what_was_missed_is_started(laptop: &Laptop) {
     let (account, _) = account_in_the_root(laptop);
     let trust = simulator::State::organization_trust(ACCOUNT);
     laptop.simulator().change(|state| {
-        let role = ("OrganizationAccountAccessRole", trust.as_str());
+        let role = ("HardwayMember", trust.as_str());
         state.add_account(&account, [role]);
     });
     let reconcile = json!({"action": "reconcile"});

@@ -80,7 +80,7 @@ fn judge(undisturbed: &Ended, ended: &Ended) -> Outcome {
 
 /// Runs one fault, the `index`-th of its kind, at its places; prints its line of the table; the problems.
 ///
-/// Its places are every second one, so that each place meets half of the faults, and with `SWEEP=full`
+/// Its places are every third one, so that each place meets a third of the faults, and with `SWEEP=full`
 /// all of them.
 fn sweep<T: Debug + Copy + Sync>(
     undisturbed: &Ended,
@@ -89,7 +89,7 @@ fn sweep<T: Debug + Copy + Sync>(
     script: impl Fn(usize, T) -> Script + Sync,
 ) -> Vec<String> {
     let is_full = std::env::var("SWEEP").is_ok_and(|value| value == "full");
-    let numbers = (0..places).filter(|number| is_full || (number + index).is_multiple_of(2));
+    let numbers = (0..places).filter(|number| is_full || (number + index).is_multiple_of(3));
     let numbers: Vec<usize> = numbers.collect();
     let places = numbers.len();
     let outcomes = many::each(&numbers, async |_, number| {

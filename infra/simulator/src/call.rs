@@ -16,7 +16,7 @@ pub struct Call {
     pub access_key: String,
     /// The region that it went to.
     pub region: String,
-    /// `ec2`, `eks`, `iam`, `logs`, `servicequotas`, `ssm` or `sts`.
+    /// `ec2`, `eks`, `iam`, `kms`, `logs`, `servicequotas`, `ssm` or `sts`.
     pub service: String,
     /// For example `CreateVpc`.
     pub operation: String,

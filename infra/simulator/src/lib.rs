@@ -20,6 +20,7 @@ pub mod ec2;
 pub mod eks;
 pub mod fault;
 pub mod iam;
+pub mod kms;
 pub mod kubernetes;
 pub mod logs;
 pub mod opening;
@@ -100,6 +101,7 @@ pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
         .chain(iam::operations().map(of("iam")))
         .chain(sts::operations().map(of("sts")))
         .chain(logs::OPERATIONS.names().map(of("logs")))
+        .chain(kms::OPERATIONS.names().map(of("kms")))
         .chain(quotas::OPERATIONS.names().map(of("servicequotas")))
         .chain(ssm::OPERATIONS.names().map(of("ssm")))
 }

@@ -41,6 +41,7 @@ impl Refusal {
                     "ec2" => "InternalError",
                     "eks" => "ServerException",
                     "iam" => "ServiceFailure",
+                    "kms" => "KMSInternalException",
                     "servicequotas" => "ServiceException",
                     "ssm" => "InternalServerError",
                     _ => "InternalFailure",
@@ -58,7 +59,7 @@ impl Refusal {
             Self::ExplicitDeny => {
                 let code = match service {
                     "ec2" => "UnauthorizedOperation",
-                    "eks" | "logs" | "servicequotas" | "ssm" => "AccessDeniedException",
+                    "eks" | "kms" | "logs" | "servicequotas" | "ssm" => "AccessDeniedException",
                     _ => "AccessDenied",
                 };
                 let message = format!(

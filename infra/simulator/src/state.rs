@@ -11,7 +11,7 @@ use crate::opening::Opening;
 use crate::refusal::Refusal;
 use crate::seed::Seed;
 use crate::weather::Weather;
-use crate::{ec2, eks, iam, logs, ssm, sts, throttle};
+use crate::{ec2, eks, iam, kms, logs, ssm, sts, throttle};
 
 /// The id of the organization that accounts are in.
 const ORGANIZATION: &str = "o-a1b2c3d4e5";
@@ -120,6 +120,23 @@ impl State {
         Ok(())
     }
 
+    /// Adds a symmetric key that can be used, or another alias of it: `arn` is that of a key, or of an alias
+    /// whose key has the alias's name as its id.
+    pub fn add_key(&mut self, arn: &str) {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let [_, _, _, region, account, what] = parts[..] else {
+            return;
+        };
+        let account = self.accounts.entry(account.to_owned()).or_default();
+        let kms = &mut account.region(region).kms;
+        let id = what.rsplit('/').next().unwrap_or_default().to_owned();
+        if what.starts_with("alias/") {
+            kms.aliases.insert(what.to_owned(), id.clone());
+        }
+        let key = || kms::Key::symmetric(Timestamp::UNIX_EPOCH);
+        kms.keys.entry(id).or_insert_with(key);
+    }
+
     /// The id of the organization that an account is in; none for an account that is in none, or is not
     /// simulated.
     #[must_use]
@@ -193,6 +210,9 @@ pub struct Region {
     /// Parameters.
     #[serde(default)]
     pub ssm: ssm::Ssm,
+    /// Keys.
+    #[serde(default)]
+    pub kms: kms::Kms,
 }
 
 /// What an operation works with: who called, where, when, and the world.
@@ -243,6 +263,11 @@ impl Context<'_> {
     /// The caller's parameters in the region of the call.
     pub fn ssm(&mut self) -> &mut ssm::Ssm {
         &mut self.here().ssm
+    }
+
+    /// The caller's keys in the region of the call.
+    pub fn kms(&mut self) -> &mut kms::Kms {
+        &mut self.here().kms
     }
 
     /// The caller's IAM.

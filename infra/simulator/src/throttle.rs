@@ -213,7 +213,7 @@ pub(crate) fn check(
 }
 
 /// EC2 developer guide, request throttling; for IAM and STS re:Post, IAM and STS throttling errors; for
-/// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for Systems Manager re:Post, throttling of
+/// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for KMS its developer guide, throttling requests; for Systems Manager re:Post, throttling of
 /// Parameter Store; for EKS awslabs/amazon-eks-ami pull request 218, where nothing is modelled; for
 /// Service Quotas botocore's model.
 pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
@@ -223,7 +223,7 @@ pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
             Fault::new(429, "ThrottlingException", "Rate exceeded")
         }
         "eks" => Fault::new(429, "TooManyRequestsException", "Too Many Requests"),
-        "logs" | "ssm" => Fault::client("ThrottlingException", "Rate exceeded"),
+        "kms" | "logs" | "ssm" => Fault::client("ThrottlingException", "Rate exceeded"),
         "servicequotas" => Fault::client("TooManyRequestsException", "Too Many Requests"),
         _ => Fault::client("Throttling", "Rate exceeded"),
     }

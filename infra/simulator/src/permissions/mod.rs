@@ -12,6 +12,7 @@
 mod ec2;
 mod eks;
 mod iam;
+mod kms;
 mod logs;
 mod quotas;
 mod ssm;
@@ -166,6 +167,7 @@ fn needed(
         ("eks", Asked::Rest(path, query, body)) => {
             eks::needed(context, operation, path, query, body)
         }
+        ("kms", Asked::Input(input)) => kms::needed(context, operation, input),
         ("logs", Asked::Input(input)) => logs::needed(context, operation, input),
         ("servicequotas", Asked::Input(_)) => quotas::needed(operation),
         ("ssm", Asked::Input(input)) => ssm::needed(context, operation, input),
@@ -370,7 +372,7 @@ fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &st
             format!("You are not authorized to perform this operation. {message}"),
         ),
         "eks" => Fault::new(403, "AccessDeniedException", message),
-        "logs" | "servicequotas" | "ssm" => Fault::client("AccessDeniedException", message),
+        "kms" | "logs" | "servicequotas" | "ssm" => Fault::client("AccessDeniedException", message),
         _ => Fault::new(403, "AccessDenied", message),
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON protocol of CloudWatch Logs, Service Quotas and Systems Manager (awsJson1_1): the operation in
+//! The JSON protocol of KMS, CloudWatch Logs, Service Quotas and Systems Manager (awsJson1_1): the operation in
 //! a header, members in the body.
 
 use http::{HeaderValue, Request, Response};

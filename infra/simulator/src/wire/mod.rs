@@ -15,7 +15,7 @@ use crate::params::Params;
 use crate::permissions::{self, Asked};
 use crate::state::Context;
 use crate::{
-    Simulator, ec2, eks, iam, logs, opening, quotas, refusal, regions, ssm, sts, throttle,
+    Simulator, ec2, eks, iam, kms, logs, opening, quotas, refusal, regions, ssm, sts, throttle,
 };
 use aws_json::Operations;
 
@@ -97,7 +97,7 @@ fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
     }
     let code = match service {
         "ec2" => "RequestExpired",
-        "eks" | "logs" | "servicequotas" | "ssm" => "ExpiredTokenException",
+        "eks" | "kms" | "logs" | "servicequotas" | "ssm" => "ExpiredTokenException",
         _ => "ExpiredToken",
     };
     let message = "The security token included in the request is expired";
@@ -193,6 +193,7 @@ impl Simulator {
                         },
                     }
                 }),
+                "kms" => json(context, request, "kms", "TrentService", &kms::OPERATIONS),
                 "logs" => json(context, request, "logs", "Logs_20140328", &logs::OPERATIONS),
                 "servicequotas" => {
                     let target = "ServiceQuotasV20190624";

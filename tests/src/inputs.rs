@@ -14,6 +14,8 @@ const MEMBER: &str = "444455556666";
 const ROLE: &str = "HardwayMember";
 /// What there is in both.
 const ADMINS: [&str; 2] = ["Admin", "Ops"];
+const KEYS: [&str; 2] = ["key/1234abcd-12ab-34cd-56ef-1234567890ab", "alias/mine"];
+const REGIONS: [&str; 4] = ["ap-northeast-1", "us-east-1", "eu-west-1", "ca-central-1"];
 
 /// Makes what fit inputs take for granted.
 pub fn prepare(world: &World) {
@@ -25,6 +27,12 @@ pub fn prepare(world: &World) {
             let iam = &mut state.accounts.entry(account.to_owned()).or_default().iam;
             let boundary = format!("arn:aws:iam::{account}:policy/Boundary");
             iam.policies.insert(boundary);
+            for (region, key) in REGIONS
+                .iter()
+                .flat_map(|region| KEYS.map(|key| (region, key)))
+            {
+                state.add_key(&format!("arn:aws:kms:{region}:{account}:{key}"));
+            }
         }
     });
 }
@@ -55,9 +63,7 @@ pub fn input(rng: &mut ChaCha8Rng, oddness: f64) -> Value {
     if is_member {
         add(rng, "account", json!({"id": MEMBER, "roleName": ROLE}));
     }
-    let region = *["ap-northeast-1", "us-east-1", "eu-west-1", "ca-central-1"]
-        .choose(rng)
-        .unwrap();
+    let region = *REGIONS.choose(rng).unwrap();
     if rng.random_bool(0.4) {
         add(rng, "region", json!(region));
     }
@@ -111,10 +117,7 @@ pub fn input(rng: &mut ChaCha8Rng, oddness: f64) -> Value {
         ],
     );
     add(rng, "logging", logging);
-    let key = pick(
-        rng,
-        &["key/1234abcd-12ab-34cd-56ef-1234567890ab", "alias/mine"],
-    );
+    let key = pick(rng, &KEYS);
     let key = key.as_str().unwrap_or_default();
     add(
         rng,

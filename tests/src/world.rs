@@ -217,7 +217,7 @@ impl World {
     }
 
     /// Makes what an input takes for granted: the member account with its role, the administrators, those of
-    /// IAM Identity Center among them, the permissions boundary.
+    /// IAM Identity Center among them, the permissions boundary, the key.
     pub fn prepare_for(&self, input: &Value) {
         let account = input["account"]["id"].as_str().unwrap_or(ACCOUNT);
         let trust = simulator::State::organization_trust(ACCOUNT);
@@ -238,6 +238,9 @@ impl World {
             state.add_account(account, roles);
             let iam = &mut state.accounts.entry(account.to_owned()).or_default().iam;
             iam.policies.extend(boundary.map(ToOwned::to_owned));
+            if let Some(key) = input["kmsKeyArn"].as_str() {
+                state.add_key(key);
+            }
         });
     }
 

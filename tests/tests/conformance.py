@@ -21,6 +21,9 @@ COMMON = {
     "eks": {"AccessDeniedException", "ExpiredTokenException", "TooManyRequestsException"},
     "iam": {"AccessDenied", "ExpiredToken", "InvalidAction", "MalformedInput", "Throttling",
             "ValidationError"},
+    # UnknownOperation and validation are of the protocol; access is denied to a caller of another account.
+    "kms": {"AccessDeniedException", "ExpiredTokenException", "ThrottlingException",
+            "ValidationException"},
     "logs": {"AccessDeniedException", "ExpiredTokenException", "ThrottlingException"},
     "service-quotas": {"ExpiredTokenException"},
     # ValidationException is in the model, but none of the operations here names it.
@@ -730,6 +733,29 @@ class LogGroups:
         self.logs.refuses("DeleteLogGroup", "InvalidParameterException", logGroupName="a b")
 
 
+class Keys:
+    """KMS: a key and its alias."""
+
+    def __init__(self, kms):
+        missing, busy = "NotFoundException", "KMSInvalidStateException"
+        key = kms.call("CreateKey", Description="conformance")["KeyMetadata"]
+        name, alias = {"KeyId": key["KeyId"]}, {"AliasName": "alias/conformance"}
+        kms.call("CreateAlias", TargetKeyId=key["Arn"], **alias)
+        kms.refuses("CreateAlias", "AlreadyExistsException", TargetKeyId=key["Arn"], **alias)
+        kms.refuses("CreateAlias", missing, AliasName="alias/other", TargetKeyId="nobody")
+        kms.call("DisableKey", **name)
+        kms.call("EnableKey", **name)
+        for known in (key["KeyId"], key["Arn"], alias["AliasName"]):
+            if kms.call("DescribeKey", KeyId=known)["KeyMetadata"] != key:
+                complaints.append(f"DescribeKey: {known} is another key")
+        kms.refuses("DescribeKey", missing, KeyId="alias/nobody")
+        kms.call("ScheduleKeyDeletion", PendingWindowInDays=7, **name)
+        kms.refuses("DisableKey", busy, **name)
+        kms.refuses("EnableKey", busy, **name)
+        kms.refuses("ScheduleKeyDeletion", busy, **name)
+        self.usable = kms.call("CreateKey")["KeyMetadata"]["Arn"]
+
+
 class Parameters:
     """Systems Manager: parameters in a hierarchy."""
 
@@ -782,8 +808,8 @@ MISSING = "ResourceNotFoundException"
 class Cluster:
     """EKS: a cluster with all that can be in it."""
 
-    def __init__(self, eks, network, roles):
-        self.eks, self.network, self.roles = eks, network, roles
+    def __init__(self, eks, network, roles, keys):
+        self.eks, self.network, self.roles, self.keys = eks, network, roles, keys
         self.versions()
         self.create()
         self.entries()
@@ -807,7 +833,7 @@ class Cluster:
 
     def create(self):
         eks, network = self.eks, self.network
-        key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-4000-8000-000000000000"
+        key = self.keys.usable
         wanted = {
             "version": "1.35",
             "roleArn": self.roles.cluster,
@@ -1023,8 +1049,9 @@ def main(endpoint):
     roles.sessions()
     groups = LogGroups(Service(session, "logs", endpoint))
     quotas(Service(session, "service-quotas", endpoint))
+    keys = Keys(Service(session, "kms", endpoint))
     parameters = Parameters(Service(session, "ssm", endpoint))
-    cluster = Cluster(Service(session, "eks", endpoint), network, roles)
+    cluster = Cluster(Service(session, "eks", endpoint), network, roles, keys)
     cluster.remove()
     network.remove()
     roles.remove()

@@ -8,6 +8,7 @@ use super::{Needed, Resource, iam, json_tags};
 use crate::eks::Cluster;
 use crate::fault::Fault;
 use crate::iam::service_linked_role::{self, EKS_SERVICE, FARGATE, FARGATE_SERVICE};
+use crate::kms;
 use crate::state::Context;
 use crate::wire::rest_json::Query;
 
@@ -240,14 +241,19 @@ impl Call<'_> {
             .flatten()
         {
             // KMS developer guide, controlling access with aliases: a policy that names an alias means
-            // the alias; the key behind it is the resource. Which one that is, nobody knows here.
+            // the alias; the key behind it is the resource.
             let key = config["provider"]["keyArn"].as_str().unwrap_or_default();
-            let key = &key.replacen(":alias/", ":key/", 1);
+            let key = kms::key_of(self.context, key).unwrap_or_else(|| key.to_owned());
             // KMS developer guide, kms:ViaService and kms:GrantIsForAWSResource: EKS asks on its caller's
             // behalf, and for itself.
             let via = format!("eks.{}.amazonaws.com", self.context.region);
             for action in ["kms:DescribeKey", "kms:CreateGrant"] {
-                let needed = Needed::new(action, Resource::new(key)).key("kms:viaservice", &via);
+                // aws-quickstart/quickstart-amazon-eks-cluster-resource-provider issue 25 and
+                // kubernetes-sigs/cluster-api-provider-aws issue 2432.
+                let message = format!("User not authorized to perform {action} operation");
+                let refusal = Fault::client("InvalidRequestException", message);
+                let needed = Needed::new(action, Resource::new(&key)).or_else(refusal);
+                let needed = needed.key("kms:viaservice", &via);
                 all.push(match action {
                     "kms:CreateGrant" => needed.key("kms:grantisforawsresource", "true"),
                     _ => needed,

@@ -89,7 +89,7 @@ fn of_every_operation_is_known_what_it_needs() {
     for (service, operation) in crate::operations() {
         let asked = match service {
             "eks" => Asked::Rest(&[], &query, &body),
-            "logs" | "servicequotas" | "ssm" => Asked::Input(&body),
+            "kms" | "logs" | "servicequotas" | "ssm" => Asked::Input(&body),
             _ => Asked::Params(&params),
         };
         let needed = needed(&mut context, service, operation, &asked);
@@ -532,7 +532,7 @@ async fn a_cluster_takes_more_than_its_own_permission() {
         ),
         (
             allow(&json!(["kms:DescribeKey", "kms:CreateGrant"]), &json!(key)),
-            "kms:DescribeKey on resource",
+            "InvalidRequestException: User not authorized to perform kms:DescribeKey operation",
         ),
         (
             allow(&json!("iam:ListAttachedRolePolicies"), &json!("*")),
@@ -555,6 +555,7 @@ async fn a_cluster_takes_more_than_its_own_permission() {
         ),
     ];
     each_is_needed(&steps, |world| {
+        world.simulator.change(|state| state.add_key(&alias));
         let provider = aws_sdk_eks::types::Provider::builder().key_arn(&alias);
         let encryption = aws_sdk_eks::types::EncryptionConfig::builder().provider(provider.build());
         let call = world.eks.create_cluster().name("demo");

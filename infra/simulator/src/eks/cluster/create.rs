@@ -16,7 +16,7 @@ use crate::eks::{AccessEntry, Eks, Surroundings, after, parts, roles, version};
 use crate::fault::Fault;
 use crate::iam::service_linked_role;
 use crate::state::{Context, partition};
-use crate::sts;
+use crate::{kms, sts};
 
 /// `CreateCluster`.
 pub(in crate::eks) fn create(
@@ -32,6 +32,7 @@ pub(in crate::eks) fn create(
         return Ok(answer(cluster, now));
     }
     asked.check(request)?;
+    check_key(context, &asked)?;
     let version = version::of_new_cluster(
         asked.version.as_deref(),
         asked.upgrade_policy.support_type(),
@@ -69,6 +70,31 @@ fn answer(cluster: &Cluster, now: Timestamp) -> Value {
     output["cluster"]["accessConfig"]["bootstrapClusterCreatorAdminPermissions"] =
         cluster.is_creator_admin.into();
     output
+}
+
+/// EKS user guide, encrypt Kubernetes secrets with KMS: the key is symmetric, and its caller can use it. What
+/// EKS says of one that the caller does not see: aws-quickstart/quickstart-amazon-eks-cluster-resource-provider
+/// issue 25; the words for one that cannot be used were not found.
+fn check_key(context: &Context<'_>, asked: &CreateCluster) -> Result<(), Fault> {
+    for config in &asked.encryption_config {
+        let arn = &config.provider.key_arn;
+        match kms::find(context, "DescribeKey", arn) {
+            Ok((key, _)) if key.is_usable() => {}
+            Ok(_) => {
+                let message = format!("The KMS key {arn} is not an enabled symmetric key");
+                return Err(Fault::client("InvalidParameterException", message));
+            }
+            Err(fault) if fault.code == "NotFoundException" => {
+                let message = fault.message;
+                return Err(Fault::client("InvalidParameterException", message));
+            }
+            Err(_) => {
+                let message = "User not authorized to perform kms:DescribeKey operation";
+                return Err(Fault::client("InvalidRequestException", message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The cluster that an earlier call with the same token has made. A name that is taken otherwise is
@@ -227,6 +253,7 @@ mod tests {
             .enabled(true)
             .build();
         let key = "arn:aws:kms:ap-northeast-1:111122223333:key/1234";
+        world.simulator.change(|state| state.add_key(key));
         let provider = Provider::builder().key_arn(key).build();
         let encryption = EncryptionConfig::builder().provider(provider);
         let call = world
@@ -243,6 +270,37 @@ mod tests {
         let config = &cluster.encryption_config()[0];
         assert_eq!(config.provider().unwrap().key_arn(), Some(key));
         assert_eq!(cluster.tags().unwrap()["team"], "platform");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_cannot_be_used_is_refused() {
+        let world = World::new().await;
+        let key = "arn:aws:kms:ap-northeast-1:111122223333:key/1234";
+        let create = async |key: &str| {
+            let provider = Provider::builder().key_arn(key).build();
+            let encryption = EncryptionConfig::builder().provider(provider);
+            let call = world.create("demo").encryption_config(encryption.build());
+            let refused = call.send().await;
+            (code(&refused).to_owned(), message(&refused).to_owned())
+        };
+        let (code, message) = create(key).await;
+        assert_eq!(code, "InvalidParameterException");
+        assert_eq!(message, format!("Key '{key}' does not exist"));
+        world.simulator.change(|state| {
+            state.add_key(key);
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let keys = &mut account.region("ap-northeast-1").kms.keys;
+            keys.get_mut("1234").unwrap().state = crate::kms::KeyState::Disabled;
+        });
+        let (code, message) = create(key).await;
+        assert_eq!(code, "InvalidParameterException");
+        assert!(
+            message.contains("is not an enabled symmetric key"),
+            "{message}"
+        );
+        let (code, message) = create(&key.replace(ACCOUNT, "444455556666")).await;
+        assert_eq!(code, "InvalidRequestException");
+        assert!(message.contains("kms:DescribeKey"), "{message}");
     }
 
     #[tokio::test(start_paused = true)]

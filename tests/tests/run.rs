@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use simulator::kms::{Key, KeyState};
 use simulator::{Call, State};
 use tests::world::{ACCOUNT, REGION};
 use tests::{Execution, World, project};
@@ -185,6 +186,75 @@ async fn wrong_input_is_refused_by_name_before_anything_is_created() {
         assert!(failure.cause.contains(field), "{field}: {}", failure.cause);
         assert!(world.changes().is_empty(), "{:#?}", world.changes());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_eks_could_not_use_is_refused_before_anything_is_created() {
+    let arn = format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/1234");
+    let foreign = arn.replace(ACCOUNT, "444455556666");
+    let usable = Key::symmetric(jiff::Timestamp::UNIX_EPOCH);
+    let in_state = |state| Key {
+        state,
+        ..usable.clone()
+    };
+    let asymmetric = Key {
+        spec: "RSA_2048".to_owned(),
+        usage: "SIGN_VERIFY".to_owned(),
+        ..usable.clone()
+    };
+    let (disabled, ending) = (KeyState::Disabled, KeyState::PendingDeletion);
+    let missing = arn.replace("1234", "5678");
+    for (named, key, error, words) in [
+        (
+            &arn,
+            in_state(disabled),
+            "InvalidRequest",
+            "is Disabled; enable it",
+        ),
+        (&arn, in_state(ending), "InvalidRequest", "PendingDeletion"),
+        (&arn, asymmetric, "InvalidRequest", "key spec is RSA_2048"),
+        (&missing, usable.clone(), "InvalidRequest", "make it first"),
+        (&foreign, usable.clone(), "AccessDenied", "kms:CreateGrant"),
+    ] {
+        let world = World::new(8);
+        world.simulator.change(|state| {
+            state.add_key(&foreign);
+            state.add_key(&arn);
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let keys = &mut account.region(REGION).kms.keys;
+            keys.insert("1234".to_owned(), key);
+        });
+        let input = json!({"clusterName": "demo", "kmsKeyArn": named});
+        let execution = world.provision(input).await;
+        let failure = execution.failure();
+        assert_eq!(failure.error, error, "{}", failure.cause);
+        assert!(failure.cause.starts_with("Plan: "), "{}", failure.cause);
+        for words in ["kmsKeyArn", named, words] {
+            assert!(failure.cause.contains(words), "{words}: {}", failure.cause);
+        }
+        assert!(world.changes().is_empty(), "{:#?}", world.changes());
+    }
+}
+
+/// A rerun repairs a cluster whatever became of its key: that is for a person to mend.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_exists_keeps_its_key_and_is_not_asked_for_it_again() {
+    let world = World::new(8);
+    let arn = format!("arn:aws:kms:{REGION}:{ACCOUNT}:alias/secrets");
+    let input = json!({"clusterName": "demo", "kmsKeyArn": arn});
+    world.prepare_for(&input);
+    let execution = world.provision(input.clone()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    world.simulator.change(|state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        let keys = &mut account.region(REGION).kms.keys;
+        for key in keys.values_mut() {
+            key.state = KeyState::Disabled;
+        }
+    });
+    let execution = world.provision(input).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
+    assert_eq!(count(&world.simulator.calls(), "kms:DescribeKey"), 1);
 }
 
 /// Standard workflows are billed by state transitions; a retry is one too.

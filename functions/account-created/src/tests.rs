@@ -11,7 +11,7 @@ use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::json;
 use step::Aws;
-use step::mocks::logs_refusal;
+use step::mocks::json_refusal;
 
 const MACHINE: &str = "arn:aws:states:ap-northeast-1:111122223333:stateMachine:hardway-provision";
 const PARAMETER: &str = "/hardway/new-accounts";
@@ -98,7 +98,7 @@ pub(crate) fn starter(ssm: &[&Rule], sfn: &[&Rule], organizations: &[&Rule]) -> 
 fn nothing_started() -> Rule {
     mock!(aws_sdk_ssm::Client::get_parameter)
         .match_requests(|call| call.name() != Some(PARAMETER))
-        .then_http_response(|| logs_refusal("ParameterNotFound", ""))
+        .then_http_response(|| json_refusal("ParameterNotFound", ""))
 }
 
 /// Systems Manager writes down that something was started.
@@ -200,7 +200,7 @@ async fn a_name_that_is_taken_is_success() {
 
 #[tokio::test]
 async fn what_step_functions_refuses_otherwise_is_an_error() {
-    let refusal = || logs_refusal("AccessDeniedException", "not authorized");
+    let refusal = || json_refusal("AccessDeniedException", "not authorized");
     let refuses = mock!(aws_sdk_sfn::Client::start_execution).then_http_response(refusal);
     let starter = starter(&[&parameter(&minimal().to_string())], &[&refuses], &[]);
     let error = starter.handle(&created()).await.unwrap_err();
@@ -425,7 +425,7 @@ async fn what_is_started_is_written_down_and_a_failure_to_do_so_is_an_error() {
                 && call.value() == Some(NAME)
                 && call.overwrite().is_none()
         })
-        .then_http_response(|| logs_refusal("ThrottlingException", "Rate exceeded"));
+        .then_http_response(|| json_refusal("ThrottlingException", "Rate exceeded"));
     let starter = starter(&[&policy, &nothing, &writes], &[&accepts], &[]);
     let error = starter.handle(&created()).await.unwrap_err();
     assert_eq!(error.name(), "Throttled");
@@ -698,7 +698,7 @@ async fn a_mistake_in_a_units_changes_is_named_where_it_stands() {
 
 #[tokio::test]
 async fn whoever_may_not_see_the_organization_is_told_so() {
-    let refusal = || logs_refusal("AccessDeniedException", "You don't have permissions");
+    let refusal = || json_refusal("AccessDeniedException", "You don't have permissions");
     let refuses = mock!(aws_sdk_organizations::Client::list_parents).then_http_response(refusal);
     let policy = with(json!({"organizationalUnits": [{"id": "r-abcd", "exclude": true}]}));
     let starter = starter(&[&parameter(&policy)], &[], &[&refuses]);

@@ -88,7 +88,7 @@ mod tests {
     use aws_sdk_cloudwatchlogs::operation::delete_log_group::DeleteLogGroupOutput;
     use aws_sdk_cloudwatchlogs::operation::list_tags_for_resource::ListTagsForResourceOutput;
     use aws_smithy_mocks::{Rule, mock};
-    use step::mocks::logs_refusal;
+    use step::mocks::json_refusal;
     use step::spec::LogType;
 
     const NAME: &str = "/aws/eks/demo/cluster";
@@ -116,7 +116,7 @@ mod tests {
 
     fn missing() -> Rule {
         mock!(Client::list_tags_for_resource)
-            .then_http_response(|| logs_refusal(codes::RESOURCE_NOT_FOUND, "no such group"))
+            .then_http_response(|| json_refusal(codes::RESOURCE_NOT_FOUND, "no such group"))
     }
 
     fn creates() -> Rule {
@@ -182,7 +182,7 @@ mod tests {
     #[tokio::test]
     async fn a_group_that_was_made_meanwhile_is_used() {
         let taken = mock!(Client::create_log_group)
-            .then_http_response(|| logs_refusal(codes::RESOURCE_ALREADY_EXISTS, "exists"));
+            .then_http_response(|| json_refusal(codes::RESOURCE_ALREADY_EXISTS, "exists"));
         assert!(ensure([&missing(), &taken], &audited()).await.is_ok());
     }
 

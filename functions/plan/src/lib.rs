@@ -29,6 +29,7 @@ mod arns;
 mod cidr;
 mod fargate;
 mod iam;
+mod kms_key;
 mod new_account;
 mod placed_zones;
 pub mod preview;
@@ -133,13 +134,19 @@ async fn output(
     ready: Ready,
     is_new: bool,
 ) -> Result<Output, Error> {
-    let mut plan = decide(aws, spec, target, &ready.zones).await?;
+    let existing = eks::find_cluster(aws, &target).await?;
+    let existing = existing.as_ref();
+    let mut plan = decide(aws, spec, target, existing, &ready.zones).await?;
     plan.is_new_account = is_new;
     iam::complete(aws, spec, &mut plan).await?;
+    let dry_run = spec.dry_run.unwrap_or_default();
     let mut notes = ready.notes;
+    // A control plane that is there has its key.
+    if existing.is_none_or(eks::failed_to_start) {
+        notes.extend(kms_key::check(aws, &plan, dry_run).await?);
+    }
     notes.extend(public_access::check(aws, &plan).await?);
     notes.extend(quotas::check(aws, &plan).await?);
-    let dry_run = spec.dry_run.unwrap_or_default();
     let preview = if dry_run {
         Some(preview::of(aws, &plan, notes).await?)
     } else {
@@ -233,11 +240,11 @@ async fn decide(
     aws: &Aws,
     spec: &Spec,
     target: Target,
+    existing: Option<&Cluster>,
     zones: &[AvailabilityZone],
 ) -> Result<Plan, Error> {
-    let existing = eks::find_cluster(aws, &target).await?;
-    let network = network(aws, spec, &target, existing.as_ref(), zones).await?;
-    let kubernetes_version = kubernetes_version(aws, spec, &target, existing.as_ref()).await?;
+    let network = network(aws, spec, &target, existing, zones).await?;
+    let kubernetes_version = kubernetes_version(aws, spec, &target, existing).await?;
     Ok(Plan {
         target,
         kubernetes_version,
@@ -250,7 +257,7 @@ async fn decide(
         support_type: spec.support_type.unwrap_or_default(),
         deletion_protection: spec.deletion_protection.unwrap_or_default(),
         permissions_boundary_arn: spec.permissions_boundary_arn.clone(),
-        on_failure: on_failure(spec, existing.as_ref()),
+        on_failure: on_failure(spec, existing),
         is_new_account: false,
         tags: spec.tags.clone().unwrap_or_default(),
     })

@@ -77,6 +77,17 @@ fn no_subnets() -> Rule {
         .then_output(|| DescribeSubnetsOutput::builder().build())
 }
 
+/// What is planned for the cluster that EKS describes.
+async fn find_and_decide(
+    aws: &Aws,
+    spec: &Spec,
+    target: Target,
+    zones: &[AvailabilityZone],
+) -> Result<Plan, Error> {
+    let existing = eks::find_cluster(aws, &target).await?;
+    decide(aws, spec, target, existing.as_ref(), zones).await
+}
+
 async fn decide_with(spec: &Spec, cluster: &Rule, versions: &Rule) -> Result<Plan, Error> {
     let aws = Aws {
         ec2: step::mocked!(aws_sdk_ec2, [&no_subnets()]),
@@ -84,7 +95,7 @@ async fn decide_with(spec: &Spec, cluster: &Rule, versions: &Rule) -> Result<Pla
         ..Aws::offline()
     };
     let zones = availability_zones();
-    decide(&aws, spec, Plan::example().target, &zones).await
+    find_and_decide(&aws, spec, Plan::example().target, &zones).await
 }
 
 #[tokio::test]
@@ -200,7 +211,8 @@ async fn version_of(
         eks: step::mocked!(aws_sdk_eks, [cluster, versions, listed, described]),
         ..Aws::offline()
     };
-    let plan = decide(&aws, &spec, Plan::example().target, &availability_zones()).await?;
+    let target = Plan::example().target;
+    let plan = find_and_decide(&aws, &spec, target, &availability_zones()).await?;
     Ok(plan.kubernetes_version)
 }
 
@@ -459,7 +471,7 @@ async fn zones_of_cluster(
         ..Aws::offline()
     };
     let target = Plan::example().target;
-    let plan = decide(&aws, &spec(json!({})), target, &availability_zones()).await;
+    let plan = find_and_decide(&aws, &spec(json!({})), target, &availability_zones()).await;
     let zones = plan.unwrap().network.zones.into_iter();
     zones
         .map(|it| (it.id, it.private_cidr.to_string()))

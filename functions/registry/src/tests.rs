@@ -6,7 +6,7 @@ use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
 use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::json;
-use step::mocks::logs_refusal as refusal;
+use step::mocks::json_refusal as refusal;
 use step::{Plan, codes};
 
 use super::*;

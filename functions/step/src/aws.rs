@@ -213,6 +213,8 @@ pub struct Aws {
     pub eks: aws_sdk_eks::Client,
     /// AWS IAM.
     pub iam: aws_sdk_iam::Client,
+    /// AWS KMS.
+    pub kms: aws_sdk_kms::Client,
     /// Amazon CloudWatch Logs.
     pub logs: aws_sdk_cloudwatchlogs::Client,
     /// Service Quotas.
@@ -235,6 +237,7 @@ impl Aws {
             ec2: client!(aws_sdk_ec2),
             eks: client!(aws_sdk_eks),
             iam: client!(aws_sdk_iam),
+            kms: client!(aws_sdk_kms),
             logs: client!(aws_sdk_cloudwatchlogs),
             quotas: client!(aws_sdk_servicequotas),
             sts: client!(aws_sdk_sts),

@@ -260,6 +260,12 @@ pub const INVALID_PRINCIPAL_MESSAGE: &str = "invalid principal";
 /// EKS's words, as [`INVALID_REQUEST`], for a change of what is in a cluster that is being deleted (a
 /// captured answer of DisassociateAccessPolicy).
 pub const CLUSTER_DELETING_MESSAGE: &str = "cluster was in DELETING state";
+/// KMS: there is no such key.
+pub const KEY_NOT_FOUND: &str = "NotFoundException";
+/// EKS: what CreateCluster says, as INVALID_REQUEST, to who may not use the key of the secrets
+/// (kubernetes-sigs/cluster-api-provider-aws issue 2432, aws-quickstart/
+/// quickstart-amazon-eks-cluster-resource-provider issue 25).
+pub const KEY_DENIED_MESSAGE: &str = "User not authorized to perform kms:";
 
 /// What is in the ARN of every service-linked role. EKS makes its own with the first cluster of an account
 /// and then says, as [`INVALID_PARAMETER`], that it cannot be assumed (aws/aws-k8s-tester issue 232).

@@ -114,7 +114,7 @@ impl Error {
             Self::ExplicitDeny(format!(
                 "{text}; ask for an exception in the policy that it names, then start again"
             ))
-        } else if is(codes::ACCESS_DENIED) {
+        } else if is(codes::ACCESS_DENIED) || is_of_key(code, message) {
             Self::AccessDenied(text)
         } else if is(codes::QUOTA_EXCEEDED) {
             Self::QuotaExceeded(text)
@@ -190,6 +190,11 @@ fn is_of_new_account(code: &str, message: &str) -> bool {
 /// Whether EKS refuses a change because somebody deletes the cluster meanwhile: it is gone in minutes.
 fn is_of_cluster_that_goes(code: &str, message: &str) -> bool {
     code == codes::INVALID_REQUEST && message.contains(codes::CLUSTER_DELETING_MESSAGE)
+}
+
+/// Whether EKS refuses a key that its caller may not use.
+fn is_of_key(code: &str, message: &str) -> bool {
+    code == codes::INVALID_REQUEST && message.contains(codes::KEY_DENIED_MESSAGE)
 }
 
 /// Whether EKS complains about a role that IAM has not propagated yet.
@@ -324,6 +329,12 @@ mod tests {
         let message = "Failed to delete access entry because cluster was in DELETING state";
         assert_eq!(name_of(codes::INVALID_REQUEST, message), "NotYetVisible");
         assert_eq!(name_of(codes::INVALID_REQUEST, "other"), "Unexpected");
+    }
+
+    #[test]
+    fn a_key_that_the_caller_may_not_use_is_a_missing_permission() {
+        let message = "User not authorized to perform kms:CreateGrant operation";
+        assert_eq!(name_of(codes::INVALID_REQUEST, message), "AccessDenied");
     }
 
     #[test]

@@ -37,9 +37,9 @@ pub fn eks_refusal(status: u16, code: &'static str, message: &str) -> HttpRespon
     response
 }
 
-/// How CloudWatch Logs refuses a call: code and message in a JSON body.
+/// How CloudWatch Logs and KMS refuse a call: code and message in a JSON body.
 #[must_use]
-pub fn logs_refusal(code: &str, message: &str) -> HttpResponse {
+pub fn json_refusal(code: &str, message: &str) -> HttpResponse {
     let body = serde_json::json!({ "__type": code, "message": message });
     HttpResponse::new(status_code(400), SdkBody::from(body.to_string()))
 }

@@ -10,11 +10,12 @@ pub const LAPTOP_ACCOUNT: &str = "111122223333";
 /// The variables with which SDKs and the AWS CLI find the services that the simulator at `endpoint`
 /// plays; everything else is ministack's.
 #[must_use]
-pub fn simulated(endpoint: &str) -> [(&'static str, &str); 5] {
+pub fn simulated(endpoint: &str) -> [(&'static str, &str); 6] {
     [
         ("AWS_ENDPOINT_URL_EC2", endpoint),
         ("AWS_ENDPOINT_URL_EKS", endpoint),
         ("AWS_ENDPOINT_URL_IAM", endpoint),
+        ("AWS_ENDPOINT_URL_KMS", endpoint),
         ("AWS_ENDPOINT_URL_SERVICE_QUOTAS", endpoint),
         ("AWS_ENDPOINT_URL_STS", endpoint),
     ]

@@ -12,7 +12,7 @@ use aws_sdk_organizations::types::{AccountJoinedMethod, AccountState};
 use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::{Value, json};
-use step::mocks::logs_refusal;
+use step::mocks::json_refusal;
 
 use crate::tests::{ACCOUNT, parameter, registered, starter, updated};
 
@@ -156,7 +156,7 @@ async fn an_account_that_fails_is_in_no_others_way_and_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_may_not_list_accounts_is_told_so() {
-    let refusal = || logs_refusal("AccessDeniedException", "You don't have permissions");
+    let refusal = || json_refusal("AccessDeniedException", "You don't have permissions");
     let refuses = mock!(aws_sdk_organizations::Client::list_accounts).then_http_response(refusal);
     let starter = starter(&[&policy(&json!({}))], &[], &[&refuses]);
     let error = starter.reconcile(now()).await.unwrap_err();

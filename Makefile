@@ -22,13 +22,13 @@ check: ## Everything that CI checks
 	.ci/run
 
 sweep: ## One fault at every call of a run, each in every way
-	SWEEP=full cargo test --test sweep -- --nocapture
+	SWEEP=full cargo test --test all sweep:: -- --nocapture
 
 soak: ## More storms than cargo test tries: make soak SEEDS=1000 (FIRST_SEED=1)
-	SEEDS=$(or $(SEEDS),1000) FIRST_SEED=$(or $(FIRST_SEED),1) cargo test --test storms -- --nocapture
+	SEEDS=$(or $(SEEDS),1000) FIRST_SEED=$(or $(FIRST_SEED),1) cargo test --test all storms:: -- --nocapture
 
 fleet: ## A fleet of a thousand accounts in virtual time: make fleet ACCOUNTS=1000
-	ACCOUNTS=$(or $(ACCOUNTS),1000) cargo test --test fleet of_many -- --nocapture
+	ACCOUNTS=$(or $(ACCOUNTS),1000) cargo test --test all fleet::of_many -- --nocapture
 
 mutations: ## Take away one safeguard at a time: the sweep and the storms must notice
 	python3 tests/mutations.py

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TESTS = ["cargo", "test", "--quiet", "--test", "storms", "--test", "sweep"]
+TESTS = ["cargo", "test", "--quiet", "--test", "all", "--", "storms::", "sweep::"]
 
 # What is taken away, where, and how.
 MUTATIONS = [

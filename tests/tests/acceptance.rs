@@ -1,8 +1,6 @@
 //! `hardway acceptance` on the laptop's AWS: the real program, as a person starts it, against the real
 //! template; and the simulated times that it compares with.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -4,8 +4,6 @@
 //! Nobody but AWS may put events of `aws.*` on a bus, and the laptop's AWS refuses them as AWS does. So
 //! the rules are asked whether they match, and the function is invoked as EventBridge invokes it.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};

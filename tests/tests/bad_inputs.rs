@@ -4,12 +4,6 @@
 //! A file of `tests/bad_inputs` is `{"input": …, "field": "network.cidr", "error": "InvalidRequest",
 //! "expected": "a part of what would be right"}`; its name says what is wrong.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -1,12 +1,6 @@
 //! Every row of the diagnosis catalogue: exactly that is broken in a simulated, otherwise healthy
 //! cluster, and `verify` names it first, and nothing false beside it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::sync::OnceLock;
 use std::time::Duration;
 

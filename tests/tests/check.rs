@@ -1,8 +1,6 @@
 //! The scheduled check over the real machine and the real handlers, in virtual time: what appears is told
 //! once, what is over is told once, and nothing is lost.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 

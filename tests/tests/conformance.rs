@@ -4,8 +4,6 @@
 //! botocore's service models: nothing required is missing, nothing is there that the models do not
 //! have, and errors are those of the operation.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output};
 

@@ -1,12 +1,6 @@
 //! What cannot converge fails well: with the right error name, a cause that says what to do, and nothing
 //! half made that the next run would double.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! The deployed template on the laptop's AWS: real binaries, real state machine, real wire.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use hardway::local::{Laptop, Options};
 use serde_json::{Value, json};
 use simulator::state::Region;

@@ -1,11 +1,5 @@
 //! The example inputs, the schema of the input, and the types hold together.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use serde_json::{Value, json};
 use step::Spec;
 use tests::project;

@@ -1,11 +1,5 @@
 //! Fleets: many clusters in many accounts, in virtual time, over the real machines and functions.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,5 @@
 //! A fleet on the laptop's AWS: real binaries, real state machines, real wire.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::process::Command;
 
 use hardway::fleet::Report;

@@ -1,11 +1,5 @@
 //! A run heals what an earlier one left behind, or what somebody made again under an old name.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -1,11 +1,5 @@
 //! Rules that the state machines keep, as a person at the console would like to read it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeSet;
 
 use hardway::view::crate_of;

@@ -1,12 +1,6 @@
 //! What happens to the network between two runs, and what a region's zones do: the next run carries on,
 //! or says what to do.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 

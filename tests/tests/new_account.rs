@@ -1,8 +1,6 @@
 //! From a new account to a cluster: the account becomes usable in its own time, the role in it is a
 //! narrow one, and nobody is at the keyboard.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 

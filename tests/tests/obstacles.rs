@@ -1,12 +1,6 @@
 //! For every deletion that a teardown makes, something is put in its way: either the inventory names it
 //! before anything is removed, or the teardown gets past it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,8 +1,6 @@
 //! The deployed functions when the wire is bad: a proxy between them and the simulated AWS answers
 //! errors, cuts connections, loses answers and holds requests back.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Instant;

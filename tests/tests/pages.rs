@@ -1,11 +1,5 @@
 //! What the pages for contributors say of the code is there.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

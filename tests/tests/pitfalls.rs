@@ -4,12 +4,6 @@
 //! Each run walks the real state machine; the step that would prevent the pitfall is replaced by what
 //! a person who does not know it would have done.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -1,13 +1,7 @@
 //! What holds for every input: `plan` never panics, what it accepts is built, and what its preview says is
 //! what the run then creates.
 //!
-//! `PLAN_SEED=7 cargo test --test plan_property` tries other inputs.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
+//! `PLAN_SEED=7 cargo test --test all plan_property::` tries other inputs.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -2,8 +2,6 @@
 //! really makes, both ways; against the policy of its sessions in other accounts; and all of them
 //! against the role that a member account has for hardway.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -253,7 +251,7 @@ fn a_session_may_do_what_the_functions_own_role_allows_and_no_more() {
         let committed = std::fs::read_to_string(&path).unwrap();
         assert!(
             committed == expected,
-            "run `UPDATE_POLICIES=1 cargo test --test policies` and commit {}",
+            "run `UPDATE_POLICIES=1 cargo test --test all policies::` and commit {}",
             path.display()
         );
     }

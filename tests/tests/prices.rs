@@ -1,11 +1,5 @@
 //! The worked examples of docs/prices.md are what a dry run says.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use serde_json::Value;
 use tests::{World, many, project};
 

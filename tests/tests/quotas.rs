@@ -1,11 +1,5 @@
 //! Quotas that are too small are refused before anything is created.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use serde_json::{Value, json};
 use simulator::state::Region;
 use tests::faults::Script;

@@ -1,11 +1,5 @@
 //! Whole runs over the real state machine and the real handlers, in virtual time.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -4,12 +4,6 @@
 //! `make soak SEEDS=1000` tries more of them. A seed that fails is printed with what happened, and is
 //! kept in [`REGRESSIONS`].
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::time::Duration;

@@ -1,12 +1,6 @@
 //! Whatever fails, at whichever call: the run ends with exactly the resources of an undisturbed one.
 //!
-//! `cargo test --test sweep -- --nocapture` prints the table of docs/reliability.md.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
+//! `cargo test --test all sweep:: -- --nocapture` prints the table of docs/reliability.md.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -1,11 +1,5 @@
 //! Teardown: everything that was made goes, from wherever provisioning stopped, and nothing else.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::time::Duration;
 
 use serde_json::{Value, json};

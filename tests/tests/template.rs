@@ -1,12 +1,6 @@
 //! Rules that the SAM template keeps: one function for each crate, each with a role of its own and no
 //! more than its step calls.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeSet;
 
 use registry::{Change, Finding, Told, event};

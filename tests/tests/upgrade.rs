@@ -1,12 +1,6 @@
 //! Upgrades of a cluster that exists: whole runs over the real machine and handlers, with CoreDNS watched
 //! in every second of them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::time::Duration;
 
 use serde_json::{Value, json};

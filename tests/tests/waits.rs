@@ -1,12 +1,6 @@
 //! Nothing waits for ever: whatever a machine waits for, if it never comes the execution ends with an
 //! error that names it, long before the machine's own time-out, which no Catch sees.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends at the first surprise"
-)]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -63,15 +63,39 @@ fn cluster_group(state: &mut State) -> String {
 }
 
 fn interface(state: &mut State, groups: Vec<String>) -> String {
-    let subnet_id = subnet(state);
+    let description = "ELB app/web/0123456789abcdef";
+    described_interface(state, Some("amazon-elb"), description, groups)
+}
+
+fn described_interface(
+    state: &mut State,
+    requester: Option<&str>,
+    description: &str,
+    security_groups: Vec<String>,
+) -> String {
     let new = NewInterface {
-        subnet_id,
-        description: "ELB app/web/0123456789abcdef".to_owned(),
-        requester_id: Some("amazon-elb".to_owned()),
-        security_groups: groups,
+        subnet_id: subnet(state),
+        description: description.to_owned(),
+        requester_id: requester.map(ToOwned::to_owned),
+        security_groups,
         owner: STRANGER.to_owned(),
     };
     region(state).ec2.add_interface(Seed(1), new)
+}
+
+/// Makes a route table of the cluster the VPC's main one. The answer is the id of the one that was it.
+fn make_own_table_main(state: &mut State, role: &str) -> String {
+    let tables = &mut region(state).ec2.route_tables;
+    let old = tables.values_mut().find(|it| it.is_main()).unwrap();
+    let main = std::mem::take(&mut old.associations);
+    let old = old.id.clone();
+    let is_it = |tags: &Tags| {
+        tags.get("hardway:role")
+            .is_some_and(|it| it.starts_with(role))
+    };
+    let own = tables.values_mut().find(|it| is_it(&it.tags)).unwrap();
+    own.associations.extend(main);
+    old
 }
 
 fn default_group(state: &mut State) -> &mut simulator::ec2::SecurityGroup {
@@ -130,10 +154,8 @@ const UNOPPOSED: &[&str] = &[
     "DeleteAddon",
     // It says once that it is being deleted, and then is.
     "DeleteNatGateway",
-    // Only a main association stays, and the cluster's tables are none.
+    // Only a main association stays, and a table that has one goes with the VPC.
     "DisassociateRouteTable",
-    // No one else can use the cluster's interfaces: EKS has them, or has let go of them.
-    "DeleteNetworkInterface",
     // An attachment is the role's own.
     "DetachRolePolicy",
     // hardway's own entry of the cluster.
@@ -143,6 +165,7 @@ const UNOPPOSED: &[&str] = &[
 fn obstacles() -> Vec<Obstacle> {
     let mut all = in_cluster();
     all.extend(in_vpc());
+    all.extend(changed_by_somebody());
     all.extend(elsewhere());
     all
 }
@@ -179,6 +202,41 @@ fn in_cluster() -> Vec<Obstacle> {
             });
             named("AWS::EKS::Capability", "argocd")
         }),
+        obstacle("DeleteCluster", "it has lost its tags", |state, _| {
+            cluster(state).tags.clear();
+            Named(vec![
+                "AWS::EKS::Cluster demo".to_owned(),
+                "hardway:cluster".to_owned(),
+            ])
+        }),
+        obstacle(
+            "DeleteNetworkInterface",
+            "a load balancer's, with EKS's group",
+            |state, _| {
+                let group = cluster_group(state);
+                let id = interface(state, vec![group]);
+                named("AWS::EC2::NetworkInterface", &id)
+            },
+        ),
+        obstacle(
+            "DeleteNetworkInterface",
+            "a file system's, with EKS's group",
+            |state, _| {
+                let group = cluster_group(state);
+                let what = "EFS mount target for fs-0123456789abcdef0 (fsmt-0123456789abcdef0)";
+                let id = described_interface(state, None, what, vec![group]);
+                named("AWS::EC2::NetworkInterface", &id)
+            },
+        ),
+        obstacle(
+            "DeleteSecurityGroup",
+            "a group of somebody else with the cluster's tag",
+            |state, _| {
+                let tags = Tags::from([("hardway:cluster".to_owned(), "demo".to_owned())]);
+                let id = group(state, "theirs".to_owned(), tags);
+                named("AWS::EC2::SecurityGroup", &id)
+            },
+        ),
         obstacle(
             "DeleteSecurityGroup",
             "a rule of the default group",
@@ -299,6 +357,87 @@ fn in_vpc() -> Vec<Obstacle> {
                 let name = format!("GuardDutyManagedSecurityGroup-{}", vpc(state));
                 let id = group(state, name, Tags::new());
                 named("AWS::EC2::SecurityGroup", &id)
+            },
+        ),
+    ]
+}
+
+/// What is the cluster's, and is not as hardway made it.
+fn changed_by_somebody() -> Vec<Obstacle> {
+    let obstacle = |operation, name, put| Obstacle {
+        operation,
+        name,
+        put,
+    };
+    vec![
+        obstacle(
+            "DeleteRouteTable",
+            "a private table is the main one, and the old one is there",
+            |state, _| {
+                let old = make_own_table_main(state, "private-routes");
+                named("AWS::EC2::RouteTable", &old)
+            },
+        ),
+        obstacle(
+            "DeleteRouteTable",
+            "a private table is the main one, and the old one is gone",
+            |state, _| {
+                let old = make_own_table_main(state, "private-routes");
+                region(state).ec2.route_tables.remove(&old);
+                Passed
+            },
+        ),
+        obstacle(
+            "DeleteRouteTable",
+            "the public table is the main one, and the old one is tagged",
+            |state, _| {
+                let old = make_own_table_main(state, "public-routes");
+                let old = region(state).ec2.route_tables.get_mut(&old).unwrap();
+                let tag = ("hardway:cluster".to_owned(), "demo".to_owned());
+                old.tags.extend([tag]);
+                Passed
+            },
+        ),
+        obstacle(
+            "DeleteRouteTable",
+            "one has lost the tag of its role",
+            |state, _| {
+                let tables = region(state).ec2.route_tables.values_mut();
+                for table in tables {
+                    table.tags.remove("hardway:role");
+                }
+                Passed
+            },
+        ),
+        obstacle(
+            "DeleteInternetGateway",
+            "it has lost the tag of its role",
+            |state, _| {
+                let gateways = region(state).ec2.internet_gateways.values_mut();
+                for gateway in gateways {
+                    gateway.tags.remove("hardway:role");
+                }
+                Passed
+            },
+        ),
+        obstacle(
+            "DeleteVpc",
+            "it has lost the tag of its role",
+            |state, _| {
+                for vpc in region(state).ec2.vpcs.values_mut() {
+                    vpc.tags.remove("hardway:role");
+                }
+                Passed
+            },
+        ),
+        obstacle(
+            "DeleteSubnet",
+            "one has lost the tag of its role",
+            |state, _| {
+                for subnet in region(state).ec2.subnets.values_mut() {
+                    subnet.tags.remove("hardway:role");
+                }
+                Passed
             },
         ),
     ]

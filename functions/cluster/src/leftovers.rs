@@ -5,6 +5,7 @@
 use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceStatus, SecurityGroup};
 use step::eks_network::{
     find_interfaces, find_security_groups, is_interface_of_cluster, is_of_cluster,
+    is_of_control_plane,
 };
 use step::error::required;
 use step::removal::Removal;
@@ -31,7 +32,7 @@ async fn remove_from(
     let of_cluster = |it: &&NetworkInterface| is_interface_of_cluster(it, &groups, target);
     let mut are_gone = true;
     for interface in interfaces.iter().filter(of_cluster) {
-        are_gone &= remove_interface(aws, interface, removal).await?;
+        are_gone &= remove_interface(aws, target, interface, removal).await?;
     }
     if !are_gone {
         return Ok(());
@@ -42,8 +43,11 @@ async fn remove_from(
     Ok(())
 }
 
+/// Deletes an interface that EKS has let go of, if EKS says that it was its own. Any other that nothing uses
+/// may be a pod's, which Fargate removes, or somebody's, who keeps an address: it is waited for.
 async fn remove_interface(
     aws: &Aws,
+    target: &Target,
     interface: &NetworkInterface,
     removal: &mut Removal,
 ) -> Result<bool, Error> {
@@ -52,6 +56,14 @@ async fn remove_interface(
     if interface.status() != Some(&NetworkInterfaceStatus::Available) {
         removal.wait_for(format!(
             "EKS has not let go of the network interface {id} yet"
+        ));
+        return Ok(false);
+    }
+    if !is_of_control_plane(interface, target) {
+        let description = interface.description().unwrap_or_default();
+        removal.wait_for(format!(
+            "nothing uses the network interface {id} ({description}), which has EKS's security group and \
+             may be somebody's: delete it if nobody needs it"
         ));
         return Ok(false);
     }

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use step::plan::Zone;
 use step::removal::Removal;
-use step::route_tables::{self, NextHop, Wanted};
+use step::route_tables::{self, NextHop, PRIVATE_ROLE_PREFIX, Wanted};
 use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets};
 
 /// The step `private-routes`.
@@ -48,9 +48,6 @@ pub struct ZoneRouteTable {
     pub nat_gateway_id: String,
 }
 
-/// What the value of the tag `hardway:role` starts with; the zone id follows.
-const ROLE_PREFIX: &str = "private-routes-";
-
 impl Step for PrivateRoutes {
     const NAME: &'static str = "private-routes";
     const POLICY: &'static str = include_str!("../policy.json");
@@ -65,7 +62,7 @@ impl Step for PrivateRoutes {
         for zone in &plan.network.zones {
             let nat_gateway_id = nat_gateway_of(plan, &input, zone)?;
             let wanted = Wanted {
-                role: &format!("{ROLE_PREFIX}{}", zone.id),
+                role: &format!("{PRIVATE_ROLE_PREFIX}{}", zone.id),
                 vpc_id: &input.vpc_id,
                 next_hop: NextHop::NatGateway(nat_gateway_id),
                 subnet_ids: &[private_subnet_of(&input, zone)?],
@@ -81,9 +78,9 @@ impl Step for PrivateRoutes {
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removal = Removal::default();
-        let is_wanted = |role: &str| role.starts_with(ROLE_PREFIX);
+        let is_wanted = |role: &str| role.starts_with(PRIVATE_ROLE_PREFIX);
         route_tables::remove(aws, target, is_wanted, &mut removal).await?;
-        Ok(removal.outcome())
+        removal.outcome_in_vpc(aws, target).await
     }
 }
 

@@ -54,14 +54,15 @@ pub(crate) async fn ensure(
     Ok(Ensured::Attached(attached))
 }
 
-/// Detaches and deletes every internet gateway of ours; whether all are gone.
+/// Detaches and deletes every internet gateway of ours, with or without the tag of its role; whether all are
+/// gone.
 pub(crate) async fn remove(
     aws: &Aws,
     target: &Target,
     removal: &mut Removal,
 ) -> Result<bool, Error> {
     let mut are_gone = true;
-    for gateway in find(aws, target).await? {
+    for gateway in find_by(aws, tags::ec2_filters(target)).await? {
         are_gone &= detach(aws, &gateway, removal).await? && delete(aws, &gateway, removal).await?;
     }
     Ok(are_gone)

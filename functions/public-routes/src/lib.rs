@@ -93,7 +93,9 @@ impl Step for PublicRoutes {
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removal = Removal::default();
         if internet_gateway::remove(aws, target, &mut removal).await? {
-            route_tables::remove(aws, target, |role| role == ROUTE_TABLE, &mut removal).await?;
+            // One that has lost the tag of its role, too.
+            let is_wanted = |role: &str| !role.starts_with(route_tables::PRIVATE_ROLE_PREFIX);
+            route_tables::remove(aws, target, is_wanted, &mut removal).await?;
         }
         removal.outcome_in_vpc(aws, target).await
     }

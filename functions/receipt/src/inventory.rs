@@ -18,11 +18,15 @@ pub async fn refuse(
 ) -> Result<(), Error> {
     let cluster = eks::find_cluster(aws, target).await?;
     let mut foreign = vec![];
-    if let Some(cluster) = cluster.filter(|cluster| is_ours(cluster, target)) {
-        if cluster.deletion_protection() == Some(true) && !disable_deletion_protection {
-            return Err(eks::deletion_protected(target));
+    match cluster {
+        Some(cluster) if is_ours(&cluster, target) => {
+            if cluster.deletion_protection() == Some(true) && !disable_deletion_protection {
+                return Err(eks::deletion_protected(target));
+            }
+            foreign.extend(obstacles::in_cluster(aws, target).await?);
         }
-        foreign.extend(obstacles::in_cluster(aws, target).await?);
+        Some(cluster) => foreign.extend(obstacles::untagged_cluster(aws, target, &cluster).await?),
+        None => {}
     }
     foreign.extend(foreign::find(aws, target).await?);
     foreign.extend(obstacles::elsewhere(aws, target).await?);

@@ -3,6 +3,7 @@
 //! profiles. What is in the VPC is [`step::foreign`]'s.
 
 use aws_sdk_ec2::types::{Address, InternetGateway, NetworkInterface, NetworkInterfaceType};
+use aws_sdk_eks::types::Cluster;
 use step::eks_network::find_interfaces;
 use step::foreign::{self, Foreign};
 use step::log_group::{self, Owner};
@@ -33,6 +34,27 @@ pub(super) async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Foreign
         found.push(Foreign::new("AWS::EKS::Capability", name, owner).with_note(kind));
     }
     Ok(found)
+}
+
+/// A cluster of that name that is not tagged as ours, and lives in our VPC: somebody has taken its tags, and
+/// everything that would be removed is what it stands on.
+pub(super) async fn untagged_cluster(
+    aws: &Aws,
+    target: &Target,
+    cluster: &Cluster,
+) -> Result<Option<Foreign>, Error> {
+    let vpc_id = cluster.resources_vpc_config().and_then(|it| it.vpc_id());
+    let vpcs = foreign::find_vpcs(aws, target).await?;
+    if !vpcs.iter().any(|vpc| vpc.vpc_id() == vpc_id) {
+        return Ok(None);
+    }
+    let name = Some(target.cluster_name.as_str());
+    let note = format!(
+        "it is in the cluster's VPC, without the tag {}: give it the tag again, if it is hardway's",
+        tags::CLUSTER
+    );
+    let found = Foreign::new("AWS::EKS::Cluster", name, Some(&target.account.id));
+    Ok(Some(found.with_note(Some(&note))))
 }
 
 /// What is ours, but is held by something outside the cluster and its VPC.

@@ -132,10 +132,7 @@ async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>
         .map(interface)
         .collect();
     let is_foreign = |it: &&SecurityGroup| {
-        it.group_name() != Some("default")
-            && !is_of_cluster(it, target)
-            && !guardduty::is_group(it)
-            && !is_ours(it.tags(), target)
+        it.group_name() != Some("default") && !is_of_cluster(it, target) && !guardduty::is_group(it)
     };
     found.extend(groups.iter().filter(is_foreign).map(security_group));
     found.extend(subnets_and_routes(aws, target, vpc_id).await?);
@@ -214,7 +211,7 @@ async fn subnets_and_routes(
     let subnets = subnets.iter().filter(|it| !is_ours(it.tags(), target));
     let tables = tables
         .iter()
-        .filter(|it| !is_main(it) && !is_ours(it.tags(), target));
+        .filter(|it| !route_tables::is_main(it) && !is_ours(it.tags(), target));
     let gateways = gateways.iter();
     let gateways = gateways.filter(|it| it.state() != Some(&NatGatewayState::Deleted));
     let gateways = gateways.filter(|it| !is_ours(it.tags(), target));
@@ -223,14 +220,6 @@ async fn subnets_and_routes(
         .chain(tables.map(table))
         .chain(gateways.map(gateway))
         .collect())
-}
-
-/// Every VPC has a main route table, which goes with it.
-fn is_main(table: &RouteTable) -> bool {
-    table
-        .associations()
-        .iter()
-        .any(|it| it.main() == Some(true))
 }
 
 /// Other ways to the Internet than ours.

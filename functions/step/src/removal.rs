@@ -95,8 +95,11 @@ impl Removal {
     }
 }
 
-/// A network interface has no code of its own for it: attached, it is an invalid parameter; in the
-/// hands of an AWS service, nothing that we may delete.
+/// Whether something still uses the resource. EC2 API reference, error codes: DependencyViolation of what has
+/// dependants, InvalidIPAddress.InUse of an associated address, OperationNotPermitted of an interface in the
+/// hands of an AWS service. An attached interface has no code of its own for it: it is an invalid parameter
+/// (hashicorp/terraform-provider-aws, internal/service/ec2/vpc_network_interface.go). All of them pass when
+/// what uses it is gone; what does not go by itself is named by [`Removal::outcome_in_vpc`].
 fn is_in_use(error: &impl ProvideErrorMetadata) -> bool {
     let says_so = || {
         let message = error.message().unwrap_or_default();

@@ -20,6 +20,9 @@ use crate::removal::Removal;
 use crate::tags;
 use crate::telemetry::{changed, changing};
 
+/// What the roles of private tables begin with; the id of their zone follows.
+pub const PRIVATE_ROLE_PREFIX: &str = "private-routes-";
+
 /// Everything that no other route covers.
 const DEFAULT_DESTINATION: &str = "0.0.0.0/0";
 
@@ -380,7 +383,15 @@ fn is_associated(association: &RouteTableAssociation) -> bool {
     )
 }
 
-/// Makes the cluster's route tables gone whose role passes `is_wanted`, their associations first.
+/// Whether the table is its VPC's main one, which goes with the VPC and not before (VPC user guide, delete a
+/// route table).
+pub(crate) fn is_main(table: &RouteTable) -> bool {
+    let mut associations = table.associations().iter();
+    associations.any(|it| it.main() == Some(true))
+}
+
+/// Makes the cluster's route tables gone whose role passes `is_wanted`, their associations first. The role of
+/// a table that has lost the tag is empty. A table that somebody made the VPC's main one is left to the VPC.
 ///
 /// # Errors
 /// What EC2 answers.
@@ -394,7 +405,8 @@ pub async fn remove(
     let call = call.set_filters(Some(tags::ec2_filters(target)));
     let tables: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     for table in tables.during("ec2:DescribeRouteTables")? {
-        if tags::ec2_value(table.tags(), tags::ROLE).is_some_and(&is_wanted) {
+        let role = tags::ec2_value(table.tags(), tags::ROLE).unwrap_or_default();
+        if is_wanted(role) {
             remove_one(aws, &table, removal).await?;
         }
     }
@@ -414,6 +426,9 @@ async fn remove_one(aws: &Aws, table: &RouteTable, removal: &mut Removal) -> Res
         removal
             .delete(DISASSOCIATE, resource, &not_found, call.send())
             .await?;
+    }
+    if is_main(table) {
+        return Ok(());
     }
     delete(aws, table, removal).await
 }

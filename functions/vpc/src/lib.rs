@@ -19,7 +19,7 @@ use step::removal::Removal;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Resource, Step, Target, codes,
-    guardduty, tags,
+    foreign, guardduty, tags,
 };
 
 /// The step `vpc`.
@@ -84,7 +84,8 @@ impl Step for Vpc {
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removal = Removal::default();
-        for vpc in find(aws, target).await? {
+        // Those that have lost the tag of their role, too.
+        for vpc in foreign::find_vpcs(aws, target).await? {
             let id = id(&vpc)?;
             guardduty::remove(aws, id, &mut removal).await?;
             let call = aws.ec2.delete_vpc().vpc_id(id).send();

@@ -198,12 +198,15 @@ def of_template(path):
     template = yaml.load((ROOT / path).read_text(), Loader)
     for name, resource in template["Resources"].items():
         properties = resolve(resource.get("Properties", {}), template)
-        for policy in properties.get("Policies", []):
+        # A policy that is only referred to is a resource of the template itself.
+        own = [policy for policy in properties.get("Policies", []) if isinstance(policy, dict)]
+        for policy in own:
             yield f"{path}: {name}", policy.get("PolicyDocument", policy), True
         if "AssumeRolePolicyDocument" in properties:
             yield f"{path}: {name}'s trust", properties["AssumeRolePolicyDocument"], False
         if "PolicyDocument" in properties:
-            yield f"{path}: {name}", properties["PolicyDocument"], False
+            is_of_identity = resource["Type"] == "AWS::IAM::ManagedPolicy"
+            yield f"{path}: {name}", properties["PolicyDocument"], is_of_identity
 
 
 def of_files():
@@ -223,6 +226,11 @@ def self_test():
     good = next(policy for name, policy, _ in of_files() if "/cluster-role/" in name)
     assert not list(check(good)), "the policy of cluster-role is right"
     tagged = next(i for i, it in enumerate(good["Statement"]) if "iam:DeleteRole" in it["Action"])
+    # Of a policy that several roles share, too.
+    shared = {name.split(": ")[1]: it for name, it, has_resources in of_template("infra/template.yaml") if has_resources}
+    wrong = copy.deepcopy(shared["MachineLogsPolicy"])
+    wrong["Statement"][0]["Action"].append("logs:PutResourcePolicies")
+    assert len(list(check(wrong))) == 1, "a mistake in a managed policy is noticed"
     for path, planted in [
         ("Action", "iam:DeleteRolle"),
         ("Resource", "arn:aws:iam::111122223333:user/hardway-*"),

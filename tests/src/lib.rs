@@ -14,6 +14,7 @@ pub mod bucket;
 pub mod bus;
 pub mod by_hand;
 pub mod faults;
+pub mod generated;
 pub mod graph;
 pub mod hold;
 pub mod inputs;

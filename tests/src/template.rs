@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{project, world};
 
@@ -41,7 +41,8 @@ fn plain(yaml: &serde_yaml_ng::Value) -> Value {
     }
 }
 
-/// The functions of the template, by crate.
+/// The functions of the template, by crate. Each has one policy: its own statements, and after them those of
+/// the stack's policies that it refers to.
 ///
 /// # Panics
 /// If a function has no crate, or a crate no function.
@@ -56,7 +57,9 @@ pub fn functions() -> BTreeMap<String, Value> {
         .map(|(id, resource)| {
             let name = crates.iter().find(|name| world::logical_id(name) == *id);
             let name = name.unwrap_or_else(|| panic!("{id} has no crate"));
-            (name.clone(), resource["Properties"].clone())
+            let mut function = resource["Properties"].clone();
+            function["Policies"] = in_one(&function["Policies"], &template);
+            (name.clone(), function)
         })
         .collect();
     assert_eq!(
@@ -64,6 +67,20 @@ pub fn functions() -> BTreeMap<String, Value> {
         crates.iter().collect::<Vec<_>>()
     );
     functions
+}
+
+/// A function's policies as one.
+fn in_one(policies: &Value, template: &Value) -> Value {
+    let policies = policies.as_array().unwrap().iter();
+    let (shared, own): (Vec<_>, Vec<_>) = policies.partition(|it| it.get("!Ref").is_some());
+    let shared = shared.into_iter().map(|reference| {
+        let policy = &template["Resources"][reference["!Ref"].as_str().unwrap()];
+        assert_eq!(policy["Type"], "AWS::IAM::ManagedPolicy", "{reference}");
+        &policy["Properties"]["PolicyDocument"]
+    });
+    let all = own.into_iter().chain(shared);
+    let statements = all.flat_map(|policy| policy["Statement"].as_array().unwrap().clone());
+    json!([{"Statement": statements.collect::<Vec<_>>()}])
 }
 
 /// The actions that each function's own policy allows, by crate.

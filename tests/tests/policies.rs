@@ -10,7 +10,7 @@ use step::session::{POLICY_MAX, Session};
 use step::spec::matches_wildcards;
 use tests::member_role::{of_partition, trusted_role_arns};
 use tests::world::{ACCOUNT, role_of_function};
-use tests::{World, project, template};
+use tests::{World, generated, project, template};
 
 /// Actions that are allowed without being calls: AWS checks them when it is asked for something else.
 /// Source of each: the service authorization reference and AWS.md's sources named in the template.
@@ -253,6 +253,23 @@ fn a_session_may_do_what_the_functions_own_role_allows_and_no_more() {
             committed == expected,
             "run `UPDATE_POLICIES=1 cargo test --test all policies::` and commit {}",
             path.display()
+        );
+    }
+}
+
+/// `UPDATE_POLICIES=1` writes them anew.
+#[test]
+fn generated_parts_of_the_templates_are_up_to_date() {
+    for name in ["infra/template.yaml", "infra/member-role.yaml"] {
+        let committed = project::read(name);
+        let expected = generated::up_to_date(&committed);
+        let update = std::env::var("UPDATE_POLICIES").is_ok_and(|value| value == "1");
+        if update && committed != expected {
+            std::fs::write(project::root().join(name), &expected).unwrap();
+        }
+        assert!(
+            project::read(name) == expected,
+            "run `UPDATE_POLICIES=1 cargo test --test all policies::` and commit {name}"
         );
     }
 }

@@ -157,6 +157,43 @@ fn each_state_machine_may_invoke_the_functions_of_its_definition_and_no_others()
     }
 }
 
+/// A managed policy is in no role that it is not made for.
+#[test]
+fn the_stacks_policies_are_those_of_state_machines_and_of_functions_that_enter_accounts() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let policies = of_type("AWS::IAM::ManagedPolicy");
+    let ids: Vec<&str> = policies.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["MachineLogsPolicy", "AssumeMemberRolePolicy"]);
+    for (id, policy) in &policies {
+        assert_eq!(policy["Path"], json!({"!Ref": "RolePath"}), "{id}");
+        for named in ["Roles", "Users", "Groups", "ManagedPolicyName"] {
+            assert!(policy.get(named).is_none(), "{id} has {named}");
+        }
+    }
+    let logs = json!([{"!Ref": "MachineLogsPolicy"}]);
+    let of_machines = of_type("AWS::Serverless::StateMachine").into_iter();
+    let of_machines: BTreeSet<String> = of_machines
+        .map(|(_, machine)| machine["Role"]["!GetAtt"].as_str().unwrap().to_owned())
+        .collect();
+    for (id, role) in of_type("AWS::IAM::Role") {
+        let expected = of_machines.contains(&format!("{id}.Arn"));
+        let attached = role.get("ManagedPolicyArns");
+        assert_eq!(attached, expected.then_some(&logs), "{id}");
+    }
+    for (id, function) in of_type("AWS::Serverless::Function") {
+        let referred = function["Policies"].as_array().unwrap().iter();
+        let referred: Vec<_> = referred.filter(|it| it.get("!Ref").is_some()).collect();
+        let assume = json!({"!Ref": "AssumeMemberRolePolicy"});
+        assert!(referred.iter().all(|it| **it == assume), "{id}");
+    }
+    assert!(
+        resources
+            .values()
+            .all(|it| it["Type"] != "AWS::IAM::Policy")
+    );
+}
+
 /// What the security of other roles rests on: hardway's own are somewhere else, and only the stack's own
 /// machines and schedules assume theirs.
 #[test]

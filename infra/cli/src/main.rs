@@ -6,5 +6,5 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    Box::pin(hardway::run(hardway::Args::parse())).await
+    hardway::run(hardway::Args::parse()).await
 }

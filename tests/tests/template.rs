@@ -201,7 +201,17 @@ fn every_role_of_the_stack_has_its_path_its_boundary_and_a_trust_of_one_source()
                 source.is_some_and(|arn| arn.contains(":stateMachine:${AWS::StackName}-")),
                 "{id}"
             );
+        } else {
+            // EventBridge Scheduler says the group, and no schedule (its user guide, confused deputy
+            // prevention). Schedules that name none are in this one.
+            let group = "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:\
+                         schedule-group/default";
+            let source = &condition["StringEquals"]["aws:SourceArn"];
+            assert_eq!(*source, json!({"!Sub": group}), "{id}");
         }
+    }
+    for (id, schedule) in of_type("AWS::Scheduler::Schedule") {
+        assert!(schedule["Properties"].get("GroupName").is_none(), "{id}");
     }
     let path = template["Parameters"]["RolePath"]["Default"].as_str();
     assert_eq!(path, Some("/hardway/"));

@@ -216,10 +216,25 @@ def of_files():
         yield str(path.relative_to(ROOT)), json.loads(text), True
 
 
+def of_page(text):
+    """The policies that a page prints. Statements of trust policies have no resources."""
+    for block in re.findall(r"^ *```json\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        if '"Statement"' in block:
+            policy = json.loads(block)
+            yield policy, any("Resource" in statement for statement in texts(policy["Statement"]))
+
+
+def of_pages():
+    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
+        for number, (policy, has_resources) in enumerate(of_page(path.read_text()), 1):
+            yield f"{path.relative_to(ROOT)}: policy {number}", policy, has_resources
+
+
 def everything():
     yield from of_template("infra/template.yaml")
     yield from of_template("infra/member-role.yaml")
     yield from of_files()
+    yield from of_pages()
 
 
 def self_test():
@@ -242,6 +257,11 @@ def self_test():
         wrong["Statement"][tagged][path] = planted
         if not list(check(wrong)):
             sys.exit(f"{planted} is not noticed")
+        page = f'Text\n\n```json\n{{"clusterName": "x"}}\n```\n\n1. A list\n   ```json\n{json.dumps(wrong)}\n   ```\n'
+        if not [problem for policy, _ in of_page(page) for problem in check(policy)]:
+            sys.exit(f"{planted} in a page is not noticed")
+    if not list(of_pages()):
+        sys.exit("docs/security.md prints policies")
 
 
 def main():
@@ -254,7 +274,7 @@ def main():
         problems += [f"{name}: {problem}" for problem in check(policy, has_resources)]
     for problem in problems:
         print(problem, file=sys.stderr)
-    # Two templates and the functions' files: fewer would mean that they were not found.
+    # Two templates, the functions' files and the pages: fewer would mean that they were not found.
     if problems or count < 40:
         sys.exit(f"{len(problems)} problems in {count} policies")
 

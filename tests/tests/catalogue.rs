@@ -1,6 +1,8 @@
 //! Every row of the diagnosis catalogue: exactly that is broken in a simulated, otherwise healthy
 //! cluster, and `verify` names it first, and nothing false beside it.
 
+use functions::model::{Plan, Target};
+use functions::verify::{CATALOGUE, Finding, Report, Severity};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,11 +13,9 @@ use simulator::ec2::block_public_access::Mode;
 use simulator::ec2::route::Target as RouteTarget;
 use simulator::ec2::{Ec2, NewInterface, SecurityGroup, VpcEndpoint};
 use simulator::eks::Cluster;
-use step::{Plan, Target};
 use tests::faults::Script;
 use tests::world::{ACCOUNT, Moment, region, workload};
 use tests::{World, by_hand, many};
-use verify::{CATALOGUE, Finding, Report, Severity};
 
 const SEED: u64 = 23;
 const ROLE: &str = "hardway-demo-ap-northeast-1-pod-execution";
@@ -66,7 +66,9 @@ async fn examine(world: &World, cluster: &str) -> Report {
         ..Plan::example().target
     };
     let before = world.changes().len();
-    let report = verify::examine(&world.aws(), &target).await.unwrap();
+    let report = functions::verify::examine(&world.aws(), &target)
+        .await
+        .unwrap();
     assert_eq!(world.changes().len(), before, "it changes nothing");
     report
 }

@@ -1,7 +1,7 @@
 //! Who asks: the identity behind the credentials, and the entity whose policies count.
 
 use anyhow::{Context, Result};
-use step::Aws;
+use functions::aws::Aws;
 
 use super::place::said;
 
@@ -87,7 +87,7 @@ mod tests {
     use aws_sdk_iam::operation::get_role::GetRoleOutput;
     use aws_sdk_iam::types::Role;
     use aws_smithy_mocks::mock;
-    use step::mocks::iam_refusal;
+    use functions::aws::mocks::iam_refusal;
 
     const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/me@example.com";
 
@@ -108,7 +108,7 @@ mod tests {
                 GetRoleOutput::builder().role(role.build().unwrap()).build()
             });
         let aws = Aws {
-            iam: step::mocked!(aws_sdk_iam, [&get]),
+            iam: functions::mocked!(aws_sdk_iam, [&get]),
             ..Aws::offline()
         };
         assert_eq!(kind(&aws, SESSION).await, Kind::Entity(arn.to_owned()));
@@ -119,7 +119,7 @@ mod tests {
         let get = mock!(aws_sdk_iam::Client::get_role)
             .then_http_response(|| iam_refusal(403, "AccessDenied", "no"));
         let aws = Aws {
-            iam: step::mocked!(aws_sdk_iam, [&get]),
+            iam: functions::mocked!(aws_sdk_iam, [&get]),
             ..Aws::offline()
         };
         let Kind::Other(why) = kind(&aws, SESSION).await else {

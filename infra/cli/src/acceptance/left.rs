@@ -91,7 +91,7 @@ pub(super) fn destroy(place: &Place) -> String {
 
 /// The VPC and what is in it are gone with their tags; NAT gateways are shown for an hour after it.
 async fn tagged(place: &Place) -> Result<Vec<Left>, String> {
-    let filters = step::tags::ec2_filters(&place.target);
+    let filters = functions::model::tags::ec2_filters(&place.target);
     let tags = place.aws.ec2.describe_tags();
     let tags = tags.set_filters(Some(filters)).send().await;
     let tags = Reply::of(tags).or_why("ec2:DescribeTags");

@@ -141,7 +141,7 @@ impl Run<'_> {
 
 /// The cluster's VPC, by its tags.
 async fn vpc(place: &Place) -> Option<String> {
-    let filters = step::tags::ec2_filters(&place.target);
+    let filters = functions::model::tags::ec2_filters(&place.target);
     let call = place.aws.ec2.describe_vpcs().set_filters(Some(filters));
     let found = call.send().await.ok()?;
     Some(found.vpcs().first()?.vpc_id()?.to_owned())

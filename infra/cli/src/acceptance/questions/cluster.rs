@@ -1,10 +1,10 @@
 //! What EKS does, asked of the cluster that the run has built.
 
+use functions::aws::codes;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector};
 use serde_json::json;
-use step::codes;
 
 use super::{Answers, Reply, Said, either, iam};
 use crate::acceptance::place::Place;
@@ -68,7 +68,7 @@ async fn passed_to(place: &Place) -> Result<Said, Said> {
 
 /// Those of what hardway makes for the cluster, so that the teardown takes it along, whatever happens.
 fn tags(place: &Place) -> HashMap<String, String> {
-    let tags = step::tags::of_target(&place.target, &BTreeMap::new(), QUESTION);
+    let tags = functions::model::tags::of_target(&place.target, &BTreeMap::new(), QUESTION);
     tags.into_iter().collect()
 }
 
@@ -186,7 +186,7 @@ pub(in super::super) async fn ask_of_address(place: &Place, answers: &mut Answer
 
 async fn address(place: &Place) -> Result<Said, Said> {
     let ec2 = &place.aws.ec2;
-    let filters = step::tags::ec2_filters(&place.target);
+    let filters = functions::model::tags::ec2_filters(&place.target);
     let found = ec2.describe_addresses().set_filters(Some(filters));
     let found = Reply::of(found.send().await).or_why("ec2:DescribeAddresses")?;
     let used = |it: &&aws_sdk_ec2::types::Address| it.association_id().is_some();

@@ -2,8 +2,8 @@
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use functions::aws::{Aws, codes};
 use serde_json::{Value, json};
-use step::{Aws, codes};
 
 use super::{Answers, Reply, Said, either};
 use crate::acceptance::caller::Kind;
@@ -175,7 +175,9 @@ fn largest_policy(place: &Place) -> Result<(String, String), Said> {
     let functions = crate::local::functions(&place.root);
     let functions = functions.map_err(|error| Said::not_answered(error.to_string()))?;
     let policy = |function: String| {
-        let file = place.root.join(format!("functions/{function}/policy.json"));
+        let file = place
+            .root
+            .join(crate::local::policy_file(&place.root, &function));
         // Not every function goes into other accounts.
         let text = std::fs::read_to_string(file).ok()?;
         let policy: Value = serde_json::from_str(&place.fill_in(&text)).ok()?;

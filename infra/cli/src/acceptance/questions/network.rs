@@ -1,7 +1,7 @@
 //! What EC2 does, asked with a VPC of its own, which costs nothing and is removed at once.
 
 use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType, Tag, TagSpecification};
-use step::codes;
+use functions::aws::codes;
 
 use super::iam::TAG;
 use super::{Answers, Reply, Said, either};

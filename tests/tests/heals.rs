@@ -118,7 +118,7 @@ async fn a_changed_profile_is_made_as_asked_and_not_as_an_old_token_remembers_it
     let execution = world.provision(profile("default")).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
     tokio::time::sleep(Duration::from_mins(30)).await;
-    let call = world.aws().eks.delete_fargate_profile();
+    let call = world.aws().eks().delete_fargate_profile();
     let call = call.cluster_name("demo").fargate_profile_name("pods");
     call.send().await.unwrap();
     tokio::time::sleep(Duration::from_mins(5)).await;
@@ -139,7 +139,7 @@ async fn an_administrators_role_that_was_made_again_gets_its_access_back() {
         assert!(roles.remove("admin").is_some());
     });
     let trust = State::organization_trust(ACCOUNT);
-    let call = world.aws().iam.create_role().role_name("Admin");
+    let call = world.aws().iam().create_role().role_name("Admin");
     let call = call.assume_role_policy_document(trust);
     call.send().await.unwrap();
     tokio::time::sleep(Duration::from_hours(1)).await;

@@ -178,7 +178,7 @@ async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove()
 async fn nobody_else_may_assume_the_member_role() {
     let (world, account) = world_with_member_role(84);
     // A person in hardway's account, with the external id.
-    let call = world.aws().sts.assume_role();
+    let call = world.aws().sts().assume_role();
     let role = account["roleName"].as_str().unwrap();
     let call = call.role_arn(format!("arn:aws:iam::{MEMBER}:role/{role}"));
     let call = call.role_session_name("person").external_id(EXTERNAL_ID);

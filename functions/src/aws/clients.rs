@@ -1,5 +1,6 @@
 //! SDK clients of the account and region that the cluster is built in.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -141,7 +142,7 @@ impl Base {
         };
         let role_arn = names::role_arn(target, role_name);
         let answer = own
-            .sts
+            .sts()
             .assume_role()
             .role_arn(&role_arn)
             .role_session_name(session.name(target))
@@ -205,47 +206,86 @@ fn not_assumable(role_arn: &str, error: &impl ProvideErrorMetadata, target: &Tar
     .of_first_call(None, target)
 }
 
-/// Clients of one account and region.
+/// Clients of one account and region. Each is made at its first use, so that a function's binary carries
+/// only those that it uses.
 #[derive(Debug, Clone)]
 pub struct Aws {
+    config: Arc<SdkConfig>,
+    ec2: OnceLock<aws_sdk_ec2::Client>,
+    eks: OnceLock<aws_sdk_eks::Client>,
+    iam: OnceLock<aws_sdk_iam::Client>,
+    kms: OnceLock<aws_sdk_kms::Client>,
+    logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
+    quotas: OnceLock<aws_sdk_servicequotas::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
+}
+
+/// A client of one of the services that steps call.
+pub trait Service {
+    /// Makes `aws` use it.
+    fn replace_in(self, aws: &mut Aws);
+}
+
+macro_rules! services {
+    ($($(#[$doc:meta])* $name:ident: $sdk:ident,)*) => {
+        impl Aws {
+            /// Clients with `config`, which log what AWS refuses.
+            #[must_use]
+            pub fn new(config: &SdkConfig) -> Self {
+                Self {
+                    config: Arc::new(config.clone()),
+                    $($name: OnceLock::new(),)*
+                }
+            }
+
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $name(&self) -> &$sdk::Client {
+                    self.$name.get_or_init(|| {
+                        let config = $sdk::config::Builder::from(self.config.as_ref());
+                        $sdk::Client::from_conf(config.interceptor(Refusals).build())
+                    })
+                }
+            )*
+        }
+
+        $(
+            impl Service for $sdk::Client {
+                fn replace_in(self, aws: &mut Aws) {
+                    aws.$name = OnceLock::from(self);
+                }
+            }
+        )*
+    };
+}
+
+services! {
     /// Amazon EC2.
-    pub ec2: aws_sdk_ec2::Client,
+    ec2: aws_sdk_ec2,
     /// Amazon EKS.
-    pub eks: aws_sdk_eks::Client,
+    eks: aws_sdk_eks,
     /// AWS IAM.
-    pub iam: aws_sdk_iam::Client,
+    iam: aws_sdk_iam,
     /// AWS KMS.
-    pub kms: aws_sdk_kms::Client,
+    kms: aws_sdk_kms,
     /// Amazon CloudWatch Logs.
-    pub logs: aws_sdk_cloudwatchlogs::Client,
+    logs: aws_sdk_cloudwatchlogs,
     /// Service Quotas.
-    pub quotas: aws_sdk_servicequotas::Client,
+    quotas: aws_sdk_servicequotas,
     /// AWS STS, regional.
-    pub sts: aws_sdk_sts::Client,
+    sts: aws_sdk_sts,
 }
 
 impl Aws {
-    /// Clients with `config`, which log what AWS refuses.
+    /// The same with another client, for unit tests.
     #[must_use]
-    pub fn new(config: &SdkConfig) -> Self {
-        macro_rules! client {
-            ($service:ident) => {{
-                let config = $service::config::Builder::from(config);
-                $service::Client::from_conf(config.interceptor(Refusals).build())
-            }};
-        }
-        Self {
-            ec2: client!(aws_sdk_ec2),
-            eks: client!(aws_sdk_eks),
-            iam: client!(aws_sdk_iam),
-            kms: client!(aws_sdk_kms),
-            logs: client!(aws_sdk_cloudwatchlogs),
-            quotas: client!(aws_sdk_servicequotas),
-            sts: client!(aws_sdk_sts),
-        }
+    pub fn with(mut self, client: impl Service) -> Self {
+        client.replace_in(&mut self);
+        self
     }
 
-    /// Clients that reach nothing, for unit tests: a test replaces those that its step may use (see
+    /// Clients that reach nothing, for unit tests: a test replaces those that its step may use ([`Aws::with`],
     /// [`crate::mocked`]), and any other call fails it.
     #[must_use]
     pub fn offline() -> Self {
@@ -421,7 +461,7 @@ mod tests {
         }
         assert_eq!(sent.token, None);
         // Whatever is asked for next, the session asks for it, in the target's region.
-        let _ = aws.ec2.describe_vpcs().send().await;
+        let _ = aws.ec2().describe_vpcs().send().await;
         let sent = recorder.sent().remove(1);
         assert_eq!(sent.uri, "https://ec2.ap-northeast-1.amazonaws.com/");
         assert_eq!(sent.token.as_deref(), Some("the-session"));

@@ -12,7 +12,7 @@ use aws_smithy_types::body::SdkBody;
 /// compile each of them a second time.
 ///
 /// ```ignore
-/// let aws = Aws { eks: mocked!(aws_sdk_eks, [&described, &created]), ..Aws::offline() };
+/// let aws = Aws::offline().with(mocked!(aws_sdk_eks, [&described, &created]));
 /// ```
 #[macro_export]
 macro_rules! mocked {

@@ -38,7 +38,7 @@ async fn check_boundary(aws: &Aws, plan: &Plan) -> Result<(), Error> {
     let Some(arn) = &plan.permissions_boundary_arn else {
         return Ok(());
     };
-    let answer = aws.iam.get_policy().policy_arn(arn).send().await;
+    let answer = aws.iam().get_policy().policy_arn(arn).send().await;
     if let Err(error) = &answer
         && error.code() == Some(codes::NO_SUCH_ENTITY)
     {
@@ -57,7 +57,7 @@ async fn check_admins(aws: &Aws, plan: &Plan) -> Result<(), Error> {
             continue;
         };
         let field = format!("access.admins[{index}]");
-        let answer = aws.iam.get_role().role_name(name).send().await;
+        let answer = aws.iam().get_role().role_name(name).send().await;
         if let Err(error) = &answer
             && error.code() == Some(codes::NO_SUCH_ENTITY)
         {
@@ -115,7 +115,7 @@ async fn add_admins(aws: &Aws, access: &Access, plan: &mut Plan) -> Result<(), E
 
 /// All roles of IAM Identity Center in the account.
 async fn identity_center_roles(aws: &Aws) -> Result<Vec<Role>, Error> {
-    let call = aws.iam.list_roles().path_prefix(IDENTITY_CENTER_PATH);
+    let call = aws.iam().list_roles().path_prefix(IDENTITY_CENTER_PATH);
     let roles = call.into_paginator().items().send();
     let roles: Result<Vec<Role>, _> = roles.collect().await;
     roles.during("iam:ListRoles")
@@ -183,10 +183,7 @@ mod tests {
     }
 
     async fn check_in(rule: &Rule, admins: &[&str], is_new: bool) -> Result<(), Error> {
-        let aws = Aws {
-            iam: crate::mocked!(aws_sdk_iam, [rule]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [rule]));
         let mut plan = Plan::example();
         plan.is_new_account = is_new;
         plan.admins = admins.iter().map(|arn| (*arn).to_owned()).collect();
@@ -220,10 +217,7 @@ mod tests {
         is_new: bool,
     ) -> Result<Vec<String>, Error> {
         let rule = identity_center(roles);
-        let aws = Aws {
-            iam: crate::mocked!(aws_sdk_iam, [&rule]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [&rule]));
         let spec = Spec {
             access: Some(Access {
                 admins: vec![],
@@ -333,10 +327,7 @@ mod tests {
         ] {
             let rule = mock!(aws_sdk_iam::Client::get_policy)
                 .then_http_response(move || iam_refusal(404, code, "no"));
-            let aws = Aws {
-                iam: crate::mocked!(aws_sdk_iam, [&rule]),
-                ..Aws::offline()
-            };
+            let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [&rule]));
             let mut plan = Plan::example();
             plan.admins.clear();
             plan.permissions_boundary_arn = Some("arn:aws:iam::aws:policy/X".to_owned());

@@ -24,7 +24,7 @@ pub(crate) async fn check(aws: &Aws, plan: &Plan, is_dry_run: bool) -> Result<Ve
     let Some(arn) = &plan.kms_key_arn else {
         return Ok(vec![]);
     };
-    let answer = aws.kms.describe_key().key_id(arn).send().await;
+    let answer = aws.kms().describe_key().key_id(arn).send().await;
     if let Err(error) = &answer
         && error.code() == Some(codes::KEY_NOT_FOUND)
     {
@@ -90,10 +90,7 @@ mod tests {
     const ARN: &str = "arn:aws:kms:ap-northeast-1:111122223333:key/1234";
 
     async fn check_with(rule: &Rule, is_dry_run: bool) -> Result<Vec<String>, Error> {
-        let aws = Aws {
-            kms: crate::mocked!(aws_sdk_kms, [rule]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_kms, [rule]));
         let mut plan = Plan::example();
         plan.kms_key_arn = Some(ARN.to_owned());
         check(&aws, &plan, is_dry_run).await

@@ -203,7 +203,7 @@ async fn target(
     let chosen = region.or(base.region());
     let chosen = chosen.ok_or_else(|| Error::invalid("region", region, expected))?;
     let own = base.own(base.region().or(Some(chosen)));
-    let identity = own.sts.get_caller_identity().send().await;
+    let identity = own.sts().get_caller_identity().send().await;
     let identity = identity.during("sts:GetCallerIdentity")?;
     let own_id = required(identity.account(), "sts:GetCallerIdentity: account")?;
     let arn = required(identity.arn(), "sts:GetCallerIdentity: arn")?;

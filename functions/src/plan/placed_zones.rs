@@ -35,7 +35,7 @@ pub(crate) async fn find(
     cluster: Option<&Cluster>,
     vpc: Ipv4Net,
 ) -> Result<PlacedZones, Error> {
-    let call = aws.ec2.describe_subnets();
+    let call = aws.ec2().describe_subnets();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
     let found: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let mut subnets = found.during(DESCRIBE)?;
@@ -71,7 +71,7 @@ async fn subnets_of(
         return Ok(Some(vec![]));
     }
     let call = aws
-        .ec2
+        .ec2()
         .describe_subnets()
         .set_subnet_ids(Some(ids.to_vec()));
     let answer = call.send().await;

@@ -21,7 +21,7 @@ const DESCRIBE: &str = "ec2:DescribeVpcBlockPublicAccessOptions";
 /// # Errors
 /// [`Error::ResourceConflict`] with the way out.
 pub(crate) async fn check(aws: &Aws, plan: &Plan) -> Result<Vec<String>, Error> {
-    let call = aws.ec2.describe_vpc_block_public_access_options();
+    let call = aws.ec2().describe_vpc_block_public_access_options();
     let options = match call.send().await.during(DESCRIBE) {
         Ok(answer) => answer.vpc_block_public_access_options,
         // An older member role, or a partition that does not have it.
@@ -61,7 +61,7 @@ fn blocks(states: Option<&BlockPublicAccessStates>) -> bool {
 
 /// The cluster's VPC, if there is one.
 async fn vpc(aws: &Aws, plan: &Plan) -> Result<Option<Vpc>, Error> {
-    let call = aws.ec2.describe_vpcs();
+    let call = aws.ec2().describe_vpcs();
     let call = call.set_filters(Some(tags::ec2_filters_for(&plan.target, "vpc")));
     let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     Ok(vpcs.during("ec2:DescribeVpcs")?.into_iter().next())
@@ -69,7 +69,7 @@ async fn vpc(aws: &Aws, plan: &Plan) -> Result<Option<Vpc>, Error> {
 
 /// Whether all subnets of NAT gateways are there and excluded.
 async fn has_open_subnets(aws: &Aws, plan: &Plan) -> Result<bool, Error> {
-    let call = aws.ec2.describe_subnets();
+    let call = aws.ec2().describe_subnets();
     let call = call.set_filters(Some(tags::ec2_filters(&plan.target)));
     let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let subnets = subnets.during("ec2:DescribeSubnets")?;

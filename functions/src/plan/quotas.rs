@@ -188,7 +188,7 @@ fn unread(need: &Need, default: Option<f64>, error: &Error) -> String {
 }
 
 async fn value(aws: &Aws, quota: Quota) -> Result<f64, Error> {
-    let call = aws.quotas.get_service_quota();
+    let call = aws.quotas().get_service_quota();
     let call = call.service_code(quota.service).quota_code(quota.code);
     let quota = call.send().await.during(GET)?.quota;
     let value = quota.and_then(|quota| quota.value);
@@ -249,7 +249,7 @@ fn count(number: usize) -> f64 {
 }
 
 async fn vpcs(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.ec2.describe_vpcs().into_paginator();
+    let call = aws.ec2().describe_vpcs().into_paginator();
     let vpcs: Result<Vec<_>, _> = call.items().send().collect().await;
     let vpcs = vpcs.during("ec2:DescribeVpcs")?;
     let found = vpcs.iter().map(|vpc| is_ours(vpc.tags(), target));
@@ -257,7 +257,7 @@ async fn vpcs(aws: &Aws, target: &Target) -> Result<Need, Error> {
 }
 
 async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.ec2.describe_internet_gateways().into_paginator();
+    let call = aws.ec2().describe_internet_gateways().into_paginator();
     let gateways: Result<Vec<_>, _> = call.items().send().collect().await;
     let gateways = gateways.during("ec2:DescribeInternetGateways")?;
     let found = gateways.iter().map(|it| is_ours(it.tags(), target));
@@ -266,7 +266,7 @@ async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Need, Error> {
 
 /// Those that count: pending, available and deleting ones (VPC user guide, Amazon VPC quotas).
 async fn nat_gateways(aws: &Aws) -> Result<Vec<NatGateway>, Error> {
-    let call = aws.ec2.describe_nat_gateways().into_paginator();
+    let call = aws.ec2().describe_nat_gateways().into_paginator();
     let gateways: Result<Vec<_>, _> = call.items().send().collect().await;
     let mut gateways = gateways.during("ec2:DescribeNatGateways")?;
     gateways.retain(|gateway| {
@@ -306,7 +306,7 @@ async fn nat_gateways_by_zone(
 }
 
 async fn subnets_of(aws: &Aws, zone: &Zone) -> Result<BTreeSet<String>, Error> {
-    let call = aws.ec2.describe_subnets();
+    let call = aws.ec2().describe_subnets();
     let call = call.filters(tags::ec2_filter("availability-zone-id", &zone.id));
     let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let subnets = subnets.during("ec2:DescribeSubnets")?.into_iter();
@@ -315,7 +315,7 @@ async fn subnets_of(aws: &Aws, zone: &Zone) -> Result<BTreeSet<String>, Error> {
 
 /// One for each NAT gateway; a gateway that there is has its own.
 async fn addresses(aws: &Aws, plan: &Plan, gateways: &[NatGateway]) -> Result<Need, Error> {
-    let answer = aws.ec2.describe_addresses().send().await;
+    let answer = aws.ec2().describe_addresses().send().await;
     let found = answer.during("ec2:DescribeAddresses")?;
     let found = found.addresses.unwrap_or_default();
     let target = &plan.target;
@@ -339,7 +339,7 @@ async fn addresses(aws: &Aws, plan: &Plan, gateways: &[NatGateway]) -> Result<Ne
 }
 
 async fn clusters(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.eks.list_clusters().into_paginator();
+    let call = aws.eks().list_clusters().into_paginator();
     let names: Result<Vec<_>, _> = call.items().send().collect().await;
     let names = names.during("eks:ListClusters")?;
     let found = names.iter().map(|name| *name == target.cluster_name);

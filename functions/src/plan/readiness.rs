@@ -69,16 +69,16 @@ async fn probe(aws: &Aws, target: &Target, spec: &Spec) -> Result<Ready, Error> 
         }
         answer => answer.map(|()| vec![])?,
     };
-    let roles = aws.iam.list_roles().max_items(1).send().await;
+    let roles = aws.iam().list_roles().max_items(1).send().await;
     roles.during_first("iam:ListRoles", target)?;
-    let clusters = aws.eks.list_clusters().max_results(1).send().await;
+    let clusters = aws.eks().list_clusters().max_results(1).send().await;
     clusters.during_first("eks:ListClusters", target)?;
     Ok(Ready { zones, notes })
 }
 
 /// The session is in the account that was asked for.
 async fn check_identity(aws: &Aws, target: &Target) -> Result<(), Error> {
-    let identity = aws.sts.get_caller_identity().send().await;
+    let identity = aws.sts().get_caller_identity().send().await;
     let identity = identity.during_first("sts:GetCallerIdentity", target)?;
     let account = required(identity.account(), "sts:GetCallerIdentity: account")?;
     if account == target.account.id {
@@ -92,7 +92,7 @@ async fn check_identity(aws: &Aws, target: &Target) -> Result<(), Error> {
 
 /// All zones of the region that the account can see. DescribeAvailabilityZones has no pages.
 async fn zones(aws: &Aws, target: &Target) -> Result<Vec<AvailabilityZone>, Error> {
-    let answer = aws.ec2.describe_availability_zones().send().await;
+    let answer = aws.ec2().describe_availability_zones().send().await;
     let answer = answer.during_first("ec2:DescribeAvailabilityZones", target)?;
     Ok(answer.availability_zones.unwrap_or_default())
 }
@@ -108,7 +108,7 @@ async fn try_create_vpc(aws: &Aws, target: &Target, spec: &Spec) -> Result<(), E
         .resource_type(ResourceType::Vpc)
         .set_tags(Some(tags.collect()));
     let call = aws
-        .ec2
+        .ec2()
         .create_vpc()
         .cidr_block(cidr::of_vpc(asked)?.to_string())
         .tag_specifications(tags.build())
@@ -223,13 +223,11 @@ mod tests {
 
         async fn probe(&self, spec: &Spec) -> Result<Ready, Error> {
             let [identity, zones, vpc, roles, clusters] = &self.0;
-            let aws = Aws {
-                sts: crate::mocked!(aws_sdk_sts, [identity]),
-                ec2: crate::mocked!(aws_sdk_ec2, [zones, vpc]),
-                iam: crate::mocked!(aws_sdk_iam, [roles]),
-                eks: crate::mocked!(aws_sdk_eks, [clusters]),
-                ..Aws::offline()
-            };
+            let aws = Aws::offline()
+                .with(crate::mocked!(aws_sdk_sts, [identity]))
+                .with(crate::mocked!(aws_sdk_ec2, [zones, vpc]))
+                .with(crate::mocked!(aws_sdk_iam, [roles]))
+                .with(crate::mocked!(aws_sdk_eks, [clusters]));
             let target = Plan::example().target;
             let answer = probe(&aws, &target, spec).await;
             answer.map_err(|error| sort(error, false))

@@ -92,11 +92,9 @@ async fn find_and_decide(
 }
 
 async fn decide_with(spec: &Spec, cluster: &Rule, versions: &Rule) -> Result<Plan, Error> {
-    let aws = Aws {
-        ec2: crate::mocked!(aws_sdk_ec2, [&no_subnets()]),
-        eks: crate::mocked!(aws_sdk_eks, [cluster, versions]),
-        ..Aws::offline()
-    };
+    let aws = Aws::offline()
+        .with(crate::mocked!(aws_sdk_ec2, [&no_subnets()]))
+        .with(crate::mocked!(aws_sdk_eks, [cluster, versions]));
     let zones = availability_zones();
     find_and_decide(&aws, spec, Plan::example().target, &zones).await
 }
@@ -209,11 +207,12 @@ async fn version_of(
     [listed, described]: &[Rule; 2],
 ) -> Result<String, Error> {
     let spec = spec(json!({"kubernetesVersion": asked}));
-    let aws = Aws {
-        ec2: crate::mocked!(aws_sdk_ec2, [&no_subnets()]),
-        eks: crate::mocked!(aws_sdk_eks, [cluster, versions, listed, described]),
-        ..Aws::offline()
-    };
+    let aws = Aws::offline()
+        .with(crate::mocked!(aws_sdk_ec2, [&no_subnets()]))
+        .with(crate::mocked!(
+            aws_sdk_eks,
+            [cluster, versions, listed, described]
+        ));
     let target = Plan::example().target;
     let plan = find_and_decide(&aws, &spec, target, &availability_zones()).await?;
     Ok(plan.kubernetes_version)
@@ -468,11 +467,9 @@ async fn zones_of_cluster(
                 .set_subnets(Some(shown.cloned().collect()))
                 .build()
         });
-    let aws = Aws {
-        ec2: crate::mocked!(aws_sdk_ec2, [&subnets]),
-        eks: crate::mocked!(aws_sdk_eks, [&cluster, &versions()]),
-        ..Aws::offline()
-    };
+    let aws = Aws::offline()
+        .with(crate::mocked!(aws_sdk_ec2, [&subnets]))
+        .with(crate::mocked!(aws_sdk_eks, [&cluster, &versions()]));
     let target = Plan::example().target;
     let plan = find_and_decide(&aws, &spec(json!({})), target, &availability_zones()).await;
     let zones = plan.unwrap().network.zones.into_iter();

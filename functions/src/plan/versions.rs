@@ -54,7 +54,7 @@ async fn check_kubelets(aws: &Aws, target: &Target, version: &str) -> Result<(),
 
 /// What EKS offers.
 pub(crate) async fn find(aws: &Aws) -> Result<Vec<ClusterVersionInformation>, Error> {
-    let call = aws.eks.describe_cluster_versions().into_paginator();
+    let call = aws.eks().describe_cluster_versions().into_paginator();
     let versions: Result<Vec<_>, _> = call.items().send().collect().await;
     versions.during("eks:DescribeClusterVersions")
 }

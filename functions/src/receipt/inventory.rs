@@ -103,7 +103,7 @@ const KINDS: &[(&str, &str)] = &[
 
 /// Everything of EC2's that carries the cluster's tag, whatever it is.
 async fn tagged(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> {
-    let call = aws.ec2.describe_tags();
+    let call = aws.ec2().describe_tags();
     let call = call
         .filters(tags::ec2_filter("key", tags::CLUSTER))
         .filters(tags::ec2_filter("value", &target.cluster_name));
@@ -138,7 +138,7 @@ fn resource(tag: &TagDescription) -> Resource {
 
 /// EC2 shows NAT gateways, and their tags, for about an hour after they are gone.
 async fn dead_nat_gateways(aws: &Aws, target: &Target) -> Result<Vec<String>, Error> {
-    let call = aws.ec2.describe_nat_gateways();
+    let call = aws.ec2().describe_nat_gateways();
     let call = call.set_filter(Some(tags::ec2_filters(target)));
     let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let gateways = gateways.during("ec2:DescribeNatGateways")?;

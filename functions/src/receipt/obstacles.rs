@@ -25,12 +25,12 @@ pub(super) async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Foreign
         .map(|it| Foreign::new("AWS::EKS::FargateProfile", it.fargate_profile_name(), owner))
         .collect();
     let name = &target.cluster_name;
-    let call = aws.eks.list_nodegroups().cluster_name(name);
+    let call = aws.eks().list_nodegroups().cluster_name(name);
     let groups: Result<Vec<String>, _> = call.into_paginator().items().send().collect().await;
     for group in groups.during("eks:ListNodegroups")? {
         found.push(Foreign::new("AWS::EKS::Nodegroup", Some(&group), owner));
     }
-    let call = aws.eks.list_capabilities().cluster_name(name);
+    let call = aws.eks().list_capabilities().cluster_name(name);
     let capabilities: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     for capability in capabilities.during("eks:ListCapabilities")? {
         let name = capability.capability_name();
@@ -77,7 +77,7 @@ pub(super) async fn elsewhere(aws: &Aws, target: &Target) -> Result<Vec<Foreign>
 
 /// Addresses that are associated with something else than a NAT gateway of the cluster's VPC.
 async fn addresses(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
-    let call = aws.ec2.describe_addresses();
+    let call = aws.ec2().describe_addresses();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
     let answer = call.send().await.during("ec2:DescribeAddresses")?;
     let used = answer.addresses().iter();
@@ -116,7 +116,7 @@ fn address(address: &Address) -> Foreign {
 
 /// Internet gateways of ours that are attached to a VPC of somebody else's.
 async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
-    let call = aws.ec2.describe_internet_gateways();
+    let call = aws.ec2().describe_internet_gateways();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
     let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let gateways = gateways.during("ec2:DescribeInternetGateways")?;
@@ -139,7 +139,7 @@ async fn instance_profiles(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, E
     roles.extend(iam_role::find_all(aws, target, RoleOf::PodExecution).await?);
     for role in roles {
         let name = role.role_name();
-        let call = aws.iam.list_instance_profiles_for_role().role_name(name);
+        let call = aws.iam().list_instance_profiles_for_role().role_name(name);
         let profiles: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
         let profiles = profiles.during("iam:ListInstanceProfilesForRole")?;
         let note = format!("it holds the cluster's role {name}");

@@ -25,7 +25,7 @@ pub async fn find(
     target: &Target,
     principal: &str,
 ) -> Result<Option<AccessEntry>, Error> {
-    let call = aws.eks.describe_access_entry();
+    let call = aws.eks().describe_access_entry();
     let call = call.cluster_name(&target.cluster_name);
     match call.principal_arn(principal).send().await {
         Err(error) if eks::is_absent(&error) => Ok(None),

@@ -24,7 +24,7 @@ pub async fn find(
     kubernetes_version: &str,
 ) -> Result<Vec<AddonVersion>, Error> {
     let pages = aws
-        .eks
+        .eks()
         .describe_addon_versions()
         .addon_name(addon)
         .kubernetes_version(kubernetes_version)

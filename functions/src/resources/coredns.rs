@@ -72,7 +72,7 @@ pub async fn update(
 ) -> Result<Asked, Error> {
     changing(UPDATE, COREDNS);
     let call = aws
-        .eks
+        .eks()
         .update_addon()
         .cluster_name(&target.cluster_name)
         .addon_name(COREDNS)

@@ -24,7 +24,7 @@ pub const COREDNS: &str = "coredns";
 /// # Errors
 /// What EKS answers otherwise.
 pub async fn find_cluster(aws: &Aws, target: &Target) -> Result<Option<Cluster>, Error> {
-    let call = aws.eks.describe_cluster().name(&target.cluster_name);
+    let call = aws.eks().describe_cluster().name(&target.cluster_name);
     match call.send().await {
         Err(error) if is_absent(&error) => Ok(None),
         answer => {
@@ -59,7 +59,7 @@ pub async fn find_fargate_profiles(
     target: &Target,
 ) -> Result<Vec<FargateProfile>, Error> {
     let pages = aws
-        .eks
+        .eks()
         .list_fargate_profiles()
         .cluster_name(&target.cluster_name)
         .into_paginator();
@@ -84,7 +84,7 @@ pub async fn find_fargate_profile(
     name: &str,
 ) -> Result<Option<FargateProfile>, Error> {
     let call = aws
-        .eks
+        .eks()
         .describe_fargate_profile()
         .cluster_name(&target.cluster_name)
         .fargate_profile_name(name);
@@ -103,7 +103,7 @@ pub async fn find_fargate_profile(
 /// What EKS answers otherwise.
 pub async fn find_addon(aws: &Aws, target: &Target, name: &str) -> Result<Option<Addon>, Error> {
     let call = aws
-        .eks
+        .eks()
         .describe_addon()
         .cluster_name(&target.cluster_name)
         .addon_name(name);

@@ -41,7 +41,7 @@ pub async fn find(
         .set_statuses(Some(statuses.to_vec()))
         .build();
     let pages = aws
-        .eks
+        .eks()
         .list_insights()
         .cluster_name(&target.cluster_name)
         .filter(filter)
@@ -61,7 +61,7 @@ pub async fn find(
 /// None if it went away meanwhile.
 async fn describe_one(aws: &Aws, target: &Target, id: &str) -> Result<Option<Insight>, Error> {
     let call = aws
-        .eks
+        .eks()
         .describe_insight()
         .cluster_name(&target.cluster_name)
         .id(id);
@@ -203,10 +203,7 @@ mod tests {
     }
 
     async fn errors(rules: [&Rule; 2]) -> Result<Vec<Insight>, Error> {
-        let aws = Aws {
-            eks: crate::mocked!(aws_sdk_eks, [rules[0], rules[1]]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [rules[0], rules[1]]));
         find(&aws, &Plan::example().target, &[InsightStatusValue::Error]).await
     }
 

@@ -16,7 +16,7 @@ const CLUSTER_NAME_TAG: &str = "aws:eks:cluster-name";
 /// # Errors
 /// What EC2 answers.
 pub async fn find_interfaces(aws: &Aws, vpc_id: &str) -> Result<Vec<NetworkInterface>, Error> {
-    let call = aws.ec2.describe_network_interfaces();
+    let call = aws.ec2().describe_network_interfaces();
     let call = call.filters(tags::ec2_filter("vpc-id", vpc_id));
     let interfaces: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     interfaces.during("ec2:DescribeNetworkInterfaces")
@@ -27,7 +27,7 @@ pub async fn find_interfaces(aws: &Aws, vpc_id: &str) -> Result<Vec<NetworkInter
 /// # Errors
 /// What EC2 answers.
 pub async fn find_security_groups(aws: &Aws, vpc_id: &str) -> Result<Vec<SecurityGroup>, Error> {
-    let call = aws.ec2.describe_security_groups();
+    let call = aws.ec2().describe_security_groups();
     let call = call.filters(tags::ec2_filter("vpc-id", vpc_id));
     let groups: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     groups.during("ec2:DescribeSecurityGroups")

@@ -112,7 +112,7 @@ pub async fn find(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
 /// # Errors
 /// What EC2 answers.
 pub async fn find_vpcs(aws: &Aws, target: &Target) -> Result<Vec<Vpc>, Error> {
-    let call = aws.ec2.describe_vpcs();
+    let call = aws.ec2().describe_vpcs();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
     let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     vpcs.during("ec2:DescribeVpcs")
@@ -188,14 +188,14 @@ async fn subnets_and_routes(
     target: &Target,
     vpc_id: &str,
 ) -> Result<Vec<Foreign>, Error> {
-    let subnets = aws.ec2.describe_subnets();
+    let subnets = aws.ec2().describe_subnets();
     let subnets = subnets
         .filters(ec2_filter("vpc-id", vpc_id))
         .into_paginator();
     let subnets: Result<Vec<_>, _> = subnets.items().send().collect().await;
     let subnets = subnets.during("ec2:DescribeSubnets")?;
     let tables = route_tables::find(aws, vpc_id).await?;
-    let gateways = aws.ec2.describe_nat_gateways();
+    let gateways = aws.ec2().describe_nat_gateways();
     let gateways = gateways
         .filter(ec2_filter("vpc-id", vpc_id))
         .into_paginator();
@@ -226,12 +226,12 @@ async fn internet_gateways(
     target: &Target,
     vpc_id: &str,
 ) -> Result<Vec<Foreign>, Error> {
-    let call = aws.ec2.describe_internet_gateways();
+    let call = aws.ec2().describe_internet_gateways();
     let call = call.filters(ec2_filter("attachment.vpc-id", vpc_id));
     let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let gateways = gateways.during("ec2:DescribeInternetGateways")?;
     // EC2 has no filter by VPC for them.
-    let call = aws.ec2.describe_egress_only_internet_gateways();
+    let call = aws.ec2().describe_egress_only_internet_gateways();
     let egress_only: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let egress_only = egress_only.during("ec2:DescribeEgressOnlyInternetGateways")?;
 
@@ -266,7 +266,7 @@ async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
                 .map(peering),
         );
     }
-    let call = aws.ec2.describe_vpc_endpoints();
+    let call = aws.ec2().describe_vpc_endpoints();
     let call = call.filters(ec2_filter("vpc-id", vpc_id)).into_paginator();
     let endpoints: Result<Vec<_>, _> = call.items().send().collect().await;
     let endpoints = endpoints.during("ec2:DescribeVpcEndpoints")?;
@@ -277,7 +277,7 @@ async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
             && !guardduty::is_endpoint(it)
     };
     found.extend(endpoints.iter().filter(is_there).map(endpoint));
-    let call = aws.ec2.describe_vpn_gateways();
+    let call = aws.ec2().describe_vpn_gateways();
     let call = call.filters(ec2_filter("attachment.vpc-id", vpc_id));
     let gateways = call.send().await.during("ec2:DescribeVpnGateways")?;
     let is_attached = |it: &&VpnGateway| {
@@ -299,7 +299,7 @@ async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
 async fn peerings(aws: &Aws, side: Filter) -> Result<Vec<VpcPeeringConnection>, Error> {
     let live = LIVE_PEERINGS.map(ToOwned::to_owned).to_vec();
     let live = Filter::builder().name("status-code").set_values(Some(live));
-    let call = aws.ec2.describe_vpc_peering_connections();
+    let call = aws.ec2().describe_vpc_peering_connections();
     let call = call.filters(side).filters(live.build()).into_paginator();
     let connections: Result<Vec<_>, _> = call.items().send().collect().await;
     connections.during("ec2:DescribeVpcPeeringConnections")

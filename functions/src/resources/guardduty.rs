@@ -46,7 +46,7 @@ pub fn is_group(group: &SecurityGroup) -> bool {
 /// # Errors
 /// What EC2 answers.
 pub async fn remove(aws: &Aws, vpc_id: &str, removal: &mut Removal) -> Result<(), Error> {
-    let call = aws.ec2.describe_vpc_endpoints();
+    let call = aws.ec2().describe_vpc_endpoints();
     let call = call.filters(ec2_filter("vpc-id", vpc_id)).into_paginator();
     let endpoints: Result<Vec<_>, _> = call.items().send().collect().await;
     let endpoints = endpoints.during("ec2:DescribeVpcEndpoints")?;
@@ -62,7 +62,7 @@ pub async fn remove(aws: &Aws, vpc_id: &str, removal: &mut Removal) -> Result<()
     let groups = find_security_groups(aws, vpc_id).await?;
     for group in groups.iter().filter(|it| is_group(it)) {
         let id = group.group_id().unwrap_or_default();
-        let call = aws.ec2.delete_security_group().group_id(id);
+        let call = aws.ec2().delete_security_group().group_id(id);
         let resource = Resource::new("AWS::EC2::SecurityGroup", id);
         let not_found = [codes::SECURITY_GROUP_NOT_FOUND];
         removal
@@ -89,7 +89,7 @@ async fn remove_endpoint(
         return Ok(());
     }
     changing(DELETE_ENDPOINT, id);
-    let call = aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(id);
+    let call = aws.ec2().delete_vpc_endpoints().vpc_endpoint_ids(id);
     let answer = call.send().await.during(DELETE_ENDPOINT)?;
     let mut refusals = answer.unsuccessful().iter();
     match refusals.find_map(UnsuccessfulItem::error) {

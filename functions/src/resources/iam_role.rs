@@ -99,7 +99,7 @@ async fn find_under_other_names(
     target: &Target,
     of: RoleOf,
 ) -> Result<Vec<Role>, Error> {
-    let pages = aws.iam.list_roles().into_paginator().page_size(LIST_MAX);
+    let pages = aws.iam().list_roles().into_paginator().page_size(LIST_MAX);
     let listed: Result<Vec<Role>, _> = pages.items().send().try_collect().await;
     let known = of.name(target);
     let mut found = vec![];
@@ -140,7 +140,7 @@ async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
     }
     remove_inline_policies(aws, name).await?;
     changing("iam:DeleteRole", name);
-    match aws.iam.delete_role().role_name(name).send().await {
+    match aws.iam().delete_role().role_name(name).send().await {
         Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => return Ok(None),
         Err(error) if error.code() == Some(codes::DELETE_CONFLICT) => {
             return Err(Error::ResourceConflict(format!(
@@ -156,11 +156,11 @@ async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
 
 /// Inline policies that others gave the role go with it, as attachments do.
 async fn remove_inline_policies(aws: &Aws, name: &str) -> Result<(), Error> {
-    let call = aws.iam.list_role_policies().role_name(name);
+    let call = aws.iam().list_role_policies().role_name(name);
     let policies: Result<Vec<String>, _> = call.into_paginator().items().send().collect().await;
     for policy in policies.during("iam:ListRolePolicies")? {
         changing("iam:DeleteRolePolicy", &policy);
-        let call = aws.iam.delete_role_policy().role_name(name);
+        let call = aws.iam().delete_role_policy().role_name(name);
         match call.policy_name(&policy).send().await {
             Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {}
             answer => {
@@ -185,7 +185,7 @@ pub async fn ensure_service_linked(aws: &Aws, role: ServiceLinkedRole) -> Result
     }
     changing("iam:CreateServiceLinkedRole", role.name);
     let call = aws
-        .iam
+        .iam()
         .create_service_linked_role()
         .aws_service_name(role.service);
     match call.send().await {
@@ -219,7 +219,7 @@ pub async fn find_ours(aws: &Aws, target: &Target, name: &str) -> Result<Option<
 /// # Errors
 /// What IAM answers otherwise.
 pub async fn find(aws: &Aws, name: &str) -> Result<Option<Role>, Error> {
-    match aws.iam.get_role().role_name(name).send().await {
+    match aws.iam().get_role().role_name(name).send().await {
         Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => Ok(None),
         answer => required(answer.during("iam:GetRole")?.role, "iam:GetRole: Role").map(Some),
     }
@@ -239,7 +239,7 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &ServiceRole) -> Result<Role, Er
     let name = &wanted.of.name(&plan.target);
     changing("iam:CreateRole", name);
     let call = aws
-        .iam
+        .iam()
         .create_role()
         .role_name(name)
         .path(wanted.of.path(&plan.target))
@@ -298,7 +298,7 @@ fn trusts(role: &Role, wanted: &Value) -> bool {
 
 async fn update_trust(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error> {
     changing("iam:UpdateAssumeRolePolicy", name);
-    aws.iam
+    aws.iam()
         .update_assume_role_policy()
         .role_name(name)
         .policy_document(wanted.trust.to_string())
@@ -311,7 +311,7 @@ async fn update_trust(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(),
 
 async fn put_boundary(aws: &Aws, name: &str, boundary_arn: &str) -> Result<(), Error> {
     changing("iam:PutRolePermissionsBoundary", name);
-    aws.iam
+    aws.iam()
         .put_role_permissions_boundary()
         .role_name(name)
         .permissions_boundary(boundary_arn)
@@ -328,7 +328,7 @@ async fn put_boundary(aws: &Aws, name: &str, boundary_arn: &str) -> Result<(), E
 /// What IAM answers, that there is no such role included.
 pub async fn attached_policies(aws: &Aws, name: &str) -> Result<Vec<String>, Error> {
     let pages = aws
-        .iam
+        .iam()
         .list_attached_role_policies()
         .role_name(name)
         .into_paginator();
@@ -346,7 +346,7 @@ pub async fn attached_policies(aws: &Aws, name: &str) -> Result<Vec<String>, Err
 
 async fn attach(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error> {
     changing("iam:AttachRolePolicy", name);
-    aws.iam
+    aws.iam()
         .attach_role_policy()
         .role_name(name)
         .policy_arn(&wanted.policy_arn)
@@ -360,7 +360,7 @@ async fn attach(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error
 async fn detach(aws: &Aws, name: &str, policy_arn: &str) -> Result<(), Error> {
     changing("iam:DetachRolePolicy", name);
     let call = aws
-        .iam
+        .iam()
         .detach_role_policy()
         .role_name(name)
         .policy_arn(policy_arn);
@@ -538,10 +538,7 @@ mod tests {
         (listing $names:expr; $($rule:expr),*) => {{
             let (listed, inline) = (lists($names), has_inline(&["theirs"]));
             let (listing, gone) = (&listed, deletes_inline());
-            Aws {
-                iam: crate::mocked!(aws_sdk_iam, [listing, &inline, &gone, $($rule),*]),
-                ..Aws::offline()
-            }
+            Aws::offline().with(crate::mocked!(aws_sdk_iam, [listing, &inline, &gone, $($rule),*]))
         }};
     }
 

@@ -35,7 +35,10 @@ pub fn name(target: &Target) -> String {
 /// What CloudWatch Logs answers.
 pub async fn is_protected(aws: &Aws, target: &Target) -> Result<bool, Error> {
     let name = name(target);
-    let call = aws.logs.describe_log_groups().log_group_name_prefix(&name);
+    let call = aws
+        .logs()
+        .describe_log_groups()
+        .log_group_name_prefix(&name);
     let groups: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let groups = groups.during("logs:DescribeLogGroups")?;
     let mut own = groups
@@ -56,7 +59,7 @@ pub async fn owner(aws: &Aws, target: &Target) -> Result<Owner, Error> {
         target.account.id,
         name(target)
     );
-    let call = aws.logs.list_tags_for_resource().resource_arn(arn);
+    let call = aws.logs().list_tags_for_resource().resource_arn(arn);
     match call.send().await {
         Err(error) if error.code() == Some(codes::RESOURCE_NOT_FOUND) => Ok(Owner::Nobody),
         answer => {

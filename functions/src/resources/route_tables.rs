@@ -85,7 +85,7 @@ pub struct Wanted<'a> {
 /// What EC2 answers.
 pub async fn find(aws: &Aws, vpc_id: &str) -> Result<Vec<RouteTable>, Error> {
     let call = aws
-        .ec2
+        .ec2()
         .describe_route_tables()
         .filters(tags::ec2_filter("vpc-id", vpc_id))
         .into_paginator();
@@ -177,7 +177,7 @@ async fn try_create(
     let parts = [wanted.role, wanted.vpc_id, wanted.next_hop.id(), &attempt];
     changing(CREATE, wanted.role);
     let answer = aws
-        .ec2
+        .ec2()
         .create_route_table()
         .vpc_id(wanted.vpc_id)
         .client_token(names::client_token(&plan.target, parts))
@@ -243,7 +243,7 @@ async fn set_route(
 async fn create_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<bool, Error> {
     changing(CREATE_ROUTE, table_id);
     let answer = aws
-        .ec2
+        .ec2()
         .create_route()
         .route_table_id(table_id)
         .destination_cidr_block(DEFAULT_DESTINATION)
@@ -266,7 +266,7 @@ async fn create_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Resul
 async fn replace_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<bool, Error> {
     changing(REPLACE_ROUTE, table_id);
     let answer = aws
-        .ec2
+        .ec2()
         .replace_route()
         .route_table_id(table_id)
         .destination_cidr_block(DEFAULT_DESTINATION)
@@ -325,7 +325,7 @@ async fn repair_association(
         "ec2:DescribeRouteTables: the id of an association",
     )?;
     changing(REPLACE_ASSOCIATION, subnet_id);
-    aws.ec2
+    aws.ec2()
         .replace_route_table_association()
         .association_id(id)
         .route_table_id(table_id)
@@ -339,7 +339,7 @@ async fn repair_association(
 async fn associate(aws: &Aws, table_id: &str, subnet_id: &str) -> Result<(), Error> {
     changing(ASSOCIATE, subnet_id);
     let answer = aws
-        .ec2
+        .ec2()
         .associate_route_table()
         .route_table_id(table_id)
         .subnet_id(subnet_id)
@@ -398,7 +398,7 @@ pub async fn remove(
     is_wanted: impl Fn(&str) -> bool,
     removal: &mut Removal,
 ) -> Result<(), Error> {
-    let call = aws.ec2.describe_route_tables();
+    let call = aws.ec2().describe_route_tables();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
     let tables: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     for table in tables.during("ec2:DescribeRouteTables")? {
@@ -417,7 +417,7 @@ async fn remove_one(aws: &Aws, table: &RouteTable, removal: &mut Removal) -> Res
             association.route_table_association_id(),
             "ec2:DescribeRouteTables: the id of an association",
         )?;
-        let call = aws.ec2.disassociate_route_table().association_id(id);
+        let call = aws.ec2().disassociate_route_table().association_id(id);
         let resource = Resource::new("AWS::EC2::SubnetRouteTableAssociation", id);
         let not_found = [codes::ASSOCIATION_NOT_FOUND];
         removal
@@ -432,7 +432,7 @@ async fn remove_one(aws: &Aws, table: &RouteTable, removal: &mut Removal) -> Res
 
 async fn delete(aws: &Aws, table: &RouteTable, removal: &mut Removal) -> Result<(), Error> {
     let id = required(table.route_table_id(), "ec2:DescribeRouteTables: an id")?;
-    let call = aws.ec2.delete_route_table().route_table_id(id);
+    let call = aws.ec2().delete_route_table().route_table_id(id);
     let resource = Resource::new("AWS::EC2::RouteTable", id);
     let not_found = [
         codes::ROUTE_TABLE_NOT_FOUND,

@@ -16,19 +16,19 @@ use crate::resources::foreign::Foreign;
 /// Network ACLs, carrier gateways and attachments in the VPC: DeleteVpc takes none of them along (VPC
 /// user guide, delete your VPC).
 pub(crate) async fn find(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
-    let call = aws.ec2.describe_network_acls();
+    let call = aws.ec2().describe_network_acls();
     let call = call.filters(ec2_filter("vpc-id", vpc_id));
     let call = call.filters(ec2_filter("default", "false"));
     let acls: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let acls = acls.during("ec2:DescribeNetworkAcls")?;
 
-    let call = aws.ec2.describe_carrier_gateways();
+    let call = aws.ec2().describe_carrier_gateways();
     let call = call.filters(ec2_filter("vpc-id", vpc_id));
     let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let gateways = gateways.during("ec2:DescribeCarrierGateways")?;
     let is_there = |it: &&CarrierGateway| it.state() != Some(&CarrierGatewayState::Deleted);
 
-    let call = aws.ec2.describe_transit_gateway_vpc_attachments();
+    let call = aws.ec2().describe_transit_gateway_vpc_attachments();
     let call = call.filters(ec2_filter("vpc-id", vpc_id));
     let attachments: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let attachments = attachments.during("ec2:DescribeTransitGatewayVpcAttachments")?;

@@ -54,15 +54,15 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let dns_hostnames = dns(aws, &vpc, VpcAttributeName::EnableDnsHostnames).await;
     let dns_hostnames = unread.keep(VPC_ATTRIBUTE, dns_hostnames)?;
     let of_vpc = || ec2_filter("vpc-id", &vpc);
-    let subnets = aws.ec2.describe_subnets().filters(of_vpc());
+    let subnets = aws.ec2().describe_subnets().filters(of_vpc());
     let subnets: Result<_, _> = subnets.into_paginator().items().send().collect().await;
     let subnets = unread.keep(SUBNETS, subnets.during(SUBNETS))?;
     let tables = route_tables::find(aws, &vpc).await;
     let route_tables = unread.keep("ec2:DescribeRouteTables", tables)?;
-    let gateways = aws.ec2.describe_nat_gateways().filter(of_vpc());
+    let gateways = aws.ec2().describe_nat_gateways().filter(of_vpc());
     let gateways: Result<_, _> = gateways.into_paginator().items().send().collect().await;
     let nat_gateways = unread.keep(NAT_GATEWAYS, gateways.during(NAT_GATEWAYS))?;
-    let endpoints = aws.ec2.describe_vpc_endpoints().filters(of_vpc());
+    let endpoints = aws.ec2().describe_vpc_endpoints().filters(of_vpc());
     let endpoints: Result<_, _> = endpoints.into_paginator().items().send().collect().await;
     let vpc_endpoints = unread.keep(VPC_ENDPOINTS, endpoints.during(VPC_ENDPOINTS))?;
     let groups = find_security_groups(aws, &vpc).await;
@@ -146,7 +146,7 @@ impl Unreadable {
 }
 
 async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<String>, Error> {
-    let pages = aws.eks.list_nodegroups().cluster_name(cluster);
+    let pages = aws.eks().list_nodegroups().cluster_name(cluster);
     let names = pages.into_paginator().items().send().try_collect().await;
     names.during(NODE_GROUPS)
 }
@@ -154,7 +154,7 @@ async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<String>, Error> {
 async fn version(aws: &Aws, cluster: &Cluster) -> Result<Option<ClusterVersionInformation>, Error> {
     let version = cluster.version().unwrap_or_default();
     let call = aws
-        .eks
+        .eks()
         .describe_cluster_versions()
         .cluster_versions(version);
     let answer = call.include_all(true).send().await.during(VERSIONS)?;
@@ -163,7 +163,7 @@ async fn version(aws: &Aws, cluster: &Cluster) -> Result<Option<ClusterVersionIn
 }
 
 async fn dns(aws: &Aws, vpc: &str, attribute: VpcAttributeName) -> Result<bool, Error> {
-    let call = aws.ec2.describe_vpc_attribute().vpc_id(vpc);
+    let call = aws.ec2().describe_vpc_attribute().vpc_id(vpc);
     let answer = call.attribute(attribute.clone()).send().await;
     let answer = answer.during(VPC_ATTRIBUTE)?;
     let value = match attribute {
@@ -192,7 +192,7 @@ async fn pod_role(
     if matches!(found.role, Known::Read(Some(_))) {
         let attached = iam_role::attached_policies(aws, name).await;
         found.attached = unread.keep("iam:ListAttachedRolePolicies", attached)?;
-        let inline = aws.iam.list_role_policies().role_name(name);
+        let inline = aws.iam().list_role_policies().role_name(name);
         let inline = inline.into_paginator().items().send();
         found.inline = unread.keep(INLINE, inline.try_collect().await.during(INLINE))?;
     }
@@ -210,7 +210,7 @@ async fn users(
     unread: &mut Unreadable,
 ) -> Result<Vec<User>, Error> {
     let pages = aws
-        .eks
+        .eks()
         .list_access_entries()
         .cluster_name(&target.cluster_name);
     let principals: Result<Vec<String>, _> =
@@ -235,7 +235,7 @@ async fn users(
 }
 
 async fn fargate_vcpus(aws: &Aws) -> Result<f64, Error> {
-    let call = aws.quotas.get_service_quota().service_code(FARGATE);
+    let call = aws.quotas().get_service_quota().service_code(FARGATE);
     let answer = call.quota_code(FARGATE_VCPUS).send().await.during(QUOTA)?;
     let value = answer.quota.and_then(|quota| quota.value);
     crate::contract::error::required(value, QUOTA)

@@ -91,10 +91,7 @@ mod tests {
     async fn without_the_cluster_there_is_nothing_to_look_at() {
         let missing = mock!(aws_sdk_eks::Client::describe_cluster)
             .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "No cluster found"));
-        let aws = Aws {
-            eks: crate::mocked!(aws_sdk_eks, [&missing]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [&missing]));
         let error = examine(&aws, &target()).await.unwrap_err();
         assert_eq!(error.name(), "InvalidRequest");
         assert!(error.to_string().contains("demo"), "{error}");
@@ -130,14 +127,14 @@ mod tests {
         let security_groups =
             mock!(aws_sdk_ec2::Client::describe_security_groups).then_http_response(ec2_denied);
         // Service Quotas gives no answer at all.
-        let aws = Aws {
-            eks: crate::mocked!(
+        let aws = Aws::offline()
+            .with(crate::mocked!(
                 aws_sdk_eks,
                 [
                     &described, profiles, addon, groups, versions, insights, entries
                 ]
-            ),
-            ec2: crate::mocked!(
+            ))
+            .with(crate::mocked!(
                 aws_sdk_ec2,
                 [
                     &attribute,
@@ -147,9 +144,7 @@ mod tests {
                     &endpoints,
                     &security_groups
                 ]
-            ),
-            ..Aws::offline()
-        };
+            ));
         let report = examine(&aws, &target()).await.unwrap();
         assert_eq!(report.errors, 0);
         let seen: Vec<&str> = report.findings.iter().map(|it| it.id).collect();
@@ -171,10 +166,7 @@ mod tests {
     async fn a_slow_down_is_for_the_machine_to_retry() {
         let throttled = mock!(aws_sdk_eks::Client::describe_cluster)
             .then_http_response(|| eks_refusal(429, "ThrottlingException", "Rate exceeded"));
-        let aws = Aws {
-            eks: crate::mocked!(aws_sdk_eks, [&throttled]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [&throttled]));
         let error = examine(&aws, &target()).await.unwrap_err();
         assert_eq!(error.name(), "Throttled");
     }

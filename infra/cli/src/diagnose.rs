@@ -73,7 +73,7 @@ async fn target(cluster: &Cluster, base: &Base) -> Result<Target> {
     let region = region.context("no region is configured; say which with --region")?;
     let caller = base
         .own(Some(region))
-        .sts
+        .sts()
         .get_caller_identity()
         .send()
         .await;

@@ -33,7 +33,7 @@ pub async fn run(args: Args) -> ExitCode {
         Command::Destroy(options) => destroy::run(&options).await,
         Command::Fleet(options) => fleet::run(&options).await,
         Command::Diagnose(options) => diagnose::run(&options).await,
-        Command::Acceptance(options) => acceptance::run(&options).await,
+        Command::Acceptance(options) => Box::pin(acceptance::run(&options)).await,
         Command::Tools => local::install_tools().await,
     };
     finish(done)

@@ -115,7 +115,7 @@ fn log_type(log_type: LogType) -> &'static str {
 }
 
 async fn principals(aws: &Aws, target: &Target) -> Result<Vec<String>, Error> {
-    let call = aws.eks.list_access_entries();
+    let call = aws.eks().list_access_entries();
     let call = call.cluster_name(&target.cluster_name).into_paginator();
     let principals: Result<Vec<_>, _> = call.items().send().collect().await;
     principals.during("eks:ListAccessEntries")
@@ -129,7 +129,7 @@ async fn is_surplus(aws: &Aws, target: &Target, principal: &str) -> Result<bool,
 }
 
 async fn of_entry(aws: &Aws, target: &Target, principal: &str) -> Result<Change, Error> {
-    let call = aws.eks.list_associated_access_policies();
+    let call = aws.eks().list_associated_access_policies();
     let call = call.cluster_name(&target.cluster_name);
     let call = call.principal_arn(principal).into_paginator();
     let policies: Result<Vec<_>, _> = call.items().send().collect().await;

@@ -158,7 +158,7 @@ fn leads_to(table: &RouteTable, next_hop: &str) -> bool {
 
 /// Of several, the one that the step `vpc` keeps when none has subnets.
 async fn vpc(aws: &Aws, plan: &Plan) -> Result<Option<Vpc>, Error> {
-    let call = aws.ec2.describe_vpcs();
+    let call = aws.ec2().describe_vpcs();
     let call = call.set_filters(Some(tags::ec2_filters_for(&plan.target, "vpc")));
     let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let vpcs = vpcs.during("ec2:DescribeVpcs")?;
@@ -189,7 +189,7 @@ async fn has_dns(aws: &Aws, vpc: Option<&Vpc>) -> Result<Option<bool>, Error> {
         VpcAttributeName::EnableDnsSupport,
         VpcAttributeName::EnableDnsHostnames,
     ] {
-        let call = aws.ec2.describe_vpc_attribute().vpc_id(id);
+        let call = aws.ec2().describe_vpc_attribute().vpc_id(id);
         let answer = call.attribute(name).send().await;
         let answer = answer.during("ec2:DescribeVpcAttribute")?;
         let attribute = answer.enable_dns_support.or(answer.enable_dns_hostnames);
@@ -201,14 +201,14 @@ async fn has_dns(aws: &Aws, vpc: Option<&Vpc>) -> Result<Option<bool>, Error> {
 }
 
 async fn subnets(aws: &Aws, plan: &Plan) -> Result<Vec<Subnet>, Error> {
-    let call = aws.ec2.describe_subnets();
+    let call = aws.ec2().describe_subnets();
     let call = call.set_filters(Some(tags::ec2_filters(&plan.target)));
     let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     subnets.during("ec2:DescribeSubnets")
 }
 
 async fn internet_gateway(aws: &Aws, plan: &Plan) -> Result<Option<InternetGateway>, Error> {
-    let call = aws.ec2.describe_internet_gateways();
+    let call = aws.ec2().describe_internet_gateways();
     let filters = tags::ec2_filters_for(&plan.target, "internet-gateway");
     let call = call.set_filters(Some(filters)).into_paginator();
     let gateways: Result<Vec<_>, _> = call.items().send().collect().await;
@@ -221,7 +221,7 @@ async fn internet_gateway(aws: &Aws, plan: &Plan) -> Result<Option<InternetGatew
 }
 
 async fn nat_gateways(aws: &Aws, plan: &Plan) -> Result<Vec<NatGateway>, Error> {
-    let call = aws.ec2.describe_nat_gateways();
+    let call = aws.ec2().describe_nat_gateways();
     let call = call.set_filter(Some(tags::ec2_filters(&plan.target)));
     let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let mut gateways = gateways.during("ec2:DescribeNatGateways")?;
@@ -236,7 +236,7 @@ async fn nat_gateways(aws: &Aws, plan: &Plan) -> Result<Vec<NatGateway>, Error> 
 
 /// The tags of the cluster's addresses.
 async fn addresses(aws: &Aws, plan: &Plan) -> Result<Vec<Vec<Tag>>, Error> {
-    let call = aws.ec2.describe_addresses();
+    let call = aws.ec2().describe_addresses();
     let call = call.set_filters(Some(tags::ec2_filters(&plan.target)));
     let answer = call.send().await.during("ec2:DescribeAddresses")?;
     let addresses = answer.addresses.unwrap_or_default().into_iter();

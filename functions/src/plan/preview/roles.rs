@@ -85,7 +85,7 @@ impl Wanted {
     }
 
     async fn has_policy(&self, aws: &Aws, role: &str) -> Result<bool, Error> {
-        let call = aws.iam.list_attached_role_policies().role_name(role);
+        let call = aws.iam().list_attached_role_policies().role_name(role);
         let policies = call.into_paginator().items().send();
         let policies: Result<Vec<_>, _> = policies.collect().await;
         let policies = policies.during("iam:ListAttachedRolePolicies")?;

@@ -71,7 +71,10 @@ async fn remove_interface(
         ));
         return Ok(false);
     }
-    let call = aws.ec2.delete_network_interface().network_interface_id(id);
+    let call = aws
+        .ec2()
+        .delete_network_interface()
+        .network_interface_id(id);
     let resource = Resource::new("AWS::EC2::NetworkInterface", id);
     let not_found = [codes::NETWORK_INTERFACE_NOT_FOUND];
     removal
@@ -90,7 +93,7 @@ async fn remove_group(
     removal: &mut Removal,
 ) -> Result<bool, Error> {
     let id = required(group.group_id(), "ec2:DescribeSecurityGroups: groupId")?;
-    let call = aws.ec2.delete_security_group().group_id(id);
+    let call = aws.ec2().delete_security_group().group_id(id);
     let resource = Resource::new("AWS::EC2::SecurityGroup", id);
     let not_found = [codes::SECURITY_GROUP_NOT_FOUND];
     removal

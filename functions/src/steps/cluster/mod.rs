@@ -190,7 +190,7 @@ async fn create(
     let subnet_ids = private_subnet_ids(input);
     changing("eks:CreateCluster", name);
     let answer = aws
-        .eks
+        .eks()
         .create_cluster()
         .name(name)
         .version(&plan.kubernetes_version)
@@ -313,7 +313,7 @@ async fn ask(
     changing("eks:UpdateClusterConfig", name);
     // No token of our own: the request states what is wanted, so repeating it is harmless, while a
     // token made from it would make a later, second repair look like this one's repetition.
-    let call = update.apply(aws.eks.update_cluster_config().name(name));
+    let call = update.apply(aws.eks().update_cluster_config().name(name));
     let was_taken = memory.id(&update.to_string()).is_some();
     let answer = match call.send().await {
         Err(error) if is_nothing_to_update(&error) => return Ok(false),
@@ -362,7 +362,7 @@ async fn turn_protection_off(
     }
     let name = &target.cluster_name;
     changing("eks:UpdateClusterConfig", name);
-    let call = aws.eks.update_cluster_config().name(name);
+    let call = aws.eks().update_cluster_config().name(name);
     match call.deletion_protection(false).send().await {
         Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
@@ -389,7 +389,7 @@ async fn delete(
         return Err(eks::deletion_protected(target));
     }
     changing("eks:DeleteCluster", name);
-    let answer = aws.eks.delete_cluster().name(name).send().await;
+    let answer = aws.eks().delete_cluster().name(name).send().await;
     match answer {
         Err(error) if eks::is_absent(&error) => return leftovers::remove(aws, target).await,
         // A profile that is being deleted, or the update in progress that no describe call shows.

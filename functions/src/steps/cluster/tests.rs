@@ -109,10 +109,7 @@ fn deletes() -> Rule {
 }
 
 fn aws(rules: [&Rule; 2]) -> Aws {
-    Aws {
-        eks: crate::mocked!(aws_sdk_eks, [rules[0], rules[1]]),
-        ..Aws::offline()
-    }
+    Aws::offline().with(crate::mocked!(aws_sdk_eks, [rules[0], rules[1]]))
 }
 
 async fn ensure(rules: [&Rule; 2], plan: &Plan) -> Result<Outcome<Output>, Error> {
@@ -466,10 +463,7 @@ async fn remove_deletes_and_waits() {
 async fn remove_of_a_missing_cluster_in_no_vpc_succeeds() {
     let deleted = deletes();
     let outcome = Cluster::remove(
-        &Aws {
-            ec2: crate::mocked!(aws_sdk_ec2, [&vpcs(&[])]),
-            ..aws([&missing(), &deleted])
-        },
+        &aws([&missing(), &deleted]).with(crate::mocked!(aws_sdk_ec2, [&vpcs(&[])])),
         &Plan::example().target,
     )
     .await;
@@ -612,10 +606,10 @@ mod updates {
     }
 
     async fn visit(asked: &[&str], update: &Rule, config: &Rule) -> Result<Outcome<Output>, Error> {
-        let aws = Aws {
-            eks: crate::mocked!(aws_sdk_eks, [&found(active()), update, config]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(
+            aws_sdk_eks,
+            [&found(active()), update, config]
+        ));
         let input = Input {
             memory: memory(asked),
             ..input()
@@ -800,10 +794,7 @@ mod upgrade {
                     updates
                 ]
             );
-            Aws {
-                eks,
-                ..Aws::offline()
-            }
+            Aws::offline().with(eks)
         }
 
         async fn visit(self, changes: &Changes) -> Result<Outcome<Output>, Error> {
@@ -1114,14 +1105,12 @@ mod leftovers {
 
     async fn remove(rules: [&Rule; 3]) -> Result<Outcome<Removed>, Error> {
         let [seen, interface, group] = rules;
-        let aws = Aws {
-            eks: crate::mocked!(aws_sdk_eks, [&missing()]),
-            ec2: crate::mocked!(
+        let aws = Aws::offline()
+            .with(crate::mocked!(aws_sdk_eks, [&missing()]))
+            .with(crate::mocked!(
                 aws_sdk_ec2,
                 [&vpcs(&["vpc-1"]), &groups(), seen, interface, group]
-            ),
-            ..Aws::offline()
-        };
+            ));
         Cluster::remove(&aws, &Plan::example().target).await
     }
 

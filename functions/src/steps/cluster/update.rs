@@ -37,7 +37,7 @@ pub async fn standing(
         return Ok(Standing::Unasked);
     };
     let name = &target.cluster_name;
-    let call = aws.eks.describe_update().name(name).update_id(id);
+    let call = aws.eks().describe_update().name(name).update_id(id);
     let update = match call.send().await {
         // It was accepted, so it will be seen.
         Err(error) if eks::is_absent(&error) => None,

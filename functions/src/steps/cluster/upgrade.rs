@@ -71,7 +71,11 @@ async fn start<T>(
     changing("eks:UpdateClusterVersion", name);
     // No token of our own: EKS takes one update at a time and no version twice, while a token made of the
     // versions would, after an update that failed, bring back that one instead of starting another.
-    let call = aws.eks.update_cluster_version().name(name).version(version);
+    let call = aws
+        .eks()
+        .update_cluster_version()
+        .name(name)
+        .version(version);
     let answer = match call.send().await {
         // Another update, or what EKS does after the last upgrade and does not show.
         Err(error) if eks::passes_by_itself(&error) => {

@@ -98,7 +98,7 @@ impl Step for ClusterAccess {
 /// ARNs of the principals of all access entries, ours or not; none if there is no cluster.
 async fn find(aws: &Aws, target: &Target) -> Result<Option<Vec<String>>, Error> {
     let pages = aws
-        .eks
+        .eks()
         .list_access_entries()
         .cluster_name(&target.cluster_name)
         .into_paginator();
@@ -124,7 +124,7 @@ async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Er
 async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result<(), Error> {
     changing("eks:CreateAccessEntry", principal);
     let answer = aws
-        .eks
+        .eks()
         .create_access_entry()
         .cluster_name(&plan.target.cluster_name)
         .principal_arn(principal)
@@ -184,7 +184,7 @@ fn bad_principal(index: usize, principal: &str, error: &impl ProvideErrorMetadat
 /// Whether the principal has the cluster admin policy for the whole cluster, not only for namespaces.
 async fn is_admin(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
     let pages = aws
-        .eks
+        .eks()
         .list_associated_access_policies()
         .cluster_name(&target.cluster_name)
         .principal_arn(principal)
@@ -207,7 +207,7 @@ async fn grant(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error>
     let scope = AccessScope::builder()
         .r#type(AccessScopeType::Cluster)
         .build();
-    aws.eks
+    aws.eks()
         .associate_access_policy()
         .cluster_name(&target.cluster_name)
         .principal_arn(principal)
@@ -224,7 +224,7 @@ async fn grant(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error>
 async fn delete(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
     changing("eks:DeleteAccessEntry", principal);
     let call = aws
-        .eks
+        .eks()
         .delete_access_entry()
         .cluster_name(&target.cluster_name)
         .principal_arn(principal);
@@ -364,11 +364,7 @@ mod tests {
 
     macro_rules! with_roles {
         ($roles:expr, $($rule:expr),*) => {
-            Aws {
-                eks: crate::mocked!(aws_sdk_eks, [$($rule,)* &no_profiles()]),
-                iam: crate::mocked!(aws_sdk_iam, [$roles]),
-                ..Aws::offline()
-            }
+            Aws::offline().with(crate::mocked!(aws_sdk_eks, [$($rule,)* &no_profiles()])).with(crate::mocked!(aws_sdk_iam, [$roles]))
         };
     }
 

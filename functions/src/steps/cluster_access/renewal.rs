@@ -48,7 +48,7 @@ async fn adopt(aws: &Aws, plan: &Plan, entry: &AccessEntry) -> Result<(), Error>
     let arn = entry.access_entry_arn();
     let arn = required(arn, "eks:DescribeAccessEntry: accessEntryArn")?;
     changing("eks:TagResource", arn);
-    let call = aws.eks.tag_resource().resource_arn(arn);
+    let call = aws.eks().tag_resource().resource_arn(arn);
     let call = call.set_tags(Some(tags::map(plan, OF_PODS)));
     call.send().await.during("eks:TagResource")?;
     changed("eks:TagResource", arn);
@@ -86,7 +86,7 @@ async fn create_of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> 
     let target = &plan.target;
     changing("eks:CreateAccessEntry", arn);
     let call = aws
-        .eks
+        .eks()
         .create_access_entry()
         .cluster_name(&target.cluster_name)
         .principal_arn(arn)

@@ -117,19 +117,16 @@ mod tests {
                 call.policy_arn() == Some("arn:aws:iam::aws:policy/AmazonEKSClusterPolicy")
             })
             .then_output(|| AttachRolePolicyOutput::builder().build());
-        let aws = Aws {
-            iam: crate::mocked!(
-                aws_sdk_iam,
-                [
-                    &missing(),
-                    &lists_nothing(),
-                    &service_linked,
-                    &created,
-                    &attached
-                ]
-            ),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(
+            aws_sdk_iam,
+            [
+                &missing(),
+                &lists_nothing(),
+                &service_linked,
+                &created,
+                &attached
+            ]
+        ));
         let outcome = ClusterRole::ensure(&aws, &Plan::example(), NoInput {}).await;
         let output = outcome.unwrap().ready().unwrap();
         assert_eq!(output.role_arn, role().arn());
@@ -142,10 +139,7 @@ mod tests {
         let looked = mock!(Client::get_role)
             .match_requests(|call| call.role_name() == Some("hardway-demo-ap-northeast-1-cluster"))
             .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
-        let aws = Aws {
-            iam: crate::mocked!(aws_sdk_iam, [&looked, &lists_nothing()]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [&looked, &lists_nothing()]));
         let removed = ClusterRole::remove(&aws, &Plan::example().target).await;
         assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
         assert_eq!(looked.num_calls(), 1);

@@ -52,7 +52,7 @@ impl Step for ControlPlaneLogs {
 async fn create(aws: &Aws, plan: &Plan) -> Result<(), Error> {
     let name = log_group::name(&plan.target);
     changing(CREATE, &name);
-    let call = aws.logs.create_log_group().log_group_name(&name);
+    let call = aws.logs().create_log_group().log_group_name(&name);
     let call = call.set_tags(Some(tags::map(plan, "control-plane-logs")));
     match call.send().await {
         // An earlier attempt's, or EKS's: whose it is matters to the removal only.
@@ -68,7 +68,7 @@ async fn create(aws: &Aws, plan: &Plan) -> Result<(), Error> {
 async fn delete(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
     let name = log_group::name(target);
     changing(DELETE, &name);
-    let call = aws.logs.delete_log_group().log_group_name(&name);
+    let call = aws.logs().delete_log_group().log_group_name(&name);
     match call.send().await {
         Err(error) if error.code() == Some(codes::RESOURCE_NOT_FOUND) => {
             return Ok(Outcome::Ready(Removed::default()));
@@ -138,10 +138,7 @@ mod tests {
 
     fn aws(rules: [&Rule; 2]) -> Aws {
         let [one, other] = rules;
-        Aws {
-            logs: crate::mocked!(aws_sdk_cloudwatchlogs, [one, other]),
-            ..Aws::offline()
-        }
+        Aws::offline().with(crate::mocked!(aws_sdk_cloudwatchlogs, [one, other]))
     }
 
     async fn ensure(rules: [&Rule; 2], plan: &Plan) -> Result<Outcome<Output>, Error> {

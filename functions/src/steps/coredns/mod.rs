@@ -211,7 +211,7 @@ async fn create(
     let version = version::default_on(aws, birth.kubernetes).await?;
     changing("eks:CreateAddon", COREDNS);
     let call = aws
-        .eks
+        .eks()
         .create_addon()
         .cluster_name(&plan.target.cluster_name)
         .addon_name(COREDNS)
@@ -240,7 +240,7 @@ async fn create(
 async fn adopt(aws: &Aws, plan: &Plan, addon: &Addon) -> Result<(), Error> {
     let arn = required(addon.addon_arn(), "eks:DescribeAddon: addonArn")?;
     changing("eks:TagResource", arn);
-    aws.eks
+    aws.eks()
         .tag_resource()
         .resource_arn(arn)
         .set_tags(Some(tags::map(plan, COREDNS)))
@@ -317,7 +317,7 @@ fn is_busy(error: &impl ProvideErrorMetadata) -> bool {
 async fn delete_addon(aws: &Aws, target: &Target) -> Result<Deletion, Error> {
     changing("eks:DeleteAddon", COREDNS);
     let call = aws
-        .eks
+        .eks()
         .delete_addon()
         .cluster_name(&target.cluster_name)
         .addon_name(COREDNS);
@@ -561,15 +561,12 @@ mod tests {
             tags,
             deletes,
         } = changes;
-        Aws {
-            eks: crate::mocked!(
-                aws_sdk_eks,
-                [
-                    cluster, profiles, profile, addon, versions, creates, updates, tags, deletes
-                ]
-            ),
-            ..Aws::offline()
-        }
+        Aws::offline().with(crate::mocked!(
+            aws_sdk_eks,
+            [
+                cluster, profiles, profile, addon, versions, creates, updates, tags, deletes
+            ]
+        ))
     }
 
     async fn ensure(world: World, changes: &Changes) -> Result<Outcome<Output>, Error> {

@@ -201,7 +201,7 @@ async fn create(
     let name = wanted.name();
     changing("eks:CreateFargateProfile", name);
     let answer = wanted
-        .request(aws.eks.create_fargate_profile(), &plan.target)
+        .request(aws.eks().create_fargate_profile(), &plan.target)
         .set_tags(Some(tags::map(plan, &format!("fargate-profile-{name}"))))
         .send()
         .await;
@@ -312,7 +312,7 @@ async fn delete(
     )?;
     changing("eks:DeleteFargateProfile", name);
     let call = aws
-        .eks
+        .eks()
         .delete_fargate_profile()
         .cluster_name(&target.cluster_name)
         .fargate_profile_name(name);
@@ -446,10 +446,7 @@ mod tests {
 
     fn aws(existing: &[FargateProfileBuilder], rule: &Rule) -> Aws {
         let (listed, described) = (listed(existing), described(existing));
-        Aws {
-            eks: crate::mocked!(aws_sdk_eks, [&listed, &described, rule]),
-            ..Aws::offline()
-        }
+        Aws::offline().with(crate::mocked!(aws_sdk_eks, [&listed, &described, rule]))
     }
 
     async fn ensure(
@@ -631,10 +628,7 @@ mod tests {
             None => mock!(Client::describe_fargate_profile)
                 .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "none")),
         };
-        let aws = Aws {
-            eks: crate::mocked!(aws_sdk_eks, [&listed, refusal, &looked]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [&listed, refusal, &looked]));
         FargateProfiles::ensure(&aws, &Plan::example(), input()).await
     }
 
@@ -747,10 +741,7 @@ mod tests {
     async fn remove_without_a_cluster_succeeds() {
         let none = mock!(Client::list_fargate_profiles)
             .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "No cluster found"));
-        let aws = Aws {
-            eks: crate::mocked!(aws_sdk_eks, [&none]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [&none]));
         let outcome = FargateProfiles::remove(&aws, &Plan::example().target).await;
         assert_eq!(outcome, Ok(Outcome::Ready(Removed::default())));
     }

@@ -22,7 +22,7 @@ const RELEASE: &str = "ec2:ReleaseAddress";
 
 /// All addresses of ours. DescribeAddresses has no pages.
 pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<Address>, Error> {
-    let call = aws.ec2.describe_addresses();
+    let call = aws.ec2().describe_addresses();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
     let answer = call.send().await.during("ec2:DescribeAddresses")?;
     Ok(answer.addresses.unwrap_or_default())
@@ -55,7 +55,7 @@ pub(crate) async fn allocate(aws: &Aws, plan: &Plan, role: &str) -> Result<Strin
     changing(ALLOCATE, role);
     let tags = tags::ec2_specification(plan, ResourceType::ElasticIp, role, &[]);
     let answer = aws
-        .ec2
+        .ec2()
         .allocate_address()
         .domain(DomainType::Vpc)
         .tag_specifications(tags)
@@ -150,7 +150,7 @@ pub(crate) async fn release(
     let id = id(address)?;
     let mut is_not_ours = false;
     let call = async {
-        let answer = aws.ec2.release_address().allocation_id(id).send().await;
+        let answer = aws.ec2().release_address().allocation_id(id).send().await;
         let code = answer.as_ref().err().and_then(ProvideErrorMetadata::code);
         is_not_ours = code == Some(codes::AUTH_FAILURE);
         answer

@@ -36,7 +36,7 @@ pub(crate) struct Place<'a> {
 
 /// All NAT gateways of ours, dead ones too.
 pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<NatGateway>, Error> {
-    let call = aws.ec2.describe_nat_gateways();
+    let call = aws.ec2().describe_nat_gateways();
     let call = call.set_filter(Some(tags::ec2_filters(target)));
     let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     gateways.during("ec2:DescribeNatGateways")
@@ -83,7 +83,7 @@ async fn try_create(
     ];
     let tags = tags::ec2_specification(plan, ResourceType::Natgateway, place.role, &[]);
     let answer = aws
-        .ec2
+        .ec2()
         .create_nat_gateway()
         .subnet_id(place.subnet_id)
         .allocation_id(place.allocation_id)
@@ -147,7 +147,7 @@ pub(crate) async fn delete(
     removal: &mut Removal,
 ) -> Result<(), Error> {
     let id = id(gateway)?;
-    let call = aws.ec2.delete_nat_gateway().nat_gateway_id(id).send();
+    let call = aws.ec2().delete_nat_gateway().nat_gateway_id(id).send();
     let not_found = [codes::NAT_GATEWAY_NOT_FOUND];
     removal
         .delete(DELETE, Resource::new(KIND, id), &not_found, call)

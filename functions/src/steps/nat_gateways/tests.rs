@@ -148,10 +148,7 @@ impl Account {
                 &self.delete,
             ]
         );
-        Aws {
-            ec2,
-            ..Aws::offline()
-        }
+        Aws::offline().with(ec2)
     }
 
     async fn ensure(&self) -> Result<Outcome<Output>, Error> {

@@ -131,19 +131,16 @@ mod tests {
         let attached = mock!(Client::attach_role_policy)
             .match_requests(|call| call.policy_arn() == Some(POLICY_ARN))
             .then_output(|| AttachRolePolicyOutput::builder().build());
-        let aws = Aws {
-            iam: crate::mocked!(
-                aws_sdk_iam,
-                [
-                    &missing(),
-                    &lists_nothing(),
-                    &service_linked,
-                    &created,
-                    &attached
-                ]
-            ),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(
+            aws_sdk_iam,
+            [
+                &missing(),
+                &lists_nothing(),
+                &service_linked,
+                &created,
+                &attached
+            ]
+        ));
         let outcome = PodExecutionRole::ensure(&aws, &Plan::example(), NoInput {}).await;
         let output = outcome.unwrap().ready().unwrap();
         assert_eq!(output.role_arn, role().arn());
@@ -156,10 +153,7 @@ mod tests {
         let looked = mock!(Client::get_role)
             .match_requests(|call| call.role_name() == Some(NAME))
             .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
-        let aws = Aws {
-            iam: crate::mocked!(aws_sdk_iam, [&looked, &lists_nothing()]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [&looked, &lists_nothing()]));
         let removed = PodExecutionRole::remove(&aws, &Plan::example().target).await;
         assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
         assert_eq!(looked.num_calls(), 1);

@@ -160,10 +160,7 @@ impl Account {
                 &self.delete,
             ]
         );
-        Aws {
-            ec2,
-            ..Aws::offline()
-        }
+        Aws::offline().with(ec2)
     }
 
     async fn ensure(&self, plan: &Plan) -> Result<Outcome<Output>, Error> {

@@ -76,7 +76,7 @@ async fn find(aws: &Aws, target: &Target) -> Result<Vec<InternetGateway>, Error>
 }
 
 async fn find_by(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<InternetGateway>, Error> {
-    let call = aws.ec2.describe_internet_gateways();
+    let call = aws.ec2().describe_internet_gateways();
     let call = call.set_filters(Some(filters)).into_paginator();
     let gateways: Result<Vec<_>, _> = call.items().send().collect().await;
     gateways.during("ec2:DescribeInternetGateways")
@@ -85,7 +85,7 @@ async fn find_by(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<InternetGateway>
 async fn create(aws: &Aws, plan: &Plan) -> Result<String, Error> {
     changing(CREATE, ROLE);
     let tags = tags::ec2_specification(plan, ResourceType::InternetGateway, ROLE, &[]);
-    let call = aws.ec2.create_internet_gateway().tag_specifications(tags);
+    let call = aws.ec2().create_internet_gateway().tag_specifications(tags);
     let answer = call.send().await.during(CREATE)?;
     let created = required(answer.internet_gateway, "ec2:CreateInternetGateway: one")?;
     let id = id(&created)?.to_owned();
@@ -132,7 +132,7 @@ async fn attach(
         )));
     }
     changing(ATTACH, gateway_id);
-    let call = aws.ec2.attach_internet_gateway().vpc_id(vpc_id);
+    let call = aws.ec2().attach_internet_gateway().vpc_id(vpc_id);
     let answer = call.internet_gateway_id(gateway_id).send().await;
     if let Err(error) = &answer
         && error.code() == Some(codes::ALREADY_ASSOCIATED)
@@ -184,7 +184,7 @@ async fn detach(
         return Ok(true);
     };
     let id = id(gateway)?;
-    let call = aws.ec2.detach_internet_gateway().vpc_id(vpc_id);
+    let call = aws.ec2().detach_internet_gateway().vpc_id(vpc_id);
     let call = call.internet_gateway_id(id).send();
     let attachment = Resource::new("AWS::EC2::VPCGatewayAttachment", format!("{id}|{vpc_id}"));
     let not_found = [
@@ -200,7 +200,7 @@ async fn delete(
     removal: &mut Removal,
 ) -> Result<bool, Error> {
     let id = id(gateway)?;
-    let call = aws.ec2.delete_internet_gateway().internet_gateway_id(id);
+    let call = aws.ec2().delete_internet_gateway().internet_gateway_id(id);
     let not_found = [codes::INTERNET_GATEWAY_NOT_FOUND];
     removal
         .delete(DELETE, Resource::new(KIND, id), &not_found, call.send())

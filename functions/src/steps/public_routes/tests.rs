@@ -202,10 +202,7 @@ impl Account {
                 &nothing_foreign(),
             ]
         );
-        Aws {
-            ec2,
-            ..Aws::offline()
-        }
+        Aws::offline().with(ec2)
     }
 
     async fn ensure(&self) -> Result<Outcome<Output>, Error> {

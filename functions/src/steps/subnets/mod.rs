@@ -86,7 +86,7 @@ impl Step for Subnets {
         }
         for subnet in find(aws, target).await? {
             let id = id(&subnet)?;
-            let call = aws.ec2.delete_subnet().subnet_id(id).send();
+            let call = aws.ec2().delete_subnet().subnet_id(id).send();
             let resource = Resource::new("AWS::EC2::Subnet", id);
             let not_found = [codes::SUBNET_NOT_FOUND, codes::SUBNET_NOT_FOUND_TOO];
             removal.delete(DELETE, resource, &not_found, call).await?;
@@ -97,7 +97,7 @@ impl Step for Subnets {
 
 /// All subnets of the cluster, with any role, in any VPC.
 async fn find(aws: &Aws, target: &Target) -> Result<Vec<Subnet>, Error> {
-    let call = aws.ec2.describe_subnets();
+    let call = aws.ec2().describe_subnets();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
     let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     subnets.during(DESCRIBE)
@@ -105,7 +105,7 @@ async fn find(aws: &Aws, target: &Target) -> Result<Vec<Subnet>, Error> {
 
 /// All subnets of the VPC, ours or not.
 async fn find_in_vpc(aws: &Aws, vpc_id: &str) -> Result<Vec<Subnet>, Error> {
-    let call = aws.ec2.describe_subnets();
+    let call = aws.ec2().describe_subnets();
     let call = call.filters(tags::ec2_filter("vpc-id", vpc_id));
     let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     subnets.during(DESCRIBE)
@@ -135,7 +135,7 @@ async fn create(
 ) -> Result<Subnet, Error> {
     changing(CREATE, &wanted.role);
     let answer = aws
-        .ec2
+        .ec2()
         .create_subnet()
         .vpc_id(vpc_id)
         .cidr_block(wanted.cidr.to_string())
@@ -194,7 +194,7 @@ async fn repair(aws: &Aws, subnet: &Subnet, wanted: &Wanted<'_>) -> Result<(), E
     }
     let id = id(subnet)?;
     changing(TAG, id);
-    aws.ec2
+    aws.ec2()
         .create_tags()
         .resources(id)
         .tags(Tag::builder().key(key).value(value).build())

@@ -98,13 +98,10 @@ impl Account {
     fn aws(&self) -> Aws {
         let rules = [&self.subnets, &self.create, &self.tag, &self.delete];
         let [subnets, create, tag, delete] = rules;
-        Aws {
-            ec2: crate::mocked!(
-                aws_sdk_ec2,
-                [subnets, create, tag, delete, &nothing_foreign()]
-            ),
-            ..Aws::offline()
-        }
+        Aws::offline().with(crate::mocked!(
+            aws_sdk_ec2,
+            [subnets, create, tag, delete, &nothing_foreign()]
+        ))
     }
 
     async fn ensure(&self) -> Result<Outcome<Output>, Error> {

@@ -89,7 +89,7 @@ impl Step for Vpc {
         for vpc in foreign::find_vpcs(aws, target).await? {
             let id = id(&vpc)?;
             guardduty::remove(aws, id, &mut removal).await?;
-            let call = aws.ec2.delete_vpc().vpc_id(id).send();
+            let call = aws.ec2().delete_vpc().vpc_id(id).send();
             let resource = Resource::new("AWS::EC2::VPC", id);
             removal
                 .delete(DELETE, resource, &[codes::VPC_NOT_FOUND], call)
@@ -100,7 +100,7 @@ impl Step for Vpc {
 }
 
 async fn find(aws: &Aws, target: &Target) -> Result<Vec<Ec2Vpc>, Error> {
-    let call = aws.ec2.describe_vpcs();
+    let call = aws.ec2().describe_vpcs();
     let call = call.set_filters(Some(tags::ec2_filters_for(target, ROLE)));
     let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     vpcs.during("ec2:DescribeVpcs")
@@ -110,7 +110,7 @@ async fn find(aws: &Aws, target: &Target) -> Result<Vec<Ec2Vpc>, Error> {
 async fn create(aws: &Aws, plan: &Plan) -> Result<Outcome<Output>, Error> {
     changing(CREATE, ROLE);
     let answer = aws
-        .ec2
+        .ec2()
         .create_vpc()
         .cidr_block(plan.network.cidr.to_string())
         .tag_specifications(tags::ec2_specification(plan, ResourceType::Vpc, ROLE, &[]))
@@ -149,7 +149,7 @@ async fn with_subnets(aws: &Aws, vpcs: &[Ec2Vpc]) -> Result<Vec<String>, Error> 
         .name("vpc-id")
         .set_values(Some(ids.collect()))
         .build();
-    let call = aws.ec2.describe_subnets().filters(of_vpcs);
+    let call = aws.ec2().describe_subnets().filters(of_vpcs);
     let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
     let subnets = subnets.during("ec2:DescribeSubnets")?.into_iter();
     Ok(subnets.filter_map(|subnet| subnet.vpc_id).collect())
@@ -163,7 +163,7 @@ async fn remove_surplus(
 ) -> Result<(), Error> {
     let (surplus, kept) = (id(surplus)?, id(kept)?);
     changing(DELETE, surplus);
-    let answer = aws.ec2.delete_vpc().vpc_id(surplus).send().await;
+    let answer = aws.ec2().delete_vpc().vpc_id(surplus).send().await;
     match answer.as_ref().err().and_then(ProvideErrorMetadata::code) {
         Some(codes::VPC_NOT_FOUND) => return Ok(()),
         Some(codes::DEPENDENCY_VIOLATION) => {
@@ -206,7 +206,7 @@ fn id(vpc: &Ec2Vpc) -> Result<&str, Error> {
 /// Turns on what is off. EC2 takes one attribute in a call; hostnames need support, so it comes first.
 async fn repair(aws: &Aws, vpc_id: &str) -> Result<(), Error> {
     let on = || AttributeBooleanValue::builder().value(true).build();
-    let modify = || aws.ec2.modify_vpc_attribute().vpc_id(vpc_id);
+    let modify = || aws.ec2().modify_vpc_attribute().vpc_id(vpc_id);
     for (name, call) in [
         (
             VpcAttributeName::EnableDnsSupport,
@@ -228,7 +228,7 @@ async fn repair(aws: &Aws, vpc_id: &str) -> Result<(), Error> {
 }
 
 async fn is_on(aws: &Aws, vpc_id: &str, name: VpcAttributeName) -> Result<bool, Error> {
-    let call = aws.ec2.describe_vpc_attribute().vpc_id(vpc_id);
+    let call = aws.ec2().describe_vpc_attribute().vpc_id(vpc_id);
     let answer = call.attribute(name.clone()).send().await;
     let answer = answer.during(DESCRIBE_ATTRIBUTE)?;
     let attribute = match name {

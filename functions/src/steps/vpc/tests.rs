@@ -105,10 +105,7 @@ impl Account {
                 &no_groups()
             ]
         );
-        Aws {
-            ec2,
-            ..Aws::offline()
-        }
+        Aws::offline().with(ec2)
     }
 
     async fn ensure(&self) -> Result<Outcome<Output>, Error> {

@@ -33,7 +33,7 @@ pub(super) struct Log(Vec<Line>);
 impl Log {
     /// Reads it.
     pub async fn read(place: &Place, group: &str) -> Result<Self, String> {
-        let call = place.aws.logs.filter_log_events().log_group_name(group);
+        let call = place.aws.logs().filter_log_events().log_group_name(group);
         let mut pages = call.into_paginator().send();
         let mut lines = Vec::new();
         while let Some(page) = pages.next().await {

@@ -282,7 +282,7 @@ impl<'a> Run<'a> {
         let wanted = input["deletionProtection"] != true;
         input["deletionProtection"] = wanted.into();
         let (arn, _) = self.provision(&input).await?;
-        let call = self.place.aws.eks.describe_cluster();
+        let call = self.place.aws.eks().describe_cluster();
         let found = call.name(self.place.stack()).send().await;
         let found = found.map_err(|error| anyhow::anyhow!(super::place::said(&error)))?;
         let is_protected = found.cluster();

@@ -11,9 +11,9 @@
 //! What is not understood is an error: Lambda keeps the event whole, with the reason, in the queue that
 //! the template gives it. Nothing is started for it.
 
-pub mod event;
+mod event;
 mod organization;
-pub mod policy;
+mod policy;
 mod reconcile;
 mod refusal;
 mod started;

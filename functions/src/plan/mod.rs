@@ -42,7 +42,7 @@ mod readiness;
 mod region;
 mod shape;
 mod user_tags;
-pub mod validate;
+pub(crate) mod validate;
 mod versions;
 mod zones;
 

@@ -10,8 +10,8 @@
 //! What a check has seen, against what was told, gives the changes that are news ([`compare`]), which
 //! become events ([`event`]); the entry is written when they are told, so that nothing is lost.
 
-pub mod compare;
-pub mod entry;
+mod compare;
+mod entry;
 pub mod event;
 mod store;
 

@@ -5,9 +5,8 @@
 
 PATH := $(CURDIR)/target/venv/bin:$(PATH)
 STACK ?= hardway
-FUNCTIONS := $(filter-out step,$(notdir $(wildcard functions/*)))
 # Only the functions: in a release build the tests' dependencies must not lend them their features.
-PACKAGES := $(addprefix --package ,$(FUNCTIONS))
+BUILD := cargo lambda build --release --arm64 --output-format zip --package functions
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,7 +39,7 @@ tools: ## Install cargo-lambda, the SAM CLI and the AWS CLI under target/
 	@cargo run --quiet -- tools
 
 build: tools ## Build and package the functions for AWS (arm64, release)
-	cargo lambda build --release --arm64 --output-format zip $(PACKAGES)
+	$(BUILD)
 
 # The SAM CLI does not read AWS_REGION, which the other tools do.
 deploy: build ## Build, and deploy the stack (STACK=hardway): make deploy ARGS="--parameter-overrides …"
@@ -51,6 +50,6 @@ acceptance: build ## Try it on your AWS account and write a report: make accepta
 
 update: tools ## Build and deploy one function: make update FUNCTION=vpc
 	@test -n "$(FUNCTION)" || { echo "which one? make update FUNCTION=vpc"; exit 2; }
-	cargo lambda build --release --arm64 --output-format zip --package $(FUNCTION)
+	$(BUILD) --bin $(FUNCTION)
 	aws lambda update-function-code --function-name $(STACK)-$(FUNCTION) \
 	  --zip-file fileb://target/lambda/$(FUNCTION)/bootstrap.zip --query LastUpdateStatus --output text

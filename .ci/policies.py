@@ -210,7 +210,7 @@ def of_template(path):
 
 
 def of_files():
-    for path in sorted(ROOT.glob("functions/*/policy.json")):
+    for path in sorted(ROOT.glob("functions/src/**/policy.json")):
         text = path.read_text().replace("${Partition}", "aws").replace("${AccountId}", "111122223333")
         text = text.replace("${ClusterRolePath}", "/").replace("${RoleNamePrefix}", "hardway-")
         yield str(path.relative_to(ROOT)), json.loads(text), True
@@ -238,7 +238,7 @@ def everything():
 
 
 def self_test():
-    good = next(policy for name, policy, _ in of_files() if "/cluster-role/" in name)
+    good = next(policy for name, policy, _ in of_files() if "/cluster_role/" in name)
     assert not list(check(good)), "the policy of cluster-role is right"
     tagged = next(i for i, it in enumerate(good["Statement"]) if "iam:DeleteRole" in it["Action"])
     # Of a policy that several roles share, too.

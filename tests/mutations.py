@@ -15,25 +15,25 @@ TESTS = ["cargo", "test", "--quiet", "--test", "all", "--", "storms::", "sweep::
 MUTATIONS = [
     (
         "a second VPC is not removed",
-        "functions/vpc/src/lib.rs",
+        "functions/src/steps/vpc/mod.rs",
         "    for surplus in &found {",
         "    for surplus in found.iter().take(0) {",
     ),
     (
         "a second internet gateway is not removed",
-        "functions/public-routes/src/internet_gateway.rs",
+        "functions/src/steps/public_routes/internet_gateway.rs",
         "    for surplus in found.iter().filter(|gateway| vpc_of(gateway).is_none()) {",
         "    for surplus in found.iter().filter(|_| false) {",
     ),
     (
         "a second address is not released",
-        "functions/nat-gateways/src/address.rs",
+        "functions/src/steps/nat_gateways/address.rs",
         "        .filter(|it| keep.is_some() && it.allocation_id() != keep);",
         "        .filter(|_| false);",
     ),
     (
         "client tokens are other ones at each call",
-        "functions/step/src/names.rs",
+        "functions/src/model/names.rs",
         "    let mut token = hash(place.into_iter().chain(parts));",
         "    static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);\n"
         "    let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();\n"
@@ -42,13 +42,13 @@ MUTATIONS = [
     ),
     (
         "an unpropagated role is an unexpected answer",
-        "functions/step/src/error.rs",
+        "functions/src/contract/error.rs",
         "    code == codes::INVALID_PARAMETER\n        && codes::IAM_PROPAGATION_MESSAGES",
         "    code.is_empty()\n        && codes::IAM_PROPAGATION_MESSAGES",
     ),
     (
         "steps do not remember what they created",
-        "functions/step/src/memory.rs",
+        "functions/src/contract/memory.rs",
         "        self.created.insert(role.to_owned(), id.to_owned());",
         "        let _ = (role, id);",
     ),

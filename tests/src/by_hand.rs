@@ -39,7 +39,7 @@ pub async fn make(world: &World) {
     cluster(world, &network, &cluster_role).await;
     endpoints(world, &network).await;
     let selector = FargateProfileSelector::builder().namespace("kube-system");
-    let call = world.aws().eks.create_fargate_profile();
+    let call = world.aws().eks().create_fargate_profile();
     let call = call.cluster_name(CLUSTER).fargate_profile_name("system");
     let call = call.pod_execution_role_arn(pod_role);
     let call = call
@@ -47,7 +47,7 @@ pub async fn make(world: &World) {
         .selectors(selector.build());
     call.send().await.unwrap();
     wait(10).await;
-    let call = world.aws().eks.create_addon();
+    let call = world.aws().eks().create_addon();
     let call = call.cluster_name(CLUSTER).addon_name("coredns");
     let call = call.configuration_values(r#"{"computeType":"Fargate"}"#);
     call.send().await.unwrap();
@@ -60,7 +60,7 @@ async fn wait(minutes: u64) {
 }
 
 async fn network(world: &World) -> Network {
-    let ec2 = world.aws().ec2;
+    let ec2 = world.aws().ec2().clone();
     let made = ec2.create_vpc().cidr_block("10.9.0.0/16").send().await;
     let vpc = made.unwrap().vpc.unwrap().vpc_id.unwrap();
     let on = AttributeBooleanValue::builder().value(true).build();
@@ -84,7 +84,7 @@ async fn network(world: &World) -> Network {
 
 /// The cluster's role and the pods'.
 async fn roles(world: &World) -> [String; 2] {
-    let iam = world.aws().iam;
+    let iam = world.aws().iam().clone();
     let call = iam.create_service_linked_role();
     call.aws_service_name("eks.amazonaws.com")
         .send()
@@ -124,7 +124,7 @@ async fn cluster(world: &World, network: &Network, role: &str) {
         .endpoint_private_access(true)
         .endpoint_public_access(false);
     let access = CreateAccessConfigRequest::builder().authentication_mode(AuthenticationMode::Api);
-    let call = world.aws().eks.create_cluster().name(CLUSTER);
+    let call = world.aws().eks().create_cluster().name(CLUSTER);
     let call = call.role_arn(role).resources_vpc_config(config.build());
     let call = call.access_config(access.build());
     let call = call.bootstrap_self_managed_addons(false);
@@ -136,7 +136,7 @@ async fn cluster(world: &World, network: &Network, role: &str) {
 async fn endpoints(world: &World, network: &Network) {
     let described = world
         .aws()
-        .eks
+        .eks()
         .describe_cluster()
         .name(CLUSTER)
         .send()

@@ -1,12 +1,13 @@
 //! Waits that never end: a function's answer PENDING, given again for ever.
 
+use functions::aws::Base;
+use functions::contract::{Error, Function};
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use step::{Base, Error, Function};
 
 /// A kind of PENDING: who says it, when asked for what, and why (ids and numbers left out).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -127,7 +127,7 @@ pub async fn answers(laptop: &Laptop, function: &str) -> Vec<Value> {
         let lines = lines.filter_map(|event| serde_json::from_str(event["message"].as_str()?).ok());
         // The laptop's CloudWatch Logs does not filter by members of JSON.
         answers.extend(lines.filter(|line: &Value| {
-            line["step"] == function && line["message"] == step::telemetry::ANSWERED
+            line["step"] == function && line["message"] == functions::aws::telemetry::ANSWERED
         }));
         token = page["nextToken"].take();
         if token.is_null() {

@@ -1,4 +1,4 @@
-//! What the tests that span crates share: the state machine walked in process, over the real
+//! What the tests of whole runs share: the state machine walked in process, over the real
 //! handlers, against the simulated AWS, in virtual time.
 //!
 //! It is no test of its own: `tests/*.rs` beside this folder are.

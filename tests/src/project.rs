@@ -55,7 +55,7 @@ pub fn examples() -> Vec<(String, Value)> {
     examples
 }
 
-/// The functions: the folders of `functions/`, but for what they share.
+/// The functions: the binaries of their package.
 ///
 /// # Panics
 /// If they cannot be listed.
@@ -63,4 +63,10 @@ pub fn examples() -> Vec<(String, Value)> {
 pub fn functions() -> BTreeSet<String> {
     let names = hardway::local::functions(&root());
     names.unwrap().into_iter().collect()
+}
+
+/// The policy of a function's sessions in other accounts: its path below the project's root.
+#[must_use]
+pub fn policy_file(function: &str) -> String {
+    hardway::local::policy_file(&root(), function)
 }

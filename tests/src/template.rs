@@ -41,22 +41,22 @@ fn plain(yaml: &serde_yaml_ng::Value) -> Value {
     }
 }
 
-/// The functions of the template, by crate. Each has one policy: its own statements, and after them those of
+/// The functions of the template, by name. Each has one policy: its own statements, and after them those of
 /// the stack's policies that it refers to.
 ///
 /// # Panics
-/// If a function has no crate, or a crate no function.
+/// If a function has no binary, or a binary no function.
 #[must_use]
 pub fn functions() -> BTreeMap<String, Value> {
     let template = template();
     let resources = template["Resources"].as_object().unwrap();
-    let crates = project::functions();
+    let binaries = project::functions();
     let functions: BTreeMap<_, _> = resources
         .iter()
         .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
         .map(|(id, resource)| {
-            let name = crates.iter().find(|name| world::logical_id(name) == *id);
-            let name = name.unwrap_or_else(|| panic!("{id} has no crate"));
+            let name = binaries.iter().find(|name| world::logical_id(name) == *id);
+            let name = name.unwrap_or_else(|| panic!("{id} has no binary"));
             let mut function = resource["Properties"].clone();
             function["Policies"] = in_one(&function["Policies"], &template);
             (name.clone(), function)
@@ -64,7 +64,7 @@ pub fn functions() -> BTreeMap<String, Value> {
         .collect();
     assert_eq!(
         functions.keys().collect::<Vec<_>>(),
-        crates.iter().collect::<Vec<_>>()
+        binaries.iter().collect::<Vec<_>>()
     );
     functions
 }
@@ -83,7 +83,7 @@ fn in_one(policies: &Value, template: &Value) -> Value {
     json!([{"Statement": statements.collect::<Vec<_>>()}])
 }
 
-/// The actions that each function's own policy allows, by crate.
+/// The actions that each function's own policy allows, by name.
 #[must_use]
 pub fn policies() -> BTreeMap<String, BTreeSet<String>> {
     let functions = functions().into_iter();

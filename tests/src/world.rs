@@ -1,6 +1,9 @@
 //! A whole run in process: the real state machine, the real handlers, real SDK clients, a simulated
 //! AWS, virtual time.
 
+use functions::aws::Base;
+use functions::contract::{Error, Function, invoke};
+use functions::model::names::RoleNames;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,8 +20,6 @@ use serde_json::{Value, json};
 use simulator::kubernetes::Workload;
 use simulator::state::Region as AccountRegion;
 use simulator::{Call, Clock, Config, Simulator, State};
-use step::names::RoleNames;
-use step::{Base, Error, Function, invoke};
 use tokio::time::timeout;
 
 use crate::asl::{Execution, Failure, Invoke, Machine, MapRun};
@@ -205,7 +206,7 @@ impl World {
 
     /// Clients of the state machine's own account, as a person at the console would use them.
     #[must_use]
-    pub fn aws(&self) -> step::Aws {
+    pub fn aws(&self) -> functions::aws::Aws {
         self.base.own(None)
     }
 
@@ -530,23 +531,23 @@ impl World {
 macro_rules! with_functions {
     ($macro:ident) => {
         $macro!(
-            plan::Planner,
-            vpc::Vpc,
-            subnets::Subnets,
-            public_routes::PublicRoutes,
-            nat_gateways::NatGateways,
-            private_routes::PrivateRoutes,
-            cluster_role::ClusterRole,
-            pod_execution_role::PodExecutionRole,
-            cluster::Cluster,
-            cluster_access::ClusterAccess,
-            fargate_profiles::FargateProfiles,
-            coredns::CoreDns,
-            control_plane_logs::ControlPlaneLogs,
-            receipt::ReceiptOfTeardown,
-            fleet_member::FleetMember,
-            verify::Verify,
-            registry::Registry,
+            functions::plan::Planner,
+            functions::steps::vpc::Vpc,
+            functions::steps::subnets::Subnets,
+            functions::steps::public_routes::PublicRoutes,
+            functions::steps::nat_gateways::NatGateways,
+            functions::steps::private_routes::PrivateRoutes,
+            functions::steps::cluster_role::ClusterRole,
+            functions::steps::pod_execution_role::PodExecutionRole,
+            functions::steps::cluster::Cluster,
+            functions::steps::cluster_access::ClusterAccess,
+            functions::steps::fargate_profiles::FargateProfiles,
+            functions::steps::coredns::CoreDns,
+            functions::steps::control_plane_logs::ControlPlaneLogs,
+            functions::receipt::ReceiptOfTeardown,
+            functions::fleet_member::FleetMember,
+            functions::verify::Verify,
+            functions::registry::Registry,
         )
     };
 }

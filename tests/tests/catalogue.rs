@@ -1,6 +1,8 @@
 //! Every row of the diagnosis catalogue: exactly that is broken in a simulated, otherwise healthy
 //! cluster, and `verify` names it first, and nothing false beside it.
 
+use functions::model::{Plan, Target};
+use functions::verify::{CATALOGUE, Finding, Report, Severity};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,11 +13,9 @@ use simulator::ec2::block_public_access::Mode;
 use simulator::ec2::route::Target as RouteTarget;
 use simulator::ec2::{Ec2, NewInterface, SecurityGroup, VpcEndpoint};
 use simulator::eks::Cluster;
-use step::{Plan, Target};
 use tests::faults::Script;
 use tests::world::{ACCOUNT, Moment, region, workload};
 use tests::{World, by_hand, many};
-use verify::{CATALOGUE, Finding, Report, Severity};
 
 const SEED: u64 = 23;
 const ROLE: &str = "hardway-demo-ap-northeast-1-pod-execution";
@@ -66,7 +66,9 @@ async fn examine(world: &World, cluster: &str) -> Report {
         ..Plan::example().target
     };
     let before = world.changes().len();
-    let report = verify::examine(&world.aws(), &target).await.unwrap();
+    let report = functions::verify::examine(&world.aws(), &target)
+        .await
+        .unwrap();
     assert_eq!(world.changes().len(), before, "it changes nothing");
     report
 }
@@ -108,11 +110,11 @@ async fn break_it(world: &World, id: &str) {
             ec2.block_public_access.mode = Mode::BlockBidirectional;
         }),
         "dns-hostnames-off" => {
-            let call = world.aws().ec2.modify_vpc_attribute().vpc_id(vpc(world));
+            let call = world.aws().ec2().modify_vpc_attribute().vpc_id(vpc(world));
             call.enable_dns_hostnames(off()).send().await.unwrap();
         }
         "dns-support-off" => {
-            let call = world.aws().ec2.modify_vpc_attribute().vpc_id(vpc(world));
+            let call = world.aws().ec2().modify_vpc_attribute().vpc_id(vpc(world));
             call.enable_dns_support(off()).send().await.unwrap();
         }
         "vpc-endpoint-missing" => {
@@ -165,7 +167,7 @@ async fn break_it(world: &World, id: &str) {
 async fn break_in_the_cluster(world: &World, id: &str) {
     match id {
         "coredns-not-on-fargate" => {
-            let call = world.aws().eks.update_addon().cluster_name("demo");
+            let call = world.aws().eks().update_addon().cluster_name("demo");
             let call = call.addon_name("coredns");
             let call = call.configuration_values(r#"{"computeType":"ec2"}"#);
             call.send().await.unwrap();
@@ -175,12 +177,16 @@ async fn break_in_the_cluster(world: &World, id: &str) {
         "coredns-not-selected" => make_profile_again(world, &[("k8s-app", "metrics")]).await,
         "pod-execution-role-missing" => delete_role(world).await,
         "pod-execution-role-trust" => {
-            let call = world.aws().iam.update_assume_role_policy().role_name(ROLE);
+            let call = world
+                .aws()
+                .iam()
+                .update_assume_role_policy()
+                .role_name(ROLE);
             call.policy_document(trust("other")).send().await.unwrap();
         }
         "pod-execution-role-policy" => detach_policy(world).await,
         "access-entry-missing" => {
-            let call = world.aws().eks.delete_access_entry().cluster_name("demo");
+            let call = world.aws().eks().delete_access_entry().cluster_name("demo");
             let arn = format!("arn:aws:iam::{ACCOUNT}:role/{ROLE}");
             call.principal_arn(arn).send().await.unwrap();
         }
@@ -202,7 +208,7 @@ async fn break_in_the_cluster(world: &World, id: &str) {
         }),
         "cluster-unhealthy" => change_cluster(world, |cluster| cluster.fails = true),
         "coredns-missing" => {
-            let call = world.aws().eks.delete_addon().cluster_name("demo");
+            let call = world.aws().eks().delete_addon().cluster_name("demo");
             call.addon_name("coredns").send().await.unwrap();
             wait(2).await;
         }
@@ -254,16 +260,16 @@ fn change_cluster_group(world: &World, change: impl FnOnce(&mut SecurityGroup)) 
 async fn make_admin_again(world: &World) {
     let aws = world.aws();
     let make = || {
-        let call = aws.iam.create_role().role_name("Admin");
+        let call = aws.iam().create_role().role_name("Admin");
         call.assume_role_policy_document(trust("demo")).send()
     };
     make().await.unwrap();
     wait(1).await;
-    let call = aws.eks.create_access_entry().cluster_name("demo");
+    let call = aws.eks().create_access_entry().cluster_name("demo");
     let arn = format!("arn:aws:iam::{ACCOUNT}:role/Admin");
     call.principal_arn(arn).send().await.unwrap();
     wait(1).await;
-    aws.iam
+    aws.iam()
         .delete_role()
         .role_name("Admin")
         .send()
@@ -313,13 +319,13 @@ async fn delete_nat_gateway(world: &World) {
     let ids = world
         .simulator
         .change(|state| region(state).ec2.nat_gateways.clone());
-    let call = world.aws().ec2.delete_nat_gateway();
+    let call = world.aws().ec2().delete_nat_gateway();
     let call = call.nat_gateway_id(ids.keys().next().unwrap());
     call.send().await.unwrap();
 }
 
 async fn describe_profile(world: &World) -> FargateProfile {
-    let call = world.aws().eks.describe_fargate_profile();
+    let call = world.aws().eks().describe_fargate_profile();
     let call = call
         .cluster_name("demo")
         .fargate_profile_name("kube-system");
@@ -329,7 +335,7 @@ async fn describe_profile(world: &World) -> FargateProfile {
 /// Deletes the profile of CoreDNS and makes it again: CoreDNS' pods are born in between.
 async fn make_profile_again(world: &World, labels: &[(&str, &str)]) {
     let profile = describe_profile(world).await;
-    let eks = world.aws().eks;
+    let eks = world.aws().eks().clone();
     let call = eks.delete_fargate_profile().cluster_name("demo");
     call.fargate_profile_name("kube-system")
         .send()
@@ -353,18 +359,18 @@ async fn make_profile_again(world: &World, labels: &[(&str, &str)]) {
 const POLICY: &str = "arn:aws:iam::aws:policy/AmazonEKSFargatePodExecutionRolePolicy";
 
 async fn detach_policy(world: &World) {
-    let call = world.aws().iam.detach_role_policy().role_name(ROLE);
+    let call = world.aws().iam().detach_role_policy().role_name(ROLE);
     call.policy_arn(POLICY).send().await.unwrap();
 }
 
 async fn delete_role(world: &World) {
     detach_policy(world).await;
-    let call = world.aws().iam.delete_role().role_name(ROLE);
+    let call = world.aws().iam().delete_role().role_name(ROLE);
     call.send().await.unwrap();
 }
 
 async fn make_role(world: &World) {
-    let iam = world.aws().iam;
+    let iam = world.aws().iam().clone();
     let call = iam.create_role().role_name(ROLE);
     let call = call.assume_role_policy_document(trust("demo"));
     call.send().await.unwrap();
@@ -389,7 +395,7 @@ async fn restrict_endpoint(world: &World) {
         .endpoint_private_access(false)
         .endpoint_public_access(true)
         .public_access_cidrs("203.0.113.0/24");
-    let call = world.aws().eks.update_cluster_config().name("demo");
+    let call = world.aws().eks().update_cluster_config().name("demo");
     let call = call.resources_vpc_config(config.build());
     call.send().await.unwrap();
     wait(15).await;
@@ -485,7 +491,7 @@ fn of_a_pitfall_and_what_follows_from_it_the_pitfall_is_the_first() {
             matches!(target, RouteTarget::NatGateway(_))
         });
         // New pods, which find no way out.
-        let eks = world.aws().eks;
+        let eks = world.aws().eks().clone();
         let call = eks
             .describe_addon()
             .cluster_name("demo")

@@ -154,7 +154,7 @@ async fn somebody_elses_subnet_in_the_way_is_named_and_left_alone() {
                 .simulator
                 .change(|state| region(state).ec2.vpcs.keys().next().cloned());
             if let Some(vpc) = vpc {
-                let call = world.aws().ec2.create_subnet().vpc_id(vpc);
+                let call = world.aws().ec2().create_subnet().vpc_id(vpc);
                 let call = call.cidr_block("10.100.0.0/20").send().await;
                 break call.unwrap().subnet.unwrap().subnet_id.unwrap();
             }

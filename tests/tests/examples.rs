@@ -1,7 +1,7 @@
 //! The example inputs, the schema of the input, and the types hold together.
 
+use functions::model::Spec;
 use serde_json::{Value, json};
-use step::Spec;
 use tests::project;
 
 fn schema() -> Value {

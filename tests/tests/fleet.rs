@@ -30,7 +30,7 @@ fn input(account: &str) -> Value {
 
 /// Name of an attempt at it.
 fn name(account: &str, attempt: u32) -> String {
-    step::names::execution(account, REGION, "demo", attempt)
+    functions::model::names::execution(account, REGION, "demo", attempt)
 }
 
 /// What is wrong with an account.

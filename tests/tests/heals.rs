@@ -118,7 +118,7 @@ async fn a_changed_profile_is_made_as_asked_and_not_as_an_old_token_remembers_it
     let execution = world.provision(profile("default")).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
     tokio::time::sleep(Duration::from_mins(30)).await;
-    let call = world.aws().eks.delete_fargate_profile();
+    let call = world.aws().eks().delete_fargate_profile();
     let call = call.cluster_name("demo").fargate_profile_name("pods");
     call.send().await.unwrap();
     tokio::time::sleep(Duration::from_mins(5)).await;
@@ -139,14 +139,16 @@ async fn an_administrators_role_that_was_made_again_gets_its_access_back() {
         assert!(roles.remove("admin").is_some());
     });
     let trust = State::organization_trust(ACCOUNT);
-    let call = world.aws().iam.create_role().role_name("Admin");
+    let call = world.aws().iam().create_role().role_name("Admin");
     let call = call.assume_role_policy_document(trust);
     call.send().await.unwrap();
     tokio::time::sleep(Duration::from_hours(1)).await;
     let born = world.simulator.now();
 
-    let target = step::Plan::example().target;
-    let report = verify::examine(&world.aws(), &target).await.unwrap();
+    let target = functions::model::Plan::example().target;
+    let report = functions::verify::examine(&world.aws(), &target)
+        .await
+        .unwrap();
     let ids: Vec<&str> = report.findings.iter().map(|it| it.id).collect();
     assert_eq!(ids, ["user-access-entry-stale"]);
     assert_eq!(previewed(&world, "role/Admin").await, "replace");
@@ -167,7 +169,9 @@ async fn an_administrators_role_that_was_made_again_gets_its_access_back() {
         assert!(entry.created_at >= born);
         assert_eq!(entry.policies.len(), 1);
     });
-    let report = verify::examine(&world.aws(), &target).await.unwrap();
+    let report = functions::verify::examine(&world.aws(), &target)
+        .await
+        .unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 
     // Once more changes nothing.
@@ -188,8 +192,10 @@ async fn a_pod_execution_role_that_was_deleted_is_made_again_with_its_access_ent
     });
     let execution = world.provision(small_input()).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
-    let target = step::Plan::example().target;
-    let report = verify::examine(&world.aws(), &target).await.unwrap();
+    let target = functions::model::Plan::example().target;
+    let report = functions::verify::examine(&world.aws(), &target)
+        .await
+        .unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     // Neither this entry nor EKS' own is taken for a former administrator's.
     let changes = world.changes().len();

@@ -131,7 +131,9 @@ fn every_error_name_of_the_machine_is_one_that_exists() {
         "Sfn.SfnException",
         "Sfn.SdkClientException",
     ];
-    let ours: Vec<&str> = step::Error::iter().map(|error| error.name()).collect();
+    let ours: Vec<&str> = functions::contract::Error::iter()
+        .map(|error| error.name())
+        .collect();
     for (name, task) in of_type("Task") {
         for handler in ["Retry", "Catch"]
             .iter()
@@ -171,7 +173,9 @@ fn every_error_that_may_pass_is_retried_by_every_task_and_the_others_by_none() {
         "WaitTimedOut",
         "Unexpected",
     ];
-    let all: BTreeSet<&str> = step::Error::iter().map(|error| error.name()).collect();
+    let all: BTreeSet<&str> = functions::contract::Error::iter()
+        .map(|error| error.name())
+        .collect();
     let known = retried
         .iter()
         .chain(&terminal)

@@ -21,6 +21,7 @@ mod examples;
 mod fleet;
 mod fleet_deployed;
 mod heals;
+mod layout;
 mod machine;
 mod network;
 mod new_account;

@@ -28,7 +28,7 @@ async fn graph_of(world: &World) -> BTreeMap<String, Value> {
 
 /// Removes the private route tables, as somebody at the console would; how many there were.
 async fn delete_private_tables(world: &World) -> usize {
-    let ec2 = world.aws().ec2;
+    let ec2 = world.aws().ec2().clone();
     let tables = ec2.describe_route_tables().send().await.unwrap();
     let is_private = |table: &&RouteTable| {
         let mut tags = table.tags().iter();

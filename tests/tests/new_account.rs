@@ -152,7 +152,7 @@ async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove()
         let name = name.strip_prefix("hardway-").unwrap();
         let function = name.strip_suffix("-demo").unwrap();
         let policy: Value = serde_json::from_str(call.request["Policy"].as_str().unwrap()).unwrap();
-        let expected = project::read(&format!("functions/{function}/policy.json"));
+        let expected = project::read(&project::policy_file(function));
         let expected = expected.replace("${Partition}", "aws");
         let expected = expected.replace("${AccountId}", MEMBER);
         let expected = expected.replace("${ClusterRolePath}", "/");
@@ -162,8 +162,9 @@ async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove()
     }
     // The others have no business in another account.
     let has_session = |function: &String| {
-        let policy = format!("functions/{function}/policy.json");
-        project::root().join(policy).is_file()
+        project::root()
+            .join(project::policy_file(function))
+            .is_file()
     };
     let mut all = project::functions();
     all.retain(has_session);
@@ -177,7 +178,7 @@ async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove()
 async fn nobody_else_may_assume_the_member_role() {
     let (world, account) = world_with_member_role(84);
     // A person in hardway's account, with the external id.
-    let call = world.aws().sts.assume_role();
+    let call = world.aws().sts().assume_role();
     let role = account["roleName"].as_str().unwrap();
     let call = call.role_arn(format!("arn:aws:iam::{MEMBER}:role/{role}"));
     let call = call.role_session_name("person").external_id(EXTERNAL_ID);

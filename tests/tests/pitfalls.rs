@@ -63,7 +63,7 @@ async fn turn_dns_hostnames_off(world: &World, vpc: &str) {
     let off = aws_sdk_ec2::types::AttributeBooleanValue::builder()
         .value(false)
         .build();
-    let ec2 = world.aws().ec2;
+    let ec2 = world.aws().ec2().clone();
     let change = ec2
         .modify_vpc_attribute()
         .vpc_id(vpc)
@@ -83,7 +83,7 @@ fn delete_nat_routes(world: &World) {
 
 /// Installs CoreDNS with the compute type `ec2` once, and then only looks.
 async fn install_coredns_for_ec2(world: &World) -> Result<Value, Failure> {
-    let eks = world.aws().eks;
+    let eks = world.aws().eks().clone();
     let described = eks
         .describe_addon()
         .cluster_name("demo")

@@ -2,12 +2,13 @@
 //! really makes, both ways; against the policy of its sessions in other accounts; and all of them
 //! against the role that a member account has for hardway.
 
+use functions::aws::Session;
+use functions::aws::session::POLICY_MAX;
+use functions::model::names::{ROLE_NAME_PREFIX_MAX, RoleNames, RoleOf};
+use functions::model::spec::matches_wildcards;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use step::names::{ROLE_NAME_PREFIX_MAX, RoleNames, RoleOf};
-use step::session::{POLICY_MAX, Session};
-use step::spec::matches_wildcards;
 use tests::member_role::{of_partition, trusted_role_arns};
 use tests::world::{ACCOUNT, role_of_function};
 use tests::{World, generated, project, template};
@@ -157,14 +158,17 @@ async fn every_action_that_is_allowed_is_called_or_implied() {
 
 /// The sources that a function's calls can be in: its own, and the modules that steps share.
 fn sources(function: &str) -> String {
-    let folder = project::root().join(format!("functions/{function}/src"));
-    let own = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default());
+    let policy = project::root().join(project::policy_file(function));
+    let folder = policy.parent().unwrap();
+    let files = std::fs::read_dir(folder).unwrap();
+    let own = files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .map(|path| std::fs::read_to_string(path).unwrap());
     let own: String = own.collect();
     // What is in the way of a removal is looked for only when something is.
     let of_removal = ["foreign", "eks_network", "route_tables"];
-    let shared = ["route_tables", "iam_role", "eks_insights", "execution"]
+    let shared = ["route_tables", "iam_role", "eks_insights"]
         .into_iter()
         .filter(|module| own.contains(&format!("{module}::")))
         .chain(
@@ -173,9 +177,11 @@ fn sources(function: &str) -> String {
                 .filter(|_| own.contains("outcome_in_vpc")),
         );
     let shared: String = shared
-        .map(|module| project::read(&format!("functions/step/src/{module}.rs")))
+        .map(|module| project::read(&format!("functions/src/resources/{module}.rs")))
         .collect();
-    own + &shared
+    let is_starting = own.contains("execution::");
+    let starting = is_starting.then(|| project::read("functions/src/aws/execution.rs"));
+    own + &shared + &starting.unwrap_or_default()
 }
 
 /// What AWS asks for beside the calls themselves, too (`IMPLIED`), as far as the simulator does.
@@ -203,7 +209,7 @@ async fn the_role_of_each_function_is_enough_for_its_work() {
             let error = call.error.as_deref().unwrap_or_default();
             // EC2 says AuthFailure of an address that its NAT gateway still holds.
             let is_held = call.operation == "ReleaseAddress" && error == "AuthFailure";
-            step::codes::ACCESS_DENIED.contains(&error) && !is_held
+            functions::aws::codes::ACCESS_DENIED.contains(&error) && !is_held
         })
         .collect();
     assert!(denied.is_empty(), "{denied:#?}");
@@ -223,7 +229,7 @@ fn session_policies() -> BTreeMap<String, Value> {
     functions
         .filter(|(_, function)| template::statements(function).is_some())
         .map(|(name, _)| {
-            let policy = project::read_json(&format!("functions/{name}/policy.json"));
+            let policy = project::read_json(&project::policy_file(&name));
             (name, policy)
         })
         .collect()
@@ -234,7 +240,7 @@ fn session_policies() -> BTreeMap<String, Value> {
 fn a_session_may_do_what_the_functions_own_role_allows_and_no_more() {
     for (name, function) in template::functions() {
         let statements = template::statements(&function);
-        let path = project::root().join(format!("functions/{name}/policy.json"));
+        let path = project::root().join(project::policy_file(&name));
         assert_eq!(
             path.exists(),
             statements.is_some(),
@@ -278,7 +284,7 @@ fn generated_parts_of_the_templates_are_up_to_date() {
 /// AssumeRole): an eighth of the first limit is kept free for that.
 #[test]
 fn the_policy_of_every_session_is_short_enough_for_sts() {
-    let mut target = step::Plan::example().target;
+    let mut target = functions::model::Plan::example().target;
     // The longest name of a partition.
     target.partition = "aws-us-gov".to_owned();
     target.account.id = "444455556666".to_owned();
@@ -432,7 +438,7 @@ fn no_policy_reaches_a_role_that_is_not_a_clusters() {
         let pattern = pattern.replace("${RoleNamePrefix}", "hardway-");
         pattern.rsplit_once(":role/").unwrap().1.to_owned()
     };
-    let mut target = step::Plan::example().target;
+    let mut target = functions::model::Plan::example().target;
     for cluster in ["demo", &"x".repeat(100)] {
         target.cluster_name = cluster.to_owned();
         for (of, pattern) in RoleOf::ALL.into_iter().zip(&patterns) {

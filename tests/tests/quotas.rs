@@ -145,7 +145,7 @@ async fn without_the_permission_the_defaults_are_assumed_and_that_is_said() {
     assert!(notes.contains("(L-0263D0A3) could not be read, so AWS's default of 5 is assumed"));
     assert!(notes.contains("(L-3032A538) could not be read, so it is not checked"));
     for number in 0..3 {
-        let call = world.aws().ec2.allocate_address();
+        let call = world.aws().ec2().allocate_address();
         call.send()
             .await
             .unwrap_or_else(|error| panic!("{number}: {error}"));
@@ -158,7 +158,7 @@ async fn without_the_permission_the_defaults_are_assumed_and_that_is_said() {
     // More than the default is there: it was raised.
     lower(&world, |region| region.ec2.quotas.addresses = 20);
     for _ in 0..3 {
-        world.aws().ec2.allocate_address().send().await.unwrap();
+        world.aws().ec2().allocate_address().send().await.unwrap();
     }
     let execution = world.provision(demo()).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());

@@ -1,11 +1,11 @@
-//! Rules that the SAM template keeps: one function for each crate, each with a role of its own and no
+//! Rules that the SAM template keeps: one function for each binary, each with a role of its own and no
 //! more than its step calls.
 
 use std::collections::BTreeSet;
 
-use registry::{Change, Finding, Told, event};
+use functions::model::Plan;
+use functions::registry::{Change, Finding, Told, event};
 use serde_json::{Value, json};
-use step::Plan;
 use tests::template::{functions, policies, read, template};
 use tests::{project, world};
 
@@ -83,7 +83,7 @@ fn roles_are_passed_to_one_service_only() {
 fn no_account_id_and_no_partition_is_written_out() {
     let policies = policies()
         .into_keys()
-        .map(|name| format!("functions/{name}/policy.json"));
+        .map(|name| project::policy_file(&name));
     let files = [
         "infra/template.yaml",
         "infra/member-role.yaml",
@@ -259,7 +259,7 @@ fn the_functions_enter_accounts_by_one_role_of_the_organization() {
     let parameters = &template()["Parameters"];
     assert_eq!(
         parameters["MemberRoleName"]["Default"],
-        step::plan::MEMBER_ROLE_NAME
+        functions::model::plan::MEMBER_ROLE_NAME
     );
     let organization = &parameters["OrganizationId"]["Default"];
     assert_eq!(organization, "${aws:PrincipalOrgID}");

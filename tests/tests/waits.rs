@@ -1,11 +1,11 @@
 //! Nothing waits for ever: whatever a machine waits for, if it never comes the execution ends with an
 //! error that names it, long before the machine's own time-out, which no Catch sees.
 
+use functions::contract::wait::check_after;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use step::wait::check_after;
 use tests::hold::Pending;
 use tests::world::{ACCOUNT, Moment, longest_wait};
 use tests::{Execution, World, left, many, project};

@@ -1,11 +1,11 @@
 //! Removing a cluster: what is asked before, and the teardown's input.
 
+use functions::model::TeardownSpec;
+use functions::model::spec::AccountSpec;
 use std::io::IsTerminal;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
-use step::TeardownSpec;
-use step::spec::AccountSpec;
 
 use crate::args::Destroy;
 use crate::execution::{Executions, name_for, on_aws};
@@ -166,7 +166,7 @@ mod tests {
     }
 
     async fn start_with(options: &Destroy, rule: &Rule, answer: &str) -> Result<String> {
-        let executions = mocks::executions(step::mocked!(aws_sdk_sfn, [rule]));
+        let executions = mocks::executions(functions::mocked!(aws_sdk_sfn, [rule]));
         start(options, &executions, || Ok(answer.to_owned())).await
     }
 
@@ -191,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn with_yes_nobody_is_asked() {
         let rule = starts();
-        let executions = mocks::executions(step::mocked!(aws_sdk_sfn, [&rule]));
+        let executions = mocks::executions(functions::mocked!(aws_sdk_sfn, [&rule]));
         let asked = || panic!("somebody is asked");
         start(&options(&["--yes"]), &executions, asked)
             .await
@@ -202,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_started_when_the_question_cannot_be_asked() {
         let rule = starts();
-        let executions = mocks::executions(step::mocked!(aws_sdk_sfn, [&rule]));
+        let executions = mocks::executions(functions::mocked!(aws_sdk_sfn, [&rule]));
         let gone = || anyhow::bail!("the terminal is gone");
         let error = start(&options(&[]), &executions, gone).await.unwrap_err();
         assert_eq!(error.to_string(), "the terminal is gone");
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_notice_names_cluster_account_and_region() {
-        let executions = mocks::executions(step::mocked!(aws_sdk_sfn, []));
+        let executions = mocks::executions(functions::mocked!(aws_sdk_sfn, []));
         let stack = executions.stack();
         let text = notice(&options(&[]), stack);
         for part in ["demo", "111122223333", "ap-northeast-1"] {

@@ -1,13 +1,14 @@
 //! What is wrong with a cluster, for a person to read: `verify` with the caller's own credentials.
 
+use functions::aws::{Aws, Base, Session};
+use functions::model::Target;
+use functions::model::names::RoleNames;
+use functions::model::plan::{Account, MEMBER_ROLE_NAME};
+use functions::verify::{CATALOGUE, Finding, Report, Severity};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
 use console::{Term, style};
-use step::names::RoleNames;
-use step::plan::{Account, MEMBER_ROLE_NAME};
-use step::{Aws, Base, Session, Target};
-use verify::{CATALOGUE, Finding, Report, Severity};
 
 use crate::args::{Cluster, Diagnose};
 
@@ -45,7 +46,7 @@ pub async fn run(options: &Diagnose) -> Result<()> {
     let base = Base::from_env().await;
     let target = target(&options.cluster, &base).await?;
     let aws: Aws = base.target(&target, &SESSION).await?;
-    let report = verify::examine(&aws, &target).await?;
+    let report = functions::verify::examine(&aws, &target).await?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -72,7 +73,7 @@ async fn target(cluster: &Cluster, base: &Base) -> Result<Target> {
     let region = region.context("no region is configured; say which with --region")?;
     let caller = base
         .own(Some(region))
-        .sts
+        .sts()
         .get_caller_identity()
         .send()
         .await;

@@ -388,7 +388,7 @@ pub(crate) mod mocks {
             fleet_bucket: "hardway-bucket".to_owned(),
             log_group: "/aws/lambda/hardway".to_owned(),
         };
-        let offline = step::Aws::offline_config();
+        let offline = functions::aws::Aws::offline_config();
         Executions {
             sfn,
             ..Executions::new(&offline, stack, Duration::ZERO, 1.0)
@@ -508,7 +508,7 @@ mod tests {
                 let missing = aws_sdk_sfn::types::error::ExecutionDoesNotExist::builder();
                 DescribeExecutionError::ExecutionDoesNotExist(missing.build())
             });
-        mocks::executions(step::mocked!(aws_sdk_sfn, [&there, &missing]))
+        mocks::executions(functions::mocked!(aws_sdk_sfn, [&there, &missing]))
     }
 
     #[tokio::test]
@@ -539,7 +539,7 @@ mod tests {
                     .build()
                     .unwrap()
             });
-        let executions = mocks::executions(step::mocked!(aws_sdk_sfn, [&machine]));
+        let executions = mocks::executions(functions::mocked!(aws_sdk_sfn, [&machine]));
         let definition = json!({"StartAt": "VPC", "States": {"VPC": {"Type": "Task"}}});
         let steps = executions.steps("e").await.unwrap();
         assert_eq!(steps, Steps::of(&definition));

@@ -313,7 +313,7 @@ mod tests {
     }
 
     fn stack() -> Stack {
-        let sfn = step::mocked!(aws_sdk_sfn, []);
+        let sfn = functions::mocked!(aws_sdk_sfn, []);
         mocks::executions(sfn).stack().clone()
     }
 
@@ -379,7 +379,7 @@ mod tests {
                     .build()
                     .unwrap()
             });
-        let executions = mocks::executions(step::mocked!(aws_sdk_sfn, [&start]));
+        let executions = mocks::executions(functions::mocked!(aws_sdk_sfn, [&start]));
         let input = json!({"key": "lists/a.json"});
         let arn = super::start(&executions, "one", &input).await;
         assert_eq!(arn.unwrap(), FLEET);
@@ -476,7 +476,7 @@ mod tests {
                 .build()
                 .unwrap()
         });
-        let sfn = step::mocked!(
+        let sfn = functions::mocked!(
             aws_sdk_sfn,
             [&fleet, &member, &runs, &run, &failed, &timed_out]
         );

@@ -1,15 +1,16 @@
 //! What an execution would do, before anybody starts one.
 
+use functions::aws::Base;
+use functions::model::Plan;
+use functions::plan::preview::{Change, Resource};
+use functions::plan::{MonthlyPrice, Preview};
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table};
 use console::style;
-use plan::preview::{Change, Resource};
-use plan::{MonthlyPrice, Preview};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use step::{Base, Plan};
 
 use crate::args;
 use crate::input;
@@ -22,7 +23,7 @@ use crate::summary;
 pub async fn run(options: &args::Plan) -> Result<()> {
     let input = input::read(&options.input)?;
     let base = Base::from_env().await;
-    let (plan, preview) = plan::dry_run(&base, &input).await?;
+    let (plan, preview) = functions::plan::dry_run(&base, &input).await?;
     if options.json {
         let output = json!({"plan": plan, "preview": preview});
         print(&serde_json::to_string_pretty(&output)?)
@@ -171,7 +172,7 @@ fn verdict(preview: &Preview) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::Line;
+    use functions::plan::Line;
 
     fn resource(kind: &str, name: &str, change: Change) -> Resource {
         Resource {

@@ -1,9 +1,9 @@
 //! The receipt of a teardown: what it has removed, and what is left.
 
 use anyhow::{Context, Result, ensure};
+use functions::contract::Resource;
 use serde::Deserialize;
 use serde_json::Value;
-use step::Resource;
 
 use crate::summary;
 

@@ -1,7 +1,8 @@
 //! The live view of an execution: each step as a line that goes from waiting to working to done.
 //!
-//! Its source are the JSON lines that the functions write (see `step::telemetry`), because neither the
-//! reasons nor, on the laptop, the steps inside Parallel branches are in the execution's history.
+//! Its source are the JSON lines that the functions write (see `functions::aws::telemetry`),
+//! because neither the reasons nor, on the laptop, the steps inside Parallel branches are in the
+//! execution's history.
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ impl Line {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let line: Self = serde_json::from_str(text).ok()?;
-        (line.message == step::telemetry::ANSWERED).then_some(line)
+        (line.message == functions::aws::telemetry::ANSWERED).then_some(line)
     }
 
     /// Whether `state` asked. A line that does not name its state is known by its crate.
@@ -268,7 +269,7 @@ mod tests {
             status: status.to_owned(),
             reason: reason.to_owned(),
             error: "Throttled".to_owned(),
-            message: step::telemetry::ANSWERED.to_owned(),
+            message: functions::aws::telemetry::ANSWERED.to_owned(),
         }
     }
 

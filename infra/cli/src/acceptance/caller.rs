@@ -1,7 +1,7 @@
 //! Who asks: the identity behind the credentials, and the entity whose policies count.
 
 use anyhow::{Context, Result};
-use step::Aws;
+use functions::aws::Aws;
 
 use super::place::said;
 
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 
 impl Caller {
     pub async fn find(aws: &Aws) -> Result<Self> {
-        let who = aws.sts.get_caller_identity().send().await;
+        let who = aws.sts().get_caller_identity().send().await;
         let who = who.map_err(|error| anyhow::anyhow!(said(&error)));
         let who = who.context("your credentials do not work")?;
         let arn = who.arn().unwrap_or_default().to_owned();
@@ -50,7 +50,7 @@ async fn kind(aws: &Aws, arn: &str) -> Kind {
     let Some(role) = role_of_session(arn) else {
         return kind_of(arn);
     };
-    let found = aws.iam.get_role().role_name(role).send().await;
+    let found = aws.iam().get_role().role_name(role).send().await;
     match found {
         Ok(found) => match found.role() {
             Some(role) => Kind::Entity(role.arn().to_owned()),
@@ -87,7 +87,7 @@ mod tests {
     use aws_sdk_iam::operation::get_role::GetRoleOutput;
     use aws_sdk_iam::types::Role;
     use aws_smithy_mocks::mock;
-    use step::mocks::iam_refusal;
+    use functions::aws::mocks::iam_refusal;
 
     const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/me@example.com";
 
@@ -107,10 +107,7 @@ mod tests {
                     .create_date(aws_sdk_iam::primitives::DateTime::from_secs(0));
                 GetRoleOutput::builder().role(role.build().unwrap()).build()
             });
-        let aws = Aws {
-            iam: step::mocked!(aws_sdk_iam, [&get]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(functions::mocked!(aws_sdk_iam, [&get]));
         assert_eq!(kind(&aws, SESSION).await, Kind::Entity(arn.to_owned()));
     }
 
@@ -118,10 +115,7 @@ mod tests {
     async fn a_role_that_may_not_look_at_itself_cannot_be_simulated() {
         let get = mock!(aws_sdk_iam::Client::get_role)
             .then_http_response(|| iam_refusal(403, "AccessDenied", "no"));
-        let aws = Aws {
-            iam: step::mocked!(aws_sdk_iam, [&get]),
-            ..Aws::offline()
-        };
+        let aws = Aws::offline().with(functions::mocked!(aws_sdk_iam, [&get]));
         let Kind::Other(why) = kind(&aws, SESSION).await else {
             panic!("it knows the role");
         };

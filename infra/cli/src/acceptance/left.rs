@@ -91,8 +91,8 @@ pub(super) fn destroy(place: &Place) -> String {
 
 /// The VPC and what is in it are gone with their tags; NAT gateways are shown for an hour after it.
 async fn tagged(place: &Place) -> Result<Vec<Left>, String> {
-    let filters = step::tags::ec2_filters(&place.target);
-    let tags = place.aws.ec2.describe_tags();
+    let filters = functions::model::tags::ec2_filters(&place.target);
+    let tags = place.aws.ec2().describe_tags();
     let tags = tags.set_filters(Some(filters)).send().await;
     let tags = Reply::of(tags).or_why("ec2:DescribeTags");
     let tags = tags.map_err(|said| said.1)?;
@@ -110,7 +110,7 @@ async fn tagged(place: &Place) -> Result<Vec<Left>, String> {
 }
 
 async fn deleted_gateways(place: &Place) -> Result<Vec<String>, String> {
-    let call = place.aws.ec2.describe_nat_gateways();
+    let call = place.aws.ec2().describe_nat_gateways();
     let state = Filter::builder().name("state").values("deleted");
     let gateways = call.filter(state.build()).send().await;
     let gateways = Reply::of(gateways).or_why("ec2:DescribeNatGateways");
@@ -131,7 +131,7 @@ async fn questions_of_ec2(place: &Place) -> Result<Vec<Left>, String> {
 
 /// What carries no tag: EKS's network interfaces and security groups.
 async fn in_vpc(place: &Place, vpc: &str) -> Result<Vec<Left>, String> {
-    let ec2 = &place.aws.ec2;
+    let ec2 = place.aws.ec2();
     let filter = Filter::builder().name("vpc-id").values(vpc).build();
     let interfaces = ec2.describe_network_interfaces().filters(filter.clone());
     let interfaces = Reply::of(interfaces.send().await).or_why("ec2:DescribeNetworkInterfaces");
@@ -163,7 +163,7 @@ async fn in_vpc(place: &Place, vpc: &str) -> Result<Vec<Left>, String> {
 
 async fn clusters(place: &Place) -> Result<Vec<Left>, String> {
     let name = place.stack();
-    let mut pages = place.aws.eks.list_clusters().into_paginator().send();
+    let mut pages = place.aws.eks().list_clusters().into_paginator().send();
     let mut left = Vec::new();
     while let Some(page) = pages.next().await {
         let page = Reply::of(page).or_why("eks:ListClusters");
@@ -181,7 +181,7 @@ async fn clusters(place: &Place) -> Result<Vec<Left>, String> {
 /// Roles of the cluster, of the stack and of the questions: the stack's name is in all of them, and in
 /// nobody else's.
 async fn roles(place: &Place) -> Result<Vec<Left>, String> {
-    let mut pages = place.aws.iam.list_roles().into_paginator().send();
+    let mut pages = place.aws.iam().list_roles().into_paginator().send();
     let mut left = Vec::new();
     // IAM cuts long names, but not so much.
     let name = place.stack();

@@ -33,7 +33,7 @@ pub(super) struct Log(Vec<Line>);
 impl Log {
     /// Reads it.
     pub async fn read(place: &Place, group: &str) -> Result<Self, String> {
-        let call = place.aws.logs.filter_log_events().log_group_name(group);
+        let call = place.aws.logs().filter_log_events().log_group_name(group);
         let mut pages = call.into_paginator().send();
         let mut lines = Vec::new();
         while let Some(page) = pages.next().await {
@@ -74,7 +74,7 @@ impl Log {
         let mut states: Vec<(String, Timestamp, Timestamp)> = Vec::new();
         for line in self
             .of(execution)
-            .filter(|line| line.is(step::telemetry::ANSWERED))
+            .filter(|line| line.is(functions::aws::telemetry::ANSWERED))
         {
             let Some(at) = line.at() else { continue };
             let state = line.text("state");
@@ -95,7 +95,7 @@ impl Log {
         for line in self
             .0
             .iter()
-            .filter(|line| line.is(step::refusals::REFUSED))
+            .filter(|line| line.is(functions::aws::refusals::REFUSED))
         {
             let (call, code) = (line.text("call").to_owned(), line.text("code").to_owned());
             let found = codes.entry((call.clone(), code.clone()));

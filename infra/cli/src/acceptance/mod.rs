@@ -46,7 +46,7 @@ pub async fn run(options: &Acceptance) -> Result<()> {
     let place = Place::find(options).await?;
     stack::require_packages(&place)?;
     let input = input_for(&place, input)?;
-    let looked = plan::dry_run(&place.base, &input).await;
+    let looked = functions::plan::dry_run(&place.base, &input).await;
     let (_, preview) = looked.context("the cluster cannot be built here; nothing was made")?;
     stack::require_none(&place).await?;
     eprintln!("\n{}\n", notice::text(&place, options, &preview));

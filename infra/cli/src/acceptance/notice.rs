@@ -1,8 +1,8 @@
 //! What is said before anything is done: what, where, how long, how much.
 
 use console::style;
-use plan::Preview;
-use plan::preview::Change;
+use functions::plan::Preview;
+use functions::plan::preview::Change;
 
 use super::place::Place;
 use super::timeline;
@@ -88,7 +88,7 @@ pub(super) fn text(place: &Place, options: &Acceptance, preview: &Preview) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::{Line, MonthlyPrice};
+    use functions::plan::{Line, MonthlyPrice};
 
     fn preview() -> Preview {
         Preview {

@@ -89,7 +89,7 @@ async fn simulate(
     };
     let region = ("aws:RequestedRegion".to_owned(), place.region().to_owned());
     let context = need.context.iter().chain([(&region.0, &region.1)]);
-    let call = place.aws.iam.simulate_principal_policy();
+    let call = place.aws.iam().simulate_principal_policy();
     let mut pages = call
         .policy_source_arn(source)
         .set_action_names(Some(need.actions.clone()))

@@ -1,5 +1,9 @@
 //! Where an acceptance runs: the account, who asks, and what AWS is asked with.
 
+use functions::aws::{Aws, Base};
+use functions::model::Target;
+use functions::model::names::RoleNames;
+use functions::model::plan::Account;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -7,9 +11,6 @@ use anyhow::{Context, Result, bail};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_iam::error::DisplayErrorContext;
 use serde_json::Value;
-use step::names::RoleNames;
-use step::plan::Account;
-use step::{Aws, Base, Target};
 
 use super::caller::Caller;
 use crate::args::Acceptance;

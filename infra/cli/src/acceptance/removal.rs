@@ -141,8 +141,8 @@ impl Run<'_> {
 
 /// The cluster's VPC, by its tags.
 async fn vpc(place: &Place) -> Option<String> {
-    let filters = step::tags::ec2_filters(&place.target);
-    let call = place.aws.ec2.describe_vpcs().set_filters(Some(filters));
+    let filters = functions::model::tags::ec2_filters(&place.target);
+    let call = place.aws.ec2().describe_vpcs().set_filters(Some(filters));
     let found = call.send().await.ok()?;
     Some(found.vpcs().first()?.vpc_id()?.to_owned())
 }
@@ -151,7 +151,7 @@ async fn vpc(place: &Place) -> Option<String> {
 pub(super) async fn service_linked_roles(place: &Place) -> Vec<&'static str> {
     let mut found = Vec::new();
     for role in SERVICE_LINKED {
-        let got = place.aws.iam.get_role().role_name(*role).send().await;
+        let got = place.aws.iam().get_role().role_name(*role).send().await;
         if matches!(Reply::of(got), Reply::Accepted(_)) {
             found.push(*role);
         }

@@ -1,12 +1,12 @@
 //! What an acceptance came to, for an issue: as JSON, and as Markdown (`markdown`).
 
+use functions::contract::Resource;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Serialize;
-use step::Resource;
 
 use super::caller::Caller;
 use super::left::Left;

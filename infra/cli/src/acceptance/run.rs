@@ -1,13 +1,13 @@
 //! The run: each stage after the other, and what it came to.
 
+use functions::contract::Resource;
+use functions::plan::Preview;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use console::style;
 use jiff::Timestamp;
-use plan::Preview;
 use serde_json::Value;
-use step::Resource;
 
 use super::left::{self, Found};
 use super::log::Log;
@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
     }
 
     async fn diagnose(&mut self) -> Result<()> {
-        let report = verify::examine(&self.place.aws, &self.place.target).await?;
+        let report = functions::verify::examine(&self.place.aws, &self.place.target).await?;
         self.findings = report.findings.iter().map(ToString::to_string).collect();
         ensure!(report.errors == 0, "{}", report.summary);
         Ok(())
@@ -282,7 +282,7 @@ impl<'a> Run<'a> {
         let wanted = input["deletionProtection"] != true;
         input["deletionProtection"] = wanted.into();
         let (arn, _) = self.provision(&input).await?;
-        let call = self.place.aws.eks.describe_cluster();
+        let call = self.place.aws.eks().describe_cluster();
         let found = call.name(self.place.stack()).send().await;
         let found = found.map_err(|error| anyhow::anyhow!(super::place::said(&error)))?;
         let is_protected = found.cluster();

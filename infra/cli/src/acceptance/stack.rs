@@ -26,7 +26,7 @@ pub(super) async fn require_none(place: &Place) -> Result<()> {
         status(place, name).await?.is_none(),
         "there is a stack {name} already; choose another name with --stack-name"
     );
-    let cluster = place.aws.eks.describe_cluster().name(name).send().await;
+    let cluster = place.aws.eks().describe_cluster().name(name).send().await;
     ensure!(
         cluster.is_err(),
         "there is a cluster {name} already; choose another name with --stack-name"
@@ -209,7 +209,7 @@ pub(super) async fn remove_the_rest(place: &Place) -> Result<(), String> {
         }
     }
     for group in log_groups(place).await? {
-        let delete = place.aws.logs.delete_log_group().log_group_name(&group);
+        let delete = place.aws.logs().delete_log_group().log_group_name(&group);
         let delete = Reply::of(delete.send().await);
         if !matches!(delete, Reply::Accepted(_)) {
             problems.push(format!("log group {group}: {}", delete.words()));
@@ -247,7 +247,7 @@ pub(super) async fn log_groups(place: &Place) -> Result<Vec<String>, String> {
     ];
     let mut found = Vec::new();
     for group in wanted {
-        let call = place.aws.logs.describe_log_groups();
+        let call = place.aws.logs().describe_log_groups();
         let groups = call.log_group_name_prefix(&group).send().await;
         let groups = Reply::of(groups).or_why("logs:DescribeLogGroups");
         let groups = groups.map_err(|said| said.1)?;

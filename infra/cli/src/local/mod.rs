@@ -30,7 +30,7 @@ use crate::receipt::Receipt;
 use crate::stack::Stack;
 use crate::summary;
 use ministack::Setup;
-pub use package::functions;
+pub use package::{functions, policy_file};
 pub use server::Server;
 use tools::{Lock, Tools};
 

@@ -10,23 +10,34 @@ use tokio::process::Command;
 use super::process::output;
 use super::tools::{Lock, Tools};
 
-/// The names of the functions: the folders of `functions/`, but for what they share.
+/// The names of the functions: their binaries in `functions/src/bin`.
 ///
 /// # Errors
 /// If the folder cannot be read.
 pub fn functions(root: &Path) -> Result<Vec<String>> {
-    let folder = root.join("functions");
+    let folder = root.join("functions/src/bin");
     let entries = std::fs::read_dir(&folder);
     let entries = entries.with_context(|| format!("{} cannot be read", folder.display()))?;
     let mut names = Vec::new();
     for entry in entries {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name != "step" {
-            names.push(name);
-        }
+        names.extend(name.strip_suffix(".rs").map(ToOwned::to_owned));
     }
     names.sort();
     Ok(names)
+}
+
+/// The policy of the sessions of `function` in other accounts: a path below the project's root. Not
+/// every function has one.
+#[must_use]
+pub fn policy_file(root: &Path, function: &str) -> String {
+    let folder = function.replace('-', "_");
+    let step = format!("functions/src/steps/{folder}");
+    if root.join(&step).is_dir() {
+        format!("{step}/policy.json")
+    } else {
+        format!("functions/src/{folder}/policy.json")
+    }
 }
 
 /// Makes `target/lambda/<function>/bootstrap.zip` of every function.
@@ -118,11 +129,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_the_folders_but_for_what_they_share() {
+    fn functions_are_the_binaries_of_their_package() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let functions = functions(&root).unwrap();
         assert!(functions.contains(&"nat-gateways".to_owned()));
-        assert!(!functions.contains(&"step".to_owned()));
+        assert!(!functions.contains(&"steps".to_owned()));
     }
 
     #[test]

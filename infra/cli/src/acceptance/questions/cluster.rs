@@ -1,10 +1,10 @@
 //! What EKS does, asked of the cluster that the run has built.
 
+use functions::aws::codes;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector};
 use serde_json::json;
-use step::codes;
 
 use super::{Answers, Reply, Said, either, iam};
 use crate::acceptance::place::Place;
@@ -41,7 +41,7 @@ async fn passed_to(place: &Place) -> Result<Said, Said> {
     ]});
     let (aws, _) = iam::session(place, &policy.to_string()).await?;
     let selector = FargateProfileSelector::builder().namespace(QUESTION);
-    let call = aws.eks.create_fargate_profile();
+    let call = aws.eks().create_fargate_profile();
     let call = call.cluster_name(place.stack());
     let call = call.fargate_profile_name(QUESTION);
     let call = call.set_pod_execution_role_arn(profile.pod_execution_role_arn);
@@ -68,12 +68,12 @@ async fn passed_to(place: &Place) -> Result<Said, Said> {
 
 /// Those of what hardway makes for the cluster, so that the teardown takes it along, whatever happens.
 fn tags(place: &Place) -> HashMap<String, String> {
-    let tags = step::tags::of_target(&place.target, &BTreeMap::new(), QUESTION);
+    let tags = functions::model::tags::of_target(&place.target, &BTreeMap::new(), QUESTION);
     tags.into_iter().collect()
 }
 
 async fn any_profile(place: &Place) -> Result<FargateProfile, Said> {
-    let eks = &place.aws.eks;
+    let eks = place.aws.eks();
     let list = eks.list_fargate_profiles().cluster_name(place.stack());
     let list = Reply::of(list.send().await).or_why("eks:ListFargateProfiles")?;
     let name = list.fargate_profile_names().first();
@@ -86,7 +86,7 @@ async fn any_profile(place: &Place) -> Result<FargateProfile, Said> {
 }
 
 async fn entry_token(place: &Place) -> Result<Said, Said> {
-    let eks = &place.aws.eks;
+    let eks = place.aws.eks();
     let arn = format!(
         "arn:${{Partition}}:iam::${{AccountId}}:role/{}",
         iam::role_name(place)
@@ -121,7 +121,7 @@ async fn entry_token(place: &Place) -> Result<Said, Said> {
 
 async fn invalid_principal(place: &Place) -> Result<Said, Said> {
     let arn = "arn:${Partition}:iam::${AccountId}:role/${Stack}-nobody";
-    let call = place.aws.eks.create_access_entry();
+    let call = place.aws.eks().create_access_entry();
     let call = call.cluster_name(place.stack());
     let call = call.principal_arn(place.fill_in(arn));
     let reply = Reply::of(call.send().await);
@@ -134,7 +134,7 @@ async fn invalid_principal(place: &Place) -> Result<Said, Said> {
 }
 
 async fn unchanged_logging(place: &Place) -> Result<Said, Said> {
-    let eks = &place.aws.eks;
+    let eks = place.aws.eks();
     let found = eks.describe_cluster().name(place.stack()).send().await;
     let found = Reply::of(found).or_why("eks:DescribeCluster")?;
     let logging = found.cluster().and_then(|it| it.logging()).cloned();
@@ -156,7 +156,7 @@ async fn unchanged_logging(place: &Place) -> Result<Said, Said> {
 /// The next steps need a cluster that is at rest.
 async fn until_updated(place: &Place, id: &str) {
     for _ in 0..TRIES {
-        let call = place.aws.eks.describe_update().name(place.stack());
+        let call = place.aws.eks().describe_update().name(place.stack());
         let update = call.update_id(id).send().await;
         let status = update.ok().and_then(|it| it.update?.status);
         if status.is_none_or(|it| it.as_str() != "InProgress") {
@@ -167,7 +167,7 @@ async fn until_updated(place: &Place, id: &str) {
 }
 
 async fn entry_of_eks(place: &Place) -> Result<Said, Said> {
-    let call = place.aws.eks.list_access_entries();
+    let call = place.aws.eks().list_access_entries();
     let entries = call.cluster_name(place.stack()).send().await;
     let entries = Reply::of(entries).or_why("eks:ListAccessEntries")?;
     let of_eks = |arn: &&String| arn.contains(codes::SERVICE_LINKED_ROLE_PATH);
@@ -185,8 +185,8 @@ pub(in super::super) async fn ask_of_address(place: &Place, answers: &mut Answer
 }
 
 async fn address(place: &Place) -> Result<Said, Said> {
-    let ec2 = &place.aws.ec2;
-    let filters = step::tags::ec2_filters(&place.target);
+    let ec2 = place.aws.ec2();
+    let filters = functions::model::tags::ec2_filters(&place.target);
     let found = ec2.describe_addresses().set_filters(Some(filters));
     let found = Reply::of(found.send().await).or_why("ec2:DescribeAddresses")?;
     let used = |it: &&aws_sdk_ec2::types::Address| it.association_id().is_some();

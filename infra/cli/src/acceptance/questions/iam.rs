@@ -2,8 +2,8 @@
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use functions::aws::{Aws, codes};
 use serde_json::{Value, json};
-use step::{Aws, codes};
 
 use super::{Answers, Reply, Said, either};
 use crate::acceptance::caller::Kind;
@@ -71,10 +71,10 @@ async fn make_role(place: &Place) -> Result<(), Said> {
     let tag = tag.key(TAG).value(place.stack()).build();
     let tag = tag.map_err(|error| Said::not_answered(error.to_string()))?;
     let name = role_name(place);
-    let create = place.aws.iam.create_role().role_name(&name).tags(tag);
+    let create = place.aws.iam().create_role().role_name(&name).tags(tag);
     let create = create.assume_role_policy_document(trust.to_string()).send();
     Reply::of(create.await).or_why("iam:CreateRole")?;
-    let put = place.aws.iam.put_role_policy().role_name(&name);
+    let put = place.aws.iam().put_role_policy().role_name(&name);
     let put = put.policy_name("questions");
     let put = put.policy_document(permissions(place).to_string()).send();
     Reply::of(put.await).or_why("iam:PutRolePolicy")?;
@@ -116,7 +116,7 @@ pub(super) async fn session(place: &Place, policy: &str) -> Result<(Aws, String)
     let arn = place.fill_in(&arn);
     let mut tries = 0;
     let answer = loop {
-        let call = place.aws.sts.assume_role().role_arn(&arn).policy(policy);
+        let call = place.aws.sts().assume_role().role_arn(&arn).policy(policy);
         let call = call.role_session_name("hardway-acceptance");
         let reply = Reply::of(call.duration_seconds(SESSION_SECONDS).send().await);
         tries += 1;
@@ -175,7 +175,9 @@ fn largest_policy(place: &Place) -> Result<(String, String), Said> {
     let functions = crate::local::functions(&place.root);
     let functions = functions.map_err(|error| Said::not_answered(error.to_string()))?;
     let policy = |function: String| {
-        let file = place.root.join(format!("functions/{function}/policy.json"));
+        let file = place
+            .root
+            .join(crate::local::policy_file(&place.root, &function));
         // Not every function goes into other accounts.
         let text = std::fs::read_to_string(file).ok()?;
         let policy: Value = serde_json::from_str(&place.fill_in(&text)).ok()?;
@@ -205,7 +207,7 @@ async fn absent_role(place: &Place) -> Result<Said, Said> {
     until_it_may_look(place).await?;
     let mut absent = None;
     for (role, service) in SERVICE_LINKED {
-        let found = place.aws.iam.get_role().role_name(*role).send().await;
+        let found = place.aws.iam().get_role().role_name(*role).send().await;
         if Reply::of(found).code() == Some(codes::NO_SUCH_ENTITY) {
             absent = Some((*role, *service));
             break;
@@ -242,7 +244,7 @@ async fn get_role(
     });
     let policy = json!({"Version": "2012-10-17", "Statement": [statement]});
     let (aws, _) = session(place, &policy.to_string()).await?;
-    let reply = Reply::of(aws.iam.get_role().role_name(role).send().await);
+    let reply = Reply::of(aws.iam().get_role().role_name(role).send().await);
     match reply.says_nothing() {
         Some(said) => Err(said),
         None => Ok(reply),
@@ -251,7 +253,7 @@ async fn get_role(
 
 /// Removes the role. What is not there is removed.
 pub(in super::super) async fn undo(place: &Place) -> Result<(), String> {
-    let iam = &place.aws.iam;
+    let iam = place.aws.iam();
     let name = role_name(place);
     let policy = iam.delete_role_policy().role_name(&name);
     let policy = Reply::of(policy.policy_name("questions").send().await);

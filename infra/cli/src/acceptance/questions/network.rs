@@ -1,7 +1,7 @@
 //! What EC2 does, asked with a VPC of its own, which costs nothing and is removed at once.
 
 use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType, Tag, TagSpecification};
-use step::codes;
+use functions::aws::codes;
 
 use super::iam::TAG;
 use super::{Answers, Reply, Said, either};
@@ -54,7 +54,7 @@ fn tagged(place: &Place, kind: ResourceType) -> TagSpecification {
 }
 
 async fn make_vpc(place: &Place) -> Result<String, Said> {
-    let call = place.aws.ec2.create_vpc().cidr_block(CIDR);
+    let call = place.aws.ec2().create_vpc().cidr_block(CIDR);
     let call = call.tag_specifications(tagged(place, ResourceType::Vpc));
     let made = Reply::of(call.send().await).or_why("ec2:CreateVpc")?;
     let vpc = made.vpc().and_then(|vpc| vpc.vpc_id());
@@ -70,14 +70,19 @@ async fn make_vpc(place: &Place) -> Result<String, Said> {
 }
 
 async fn describe(place: &Place, vpc: &str) -> Result<aws_sdk_ec2::types::Vpc, Said> {
-    let call = place.aws.ec2.describe_vpcs().vpc_ids(vpc).send().await;
+    let call = place.aws.ec2().describe_vpcs().vpc_ids(vpc).send().await;
     let found = Reply::of(call).or_why("ec2:DescribeVpcs")?;
     let found = found.vpcs().first().cloned();
     found.ok_or_else(|| Said::not_answered("DescribeVpcs does not know it"))
 }
 
 async fn subnet_state(place: &Place, vpc: &str) -> Result<Said, Said> {
-    let call = place.aws.ec2.create_subnet().vpc_id(vpc).cidr_block(SUBNET);
+    let call = place
+        .aws
+        .ec2()
+        .create_subnet()
+        .vpc_id(vpc)
+        .cidr_block(SUBNET);
     let call = call.tag_specifications(tagged(place, ResourceType::Subnet));
     let made = Reply::of(call.send().await).or_why("ec2:CreateSubnet")?;
     let state = made.subnet().and_then(|subnet| subnet.state());
@@ -95,7 +100,7 @@ async fn public_access(place: &Place, vpc: &str) -> Result<Said, Said> {
 }
 
 async fn ask_of_routes(place: &Place, vpc: &str, answers: &mut Answers) -> Result<(), Said> {
-    let ec2 = &place.aws.ec2;
+    let ec2 = place.aws.ec2();
     let gateway = make_gateway(place).await?;
     // A token of at most 64 characters, this account's and this run's.
     let token = format!("{}-{vpc}", place.stack());
@@ -143,7 +148,7 @@ async fn ask_of_routes(place: &Place, vpc: &str, answers: &mut Answers) -> Resul
 }
 
 async fn make_gateway(place: &Place) -> Result<String, Said> {
-    let call = place.aws.ec2.create_internet_gateway();
+    let call = place.aws.ec2().create_internet_gateway();
     let call = call.tag_specifications(tagged(place, ResourceType::InternetGateway));
     let made = Reply::of(call.send().await).or_why("ec2:CreateInternetGateway")?;
     let id = made
@@ -154,7 +159,7 @@ async fn make_gateway(place: &Place) -> Result<String, Said> {
 }
 
 async fn make_table(place: &Place, vpc: &str, token: &str) -> Reply<String> {
-    let call = place.aws.ec2.create_route_table().vpc_id(vpc);
+    let call = place.aws.ec2().create_route_table().vpc_id(vpc);
     let call = call.client_token(token);
     let call = call.tag_specifications(tagged(place, ResourceType::RouteTable));
     match Reply::of(call.send().await) {
@@ -206,7 +211,7 @@ pub(in super::super) async fn undo(place: &Place) -> Result<(), String> {
 pub(in super::super) async fn found(place: &Place) -> Result<Vec<(String, String)>, String> {
     let filter = Filter::builder().name(format!("tag:{TAG}"));
     let filter = filter.values(place.stack()).build();
-    let tags = place.aws.ec2.describe_tags().filters(filter).send().await;
+    let tags = place.aws.ec2().describe_tags().filters(filter).send().await;
     let tags = Reply::of(tags).or_why("ec2:DescribeTags");
     let tags = tags.map_err(|said| said.1)?;
     let found = tags.tags().iter().map(|tag| {
@@ -218,7 +223,7 @@ pub(in super::super) async fn found(place: &Place) -> Result<Vec<(String, String
 }
 
 async fn delete(place: &Place, kind: &str, id: &str) -> Result<(), String> {
-    let ec2 = &place.aws.ec2;
+    let ec2 = place.aws.ec2();
     let words = |reply: Reply<()>| match reply {
         Reply::Accepted(()) => Ok(()),
         other => Err(other.words()),
@@ -246,7 +251,7 @@ async fn delete(place: &Place, kind: &str, id: &str) -> Result<(), String> {
 
 /// From whatever VPC it is attached to; where it is not, DeleteInternetGateway will say so.
 async fn detach(place: &Place, gateway: &str) {
-    let ec2 = &place.aws.ec2;
+    let ec2 = place.aws.ec2();
     let found = ec2.describe_internet_gateways();
     let found = found.internet_gateway_ids(gateway).send().await;
     let Ok(found) = found else { return };

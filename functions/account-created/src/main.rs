@@ -1,6 +1,0 @@
-//! The Lambda function `account-created`.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    step::run::<account_created::AccountCreated>().await
-}

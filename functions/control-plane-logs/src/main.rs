@@ -1,6 +1,0 @@
-//! The Lambda function of the step `control-plane-logs`.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    step::run::<control_plane_logs::ControlPlaneLogs>().await
-}

@@ -1,6 +1,0 @@
-//! The Lambda function of the step `coredns`.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    step::run::<coredns::CoreDns>().await
-}

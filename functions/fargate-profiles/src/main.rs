@@ -1,6 +1,0 @@
-//! The Lambda function of the step `fargate-profiles`.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    step::run::<fargate_profiles::FargateProfiles>().await
-}

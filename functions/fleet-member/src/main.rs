@@ -1,6 +1,0 @@
-//! The Lambda function `fleet-member`.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    step::run::<fleet_member::FleetMember>().await
-}

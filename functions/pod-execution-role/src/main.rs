@@ -1,6 +1,0 @@
-//! The Lambda function of the step `pod-execution-role`.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    step::run::<pod_execution_role::PodExecutionRole>().await
-}

@@ -1,6 +1,0 @@
-//! The Lambda function `receipt`.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    step::run::<receipt::ReceiptOfTeardown>().await
-}

@@ -1,0 +1,14 @@
+//! What a run is about, without a call: the input, the plan, names, tags, versions and zones.
+
+pub(crate) mod kubernetes_version;
+pub mod names;
+pub(crate) mod network;
+pub mod plan;
+pub mod spec;
+pub mod tags;
+pub(crate) mod zones;
+
+pub use kubernetes_version::KubernetesVersion;
+pub use network::{ZoneNatGateway, ZoneSubnets};
+pub use plan::{Plan, Target};
+pub use spec::{FleetSpec, Spec, TeardownSpec};

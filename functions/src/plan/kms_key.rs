@@ -1,0 +1,181 @@
+//! Whether EKS could use the key that the input names. EKS asks only when the control plane is made, when the
+//! network and the roles are there.
+//!
+//! EKS user guide, encrypt Kubernetes secrets with KMS: the key is symmetric, can encrypt and decrypt, and
+//! whoever makes the cluster may describe it and create a grant. The former is tried here. The latter cannot
+//! be: KMS answers a dry run of CreateGrant only to who may do it without AWS's service between.
+
+use aws_sdk_kms::error::ProvideErrorMetadata;
+use aws_sdk_kms::types::{KeyMetadata, KeySpec, KeyState, KeyUsageType};
+
+use crate::aws::{Aws, codes};
+use crate::contract::{During, Error};
+use crate::model::Plan;
+
+const FIELD: &str = "kmsKeyArn";
+const DESCRIBE: &str = "kms:DescribeKey";
+
+/// Refuses a key that EKS could not use. The answer is what could not be read, a sentence each: a person who
+/// only looks may have no permission to describe the key, the functions of a run need it.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] with the way out, [`Error::AccessDenied`] of a run.
+pub(crate) async fn check(aws: &Aws, plan: &Plan, is_dry_run: bool) -> Result<Vec<String>, Error> {
+    let Some(arn) = &plan.kms_key_arn else {
+        return Ok(vec![]);
+    };
+    let answer = aws.kms().describe_key().key_id(arn).send().await;
+    if let Err(error) = &answer
+        && error.code() == Some(codes::KEY_NOT_FOUND)
+    {
+        let expected = format!(
+            "a key that exists in account {} and region {}; make it first, or leave it out",
+            plan.target.account.id, plan.target.region
+        );
+        return Err(Error::invalid(FIELD, arn, expected));
+    }
+    match answer.during(DESCRIBE) {
+        Ok(answer) => {
+            let fault = answer.key_metadata.as_ref().and_then(fault);
+            fault.map_or(Ok(vec![]), |fault| Err(Error::invalid(FIELD, arn, fault)))
+        }
+        Err(Error::AccessDenied(why) | Error::ExplicitDeny(why)) if is_dry_run => {
+            Ok(vec![format!(
+                "whether the key {arn} can be used is unknown: {why}"
+            )])
+        }
+        Err(Error::AccessDenied(why)) => Err(Error::AccessDenied(format!(
+            "{FIELD} {arn}: {why}; EKS uses a key only for who may {DESCRIBE} and kms:CreateGrant: the \
+             key's policy has to allow both to account {}",
+            plan.target.account.id
+        ))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why EKS cannot use the key, as what would be right.
+fn fault(key: &KeyMetadata) -> Option<String> {
+    let is_symmetric = key.key_spec() == Some(&KeySpec::SymmetricDefault)
+        && key.key_usage() == Some(&KeyUsageType::EncryptDecrypt);
+    if !is_symmetric {
+        let spec = key.key_spec().map_or("unknown", KeySpec::as_str);
+        return Some(format!(
+            "a symmetric key that encrypts and decrypts: {}'s key spec is {spec}",
+            key.key_id()
+        ));
+    }
+    let remedy = match key.key_state() {
+        Some(KeyState::Enabled) => return None,
+        Some(KeyState::Disabled) => "enable it with aws kms enable-key",
+        Some(KeyState::PendingDeletion) => {
+            "keep it with aws kms cancel-key-deletion and aws kms enable-key, or name another one"
+        }
+        _ => "make it usable, or name another one",
+    };
+    let state = key.key_state().map_or("unknown", KeyState::as_str);
+    Some(format!(
+        "a key that can be used: {} is {state}; {remedy}",
+        key.key_id()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kms::operation::describe_key::DescribeKeyOutput;
+    use aws_smithy_mocks::{Rule, mock};
+
+    use super::*;
+    use crate::aws::mocks::json_refusal;
+
+    const ARN: &str = "arn:aws:kms:ap-northeast-1:111122223333:key/1234";
+
+    async fn check_with(rule: &Rule, is_dry_run: bool) -> Result<Vec<String>, Error> {
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_kms, [rule]));
+        let mut plan = Plan::example();
+        plan.kms_key_arn = Some(ARN.to_owned());
+        check(&aws, &plan, is_dry_run).await
+    }
+
+    fn key(state: KeyState, spec: KeySpec, usage: KeyUsageType) -> Rule {
+        mock!(aws_sdk_kms::Client::describe_key).then_output(move || {
+            let key = KeyMetadata::builder()
+                .key_id("1234")
+                .key_state(state.clone());
+            let key = key.key_spec(spec.clone()).key_usage(usage.clone()).build();
+            let output = DescribeKeyOutput::builder();
+            output.key_metadata(key.unwrap()).build()
+        })
+    }
+
+    fn refusing(code: &'static str) -> Rule {
+        mock!(aws_sdk_kms::Client::describe_key)
+            .then_http_response(move || json_refusal(code, "no"))
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_used_is_refused_with_its_state() {
+        use {KeySpec::Rsa4096, KeySpec::SymmetricDefault, KeyUsageType::EncryptDecrypt};
+        let usable = key(KeyState::Enabled, SymmetricDefault, EncryptDecrypt);
+        assert_eq!(check_with(&usable, false).await, Ok(vec![]));
+        for (state, spec, usage, words) in [
+            (
+                KeyState::Disabled,
+                SymmetricDefault,
+                EncryptDecrypt,
+                "1234 is Disabled; enable it",
+            ),
+            (
+                KeyState::PendingDeletion,
+                SymmetricDefault,
+                EncryptDecrypt,
+                "cancel-key-deletion",
+            ),
+            (
+                KeyState::PendingImport,
+                SymmetricDefault,
+                EncryptDecrypt,
+                "is PendingImport",
+            ),
+            (
+                KeyState::Enabled,
+                Rsa4096,
+                EncryptDecrypt,
+                "key spec is RSA_4096",
+            ),
+            (
+                KeyState::Enabled,
+                KeySpec::Hmac256,
+                KeyUsageType::GenerateVerifyMac,
+                "HMAC_256",
+            ),
+        ] {
+            let error = check_with(&key(state, spec, usage), false).await;
+            let error = error.unwrap_err();
+            assert_eq!(error.name(), "InvalidRequest");
+            let text = error.to_string();
+            assert!(
+                text.starts_with("kmsKeyArn: ") && text.contains(ARN),
+                "{text}"
+            );
+            assert!(text.contains(words), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_does_not_exist_is_refused() {
+        let rule = refusing(codes::KEY_NOT_FOUND);
+        let error = check_with(&rule, true).await.unwrap_err();
+        assert_eq!(error.name(), "InvalidRequest");
+        assert!(error.to_string().contains("make it first"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_must_not_be_described_is_a_note_of_a_preview_and_ends_a_run() {
+        let rule = refusing("AccessDeniedException");
+        let notes = check_with(&rule, true).await.unwrap();
+        assert!(notes[0].contains(ARN), "{notes:?}");
+        let error = check_with(&rule, false).await.unwrap_err();
+        assert_eq!(error.name(), "AccessDenied");
+        assert!(error.to_string().contains("kms:CreateGrant"), "{error}");
+    }
+}

@@ -1,0 +1,245 @@
+//! What an execution would do: the resources that it would create, change, adopt or remove, how long it
+//! would take, what it would cost. It looks and changes nothing.
+//!
+//! Listed is what hardway makes of a cluster. What AWS makes along with it (the VPC's default security group
+//! and main route table, the control plane's network interfaces and security group, the access entry of
+//! Fargate's nodes) comes and goes by itself, and the cluster's entry in the registry is hardway's own.
+//! Names are those by which hardway finds a resource again: the value of its tag `hardway:role`, or its own
+//! name where it has one.
+
+mod cluster;
+mod network;
+mod notes;
+mod roles;
+
+use aws_sdk_eks::types::Cluster;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::Aws;
+use crate::contract::Error;
+use crate::model::Plan;
+use crate::plan::prices::{self, MonthlyPrice};
+use crate::plan::versions;
+use crate::resources::eks;
+
+/// What an execution with the plan would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preview {
+    /// Everything that hardway makes or uses, in the order in which it is made.
+    pub resources: Vec<Resource>,
+    /// How long it takes, from what each resource usually takes; 0 where nothing is to be done.
+    pub minutes: u32,
+    /// What the cluster costs; none in a region whose prices hardway does not know.
+    pub monthly_price: Option<MonthlyPrice>,
+    /// What a person should know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A resource of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Resource {
+    /// CloudFormation's word for the kind, for example `AWS::EC2::NatGateway`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is for the cluster, for example `private-apne1-az1`, or its name.
+    pub name: String,
+    /// What happens to it.
+    pub change: Change,
+}
+
+/// What happens to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// It is not there and is made.
+    Create,
+    /// It is there, and something of it is put right.
+    Change,
+    /// Somebody else made it, and the cluster uses it.
+    Adopt,
+    /// It is there as it should be.
+    Keep,
+    /// It is there, came to nothing or holds for something that is gone, and is made again.
+    Replace,
+    /// It is hardway's, and the input no longer asks for it.
+    Remove,
+}
+
+impl Resource {
+    fn new(kind: &str, name: impl Into<String>, change: Change) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            name: name.into(),
+            change,
+        }
+    }
+}
+
+impl Change {
+    /// Of something of ours: made if it is not there (`is_right` is none), else put right or kept.
+    fn to_right(is_right: Option<bool>) -> Self {
+        match is_right {
+            None => Self::Create,
+            Some(false) => Self::Change,
+            Some(true) => Self::Keep,
+        }
+    }
+}
+
+/// Looks what there is of the plan. `notes` are those that there are already.
+///
+/// # Errors
+/// [`Error::ResourceConflict`] where something that is not ours has a name of ours, as the execution would
+/// say it; what AWS answers otherwise.
+pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Preview, Error> {
+    let network = network::find(aws, plan).await?;
+    let there = eks::find_cluster(aws, &plan.target).await?;
+    let mut resources = network.base;
+    resources.extend(roles::find(aws, plan).await?);
+    resources.extend(cluster::control_plane(aws, plan, there.as_ref()).await?);
+    resources.extend(network.routes);
+    resources.extend(cluster::workload(aws, plan, there.as_ref()).await?);
+
+    let offered = versions::find(aws).await?;
+    let cluster = there
+        .as_ref()
+        .filter(|cluster| !eks::failed_to_start(cluster));
+    let upgrade_from = cluster.and_then(|it| cluster::upgrade_from(plan, it));
+    let current = cluster.and_then(Cluster::version);
+    let version = current.filter(|_| upgrade_from.is_none());
+    let version = version.unwrap_or(&plan.kubernetes_version);
+    let support = versions::support(&offered, version);
+    let monthly_price = prices::of(plan, support.is_extended)?;
+    let more = notes::of(plan, there.as_ref(), &support, monthly_price.as_ref());
+    Ok(Preview {
+        minutes: minutes(&resources, upgrade_from.is_some()),
+        monthly_price,
+        notes: more.into_iter().chain(notes).collect(),
+        resources,
+    })
+}
+
+/// What resources usually take, in minutes, from the Terraform, eksctl and issue logs that the simulator's
+/// durations come from: control planes 8 to 11, their upgrades 8 to 12, NAT gateways 1.5 to 2, Fargate profiles from half a minute
+/// to five, CoreDNS 1 to 2; the rest is done in seconds.
+mod usual {
+    pub(super) const NETWORK: u32 = 1;
+    pub(super) const CONTROL_PLANE: u32 = 10;
+    pub(super) const CONTROL_PLANE_DELETION: u32 = 2;
+    pub(super) const UPGRADE: u32 = 10;
+    pub(super) const CONTROL_PLANE_UPDATE: u32 = 3;
+    /// The gateways, and the second look two minutes after them.
+    pub(super) const NAT_GATEWAYS: u32 = 4;
+    pub(super) const FARGATE_PROFILE: u32 = 3;
+    pub(super) const FARGATE_PROFILE_DELETION: u32 = 2;
+    pub(super) const COREDNS: u32 = 2;
+}
+
+/// The longest way through the machine: the network, then the control plane beside the NAT gateways,
+/// then one Fargate profile after the other, then CoreDNS.
+fn minutes(resources: &[Resource], is_upgrade: bool) -> u32 {
+    let number = |kind: &str, change: Change| {
+        let wanted = resources.iter();
+        let wanted = wanted.filter(|it| it.kind == kind && it.change == change);
+        u32::try_from(wanted.count()).unwrap_or(u32::MAX)
+    };
+    let is_any = |kind: &str, change: Change| number(kind, change) > 0;
+    let of_network = if is_any("AWS::EC2::VPC", Change::Create) {
+        usual::NETWORK
+    } else {
+        0
+    };
+    let control_plane = if is_any(cluster::KIND, Change::Create) {
+        usual::CONTROL_PLANE
+    } else if is_any(cluster::KIND, Change::Replace) {
+        usual::CONTROL_PLANE_DELETION + usual::CONTROL_PLANE
+    } else if is_upgrade {
+        usual::UPGRADE
+    } else if is_any(cluster::KIND, Change::Change) {
+        usual::CONTROL_PLANE_UPDATE
+    } else {
+        0
+    };
+    let gateways = if is_any("AWS::EC2::NatGateway", Change::Create) {
+        usual::NAT_GATEWAYS
+    } else {
+        0
+    };
+    let of_profile = usual::FARGATE_PROFILE;
+    let replaced = usual::FARGATE_PROFILE_DELETION + of_profile;
+    let profiles = number(cluster::PROFILE, Change::Create) * of_profile
+        + number(cluster::PROFILE, Change::Replace) * replaced;
+    let is_made_or_rolled_out =
+        |resource: &Resource| resource.kind == cluster::ADDON && resource.change != Change::Keep;
+    let coredns = if resources.iter().any(is_made_or_rolled_out) {
+        usual::COREDNS
+    } else {
+        0
+    };
+    of_network + control_plane.max(gateways) + profiles + coredns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resources(changes: &[(&str, Change)]) -> Vec<Resource> {
+        let resource = |(kind, change): &(&str, Change)| Resource::new(kind, "x", *change);
+        changes.iter().map(resource).collect()
+    }
+
+    #[test]
+    fn a_new_cluster_takes_its_control_plane_its_profiles_and_coredns() {
+        let all = resources(&[
+            ("AWS::EC2::VPC", Change::Create),
+            ("AWS::EC2::NatGateway", Change::Create),
+            (cluster::KIND, Change::Create),
+            (cluster::PROFILE, Change::Create),
+            (cluster::PROFILE, Change::Create),
+            (cluster::ADDON, Change::Create),
+        ]);
+        assert_eq!(minutes(&all, false), 1 + 10 + 2 * 3 + 2);
+    }
+
+    #[test]
+    fn what_is_replaced_is_deleted_first() {
+        let all = resources(&[
+            (cluster::KIND, Change::Replace),
+            (cluster::PROFILE, Change::Create),
+            (cluster::ADDON, Change::Create),
+        ]);
+        assert_eq!(minutes(&all, false), 2 + 10 + 3 + 2);
+        let all = resources(&[
+            (cluster::KIND, Change::Keep),
+            (cluster::PROFILE, Change::Replace),
+            (cluster::ADDON, Change::Create),
+        ]);
+        assert_eq!(minutes(&all, false), 2 + 3 + 2);
+    }
+
+    #[test]
+    fn an_upgrade_takes_as_long_as_a_new_control_plane_and_coredns_follows() {
+        let all = resources(&[
+            ("AWS::EC2::VPC", Change::Keep),
+            (cluster::KIND, Change::Change),
+            (cluster::PROFILE, Change::Keep),
+            (cluster::ADDON, Change::Change),
+        ]);
+        assert_eq!(minutes(&all, true), 10 + 2);
+        assert_eq!(minutes(&all, false), 3 + 2);
+    }
+
+    #[test]
+    fn what_is_there_takes_no_time() {
+        let all = resources(&[
+            ("AWS::EC2::VPC", Change::Keep),
+            (cluster::KIND, Change::Keep),
+            (cluster::PROFILE, Change::Keep),
+            (cluster::ADDON, Change::Keep),
+        ]);
+        assert_eq!(minutes(&all, false), 0);
+        let gateways = resources(&[("AWS::EC2::NatGateway", Change::Create)]);
+        assert_eq!(minutes(&gateways, false), 4);
+    }
+}

@@ -1,0 +1,152 @@
+//! What would refuse a deletion later on, and can be seen before the first one: what EKS deletes no
+//! cluster with, addresses and gateways of ours that somebody uses elsewhere, roles of ours in instance
+//! profiles. What is in the VPC is [`crate::resources::foreign`]'s.
+
+use aws_sdk_ec2::types::{Address, InternetGateway, NetworkInterface, NetworkInterfaceType};
+use aws_sdk_eks::types::Cluster;
+
+use crate::aws::Aws;
+use crate::contract::{During, Error};
+use crate::model::names::RoleOf;
+use crate::model::{Target, tags};
+use crate::resources::eks_network::find_interfaces;
+use crate::resources::foreign::{self, Foreign};
+use crate::resources::log_group::{self, Owner};
+use crate::resources::{eks, iam_role};
+
+/// EKS deletes no cluster that has a Fargate profile, a node group or a capability, whosever it is.
+/// Add-ons, access entries, Pod Identity associations and identity providers go with it.
+pub(super) async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
+    let owner = Some(target.account.id.as_str());
+    let profiles = eks::find_fargate_profiles(aws, target).await?;
+    let others = profiles.iter();
+    let others = others.filter(|profile| !tags::map_is_ours(profile.tags(), target));
+    let mut found: Vec<Foreign> = others
+        .map(|it| Foreign::new("AWS::EKS::FargateProfile", it.fargate_profile_name(), owner))
+        .collect();
+    let name = &target.cluster_name;
+    let call = aws.eks().list_nodegroups().cluster_name(name);
+    let groups: Result<Vec<String>, _> = call.into_paginator().items().send().collect().await;
+    for group in groups.during("eks:ListNodegroups")? {
+        found.push(Foreign::new("AWS::EKS::Nodegroup", Some(&group), owner));
+    }
+    let call = aws.eks().list_capabilities().cluster_name(name);
+    let capabilities: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    for capability in capabilities.during("eks:ListCapabilities")? {
+        let name = capability.capability_name();
+        let kind = capability.r#type().map(AsRef::as_ref);
+        found.push(Foreign::new("AWS::EKS::Capability", name, owner).with_note(kind));
+    }
+    Ok(found)
+}
+
+/// A cluster of that name that is not tagged as ours, and lives in our VPC: somebody has taken its tags, and
+/// everything that would be removed is what it stands on.
+pub(super) async fn untagged_cluster(
+    aws: &Aws,
+    target: &Target,
+    cluster: &Cluster,
+) -> Result<Option<Foreign>, Error> {
+    let vpc_id = cluster.resources_vpc_config().and_then(|it| it.vpc_id());
+    let vpcs = foreign::find_vpcs(aws, target).await?;
+    if !vpcs.iter().any(|vpc| vpc.vpc_id() == vpc_id) {
+        return Ok(None);
+    }
+    let name = Some(target.cluster_name.as_str());
+    let note = format!(
+        "it is in the cluster's VPC, without the tag {}: give it the tag again, if it is hardway's",
+        tags::CLUSTER
+    );
+    let found = Foreign::new("AWS::EKS::Cluster", name, Some(&target.account.id));
+    Ok(Some(found.with_note(Some(&note))))
+}
+
+/// What is ours, but is held by something outside the cluster and its VPC.
+pub(super) async fn elsewhere(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
+    let mut found = addresses(aws, target).await?;
+    found.extend(internet_gateways(aws, target).await?);
+    found.extend(instance_profiles(aws, target).await?);
+    let is_ours = log_group::owner(aws, target).await? == Owner::Us;
+    if is_ours && log_group::is_protected(aws, target).await? {
+        let name = log_group::name(target);
+        let note = Some("the cluster's, with deletion protection");
+        found.push(Foreign::new(log_group::KIND, Some(&name), None).with_note(note));
+    }
+    Ok(found)
+}
+
+/// Addresses that are associated with something else than a NAT gateway of the cluster's VPC.
+async fn addresses(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
+    let call = aws.ec2().describe_addresses();
+    let call = call.set_filters(Some(tags::ec2_filters(target)));
+    let answer = call.send().await.during("ec2:DescribeAddresses")?;
+    let used = answer.addresses().iter();
+    let used: Vec<&Address> = used.filter(|it| it.association_id().is_some()).collect();
+    if used.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut gateways = vec![];
+    for vpc in foreign::find_vpcs(aws, target).await? {
+        let interfaces = find_interfaces(aws, vpc.vpc_id().unwrap_or_default()).await?;
+        let of_gateways = interfaces.into_iter().filter(is_of_nat_gateway);
+        gateways.extend(of_gateways.filter_map(|it| it.network_interface_id));
+    }
+    let is_at_home = |it: &&Address| {
+        let interface = it.network_interface_id();
+        gateways.iter().any(|id| Some(id.as_str()) == interface)
+    };
+    let away = used.into_iter().filter(|it| !is_at_home(it));
+    Ok(away.map(address).collect())
+}
+
+/// The model says natGateway, EC2 answers nat_gateway.
+fn is_of_nat_gateway(interface: &NetworkInterface) -> bool {
+    let kind = interface.interface_type().map(NetworkInterfaceType::as_str);
+    matches!(kind, Some("natGateway" | "nat_gateway"))
+}
+
+fn address(address: &Address) -> Foreign {
+    let holder = address.network_interface_id().or(address.instance_id());
+    let note = format!(
+        "the cluster's, associated with {}",
+        holder.unwrap_or("something else")
+    );
+    Foreign::new("AWS::EC2::EIP", address.allocation_id(), None).with_note(Some(&note))
+}
+
+/// Internet gateways of ours that are attached to a VPC of somebody else's.
+async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
+    let call = aws.ec2().describe_internet_gateways();
+    let call = call.set_filters(Some(tags::ec2_filters(target)));
+    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    let gateways = gateways.during("ec2:DescribeInternetGateways")?;
+    let vpcs = foreign::find_vpcs(aws, target).await?;
+    let is_own = |id: &str| vpcs.iter().any(|vpc| vpc.vpc_id() == Some(id));
+    let away = |gateway: &InternetGateway| {
+        let vpc = gateway.attachments().first()?.vpc_id()?;
+        let note = format!("the cluster's, attached to {vpc}");
+        let id = gateway.internet_gateway_id();
+        let found = Foreign::new("AWS::EC2::InternetGateway", id, gateway.owner_id());
+        (!is_own(vpc)).then(|| found.with_note(Some(&note)))
+    };
+    Ok(gateways.iter().filter_map(away).collect())
+}
+
+/// IAM deletes no role that is in an instance profile.
+async fn instance_profiles(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
+    let mut found = vec![];
+    let mut roles = iam_role::find_all(aws, target, RoleOf::Cluster).await?;
+    roles.extend(iam_role::find_all(aws, target, RoleOf::PodExecution).await?);
+    for role in roles {
+        let name = role.role_name();
+        let call = aws.iam().list_instance_profiles_for_role().role_name(name);
+        let profiles: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+        let profiles = profiles.during("iam:ListInstanceProfilesForRole")?;
+        let note = format!("it holds the cluster's role {name}");
+        found.extend(profiles.iter().map(|it| {
+            let profile = Some(it.instance_profile_name());
+            Foreign::new("AWS::IAM::InstanceProfile", profile, None).with_note(Some(&note))
+        }));
+    }
+    Ok(found)
+}

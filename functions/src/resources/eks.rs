@@ -1,0 +1,293 @@
+//! What the steps around one EKS cluster share: looking at the cluster and its Fargate profiles, and
+//! reading EKS's refusals and health issues.
+
+use std::fmt::Write as _;
+
+use aws_sdk_eks::types::{
+    Addon, AddonHealth, AddonIssue, AddonIssueCode, AddonStatus, Certificate, Cluster,
+    ClusterIssue, ClusterIssueCode, ClusterStatus, ErrorCode, ErrorDetail, FargateProfile,
+    FargateProfileIssue, FargateProfileIssueCode, FargateProfileSelector,
+};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::aws::{Aws, codes};
+use crate::contract::error::required;
+use crate::contract::{During, Error};
+use crate::model::Target;
+use crate::model::spec::Selector;
+
+/// Name of the CoreDNS add-on.
+pub const COREDNS: &str = "coredns";
+
+/// The cluster with the plan's name, ours or not; none if there is none.
+///
+/// # Errors
+/// What EKS answers otherwise.
+pub async fn find_cluster(aws: &Aws, target: &Target) -> Result<Option<Cluster>, Error> {
+    let call = aws.eks().describe_cluster().name(&target.cluster_name);
+    match call.send().await {
+        Err(error) if is_absent(&error) => Ok(None),
+        answer => {
+            let cluster = answer.during("eks:DescribeCluster")?.cluster;
+            required(cluster, "eks:DescribeCluster: cluster").map(Some)
+        }
+    }
+}
+
+/// Whether a cluster is FAILED and never was ACTIVE, so that nothing can live in it.
+///
+/// EKS describes endpoint, certificate authority and issuer of a control plane once it is ACTIVE
+/// (captured answers of CREATING clusters have none of them), and refuses profiles, add-ons and node
+/// groups before. A cluster that is FAILED and has them was in use.
+#[must_use]
+pub fn failed_to_start(cluster: &Cluster) -> bool {
+    let authority = cluster.certificate_authority().and_then(Certificate::data);
+    cluster.status() == Some(&ClusterStatus::Failed)
+        && cluster.endpoint().is_none()
+        && authority.is_none()
+        && cluster.identity().is_none()
+}
+
+/// All Fargate profiles of the cluster, ours or not; none if there is no cluster.
+///
+/// One call for each profile: a cluster has at most ten (an adjustable quota).
+///
+/// # Errors
+/// What EKS answers otherwise.
+pub async fn find_fargate_profiles(
+    aws: &Aws,
+    target: &Target,
+) -> Result<Vec<FargateProfile>, Error> {
+    let pages = aws
+        .eks()
+        .list_fargate_profiles()
+        .cluster_name(&target.cluster_name)
+        .into_paginator();
+    let names: Vec<String> = match pages.items().send().try_collect().await {
+        Err(error) if is_absent(&error) => return Ok(vec![]),
+        answer => answer.during("eks:ListFargateProfiles")?,
+    };
+    let mut profiles = Vec::with_capacity(names.len());
+    for name in names {
+        profiles.extend(find_fargate_profile(aws, target, &name).await?);
+    }
+    Ok(profiles)
+}
+
+/// The Fargate profile with that name, ours or not; none if there is none.
+///
+/// # Errors
+/// What EKS answers otherwise.
+pub async fn find_fargate_profile(
+    aws: &Aws,
+    target: &Target,
+    name: &str,
+) -> Result<Option<FargateProfile>, Error> {
+    let call = aws
+        .eks()
+        .describe_fargate_profile()
+        .cluster_name(&target.cluster_name)
+        .fargate_profile_name(name);
+    match call.send().await {
+        Err(error) if is_absent(&error) => Ok(None),
+        answer => {
+            let profile = answer.during("eks:DescribeFargateProfile")?.fargate_profile;
+            required(profile, "eks:DescribeFargateProfile: fargateProfile").map(Some)
+        }
+    }
+}
+
+/// The add-on with that name, ours or not; none if there is none.
+///
+/// # Errors
+/// What EKS answers otherwise.
+pub async fn find_addon(aws: &Aws, target: &Target, name: &str) -> Result<Option<Addon>, Error> {
+    let call = aws
+        .eks()
+        .describe_addon()
+        .cluster_name(&target.cluster_name)
+        .addon_name(name);
+    match call.send().await {
+        Err(error) if is_absent(&error) => Ok(None),
+        answer => {
+            let addon = answer.during("eks:DescribeAddon")?.addon;
+            required(addon, "eks:DescribeAddon: addon").map(Some)
+        }
+    }
+}
+
+/// `add-on coredns is DEGRADED; InsufficientNumberOfReplicas: …`
+#[must_use]
+pub fn addon_line(addon: &Addon) -> String {
+    let status = addon.status().map_or("unknown", AddonStatus::as_str);
+    let issues = addon.health().map(AddonHealth::issues);
+    format!(
+        "add-on {} is {}",
+        addon.addon_name().unwrap_or(COREDNS),
+        status_line(status, issues.unwrap_or_default())
+    )
+}
+
+/// A selector of a Fargate profile in the plan's words.
+#[must_use]
+pub fn selector(selector: &FargateProfileSelector) -> Selector {
+    Selector {
+        namespace: selector.namespace().unwrap_or_default().to_owned(),
+        labels: selector
+            .labels()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    }
+}
+
+/// Whether EKS says that the cluster, or what was asked for in it, does not exist.
+///
+/// DescribeCluster sometimes answers ClientException instead of ResourceNotFoundException.
+#[must_use]
+pub fn is_absent(error: &impl ProvideErrorMetadata) -> bool {
+    match error.code() {
+        Some(codes::RESOURCE_NOT_FOUND) => true,
+        Some(codes::CLIENT_EXCEPTION) => error
+            .message()
+            .is_some_and(|message| message.contains(codes::NO_CLUSTER_FOUND_MESSAGE)),
+        _ => false,
+    }
+}
+
+/// The refusal to remove a cluster that has deletion protection.
+#[must_use]
+pub fn deletion_protected(target: &Target) -> Error {
+    Error::ResourceConflict(format!(
+        "cluster {} has deletion protection; to remove it all the same, start the teardown with \
+         \"disableDeletionProtection\": true",
+        target.cluster_name
+    ))
+}
+
+/// Whether it is a ResourceInUseException.
+///
+/// The code means three things: the name is taken, a sibling is changing, or the cluster has an
+/// update in progress that no describe call shows. Whoever gets it looks again before deciding. Not
+/// every operation that answers it models it, so it is recognised by its code.
+#[must_use]
+pub fn is_in_use(error: &impl ProvideErrorMetadata) -> bool {
+    error.code() == Some(codes::RESOURCE_IN_USE)
+}
+
+/// Whether it is a ResourceInUseException that passes by itself. Any other names something that stays until
+/// somebody removes it, and is an [`Error::ResourceConflict`].
+#[must_use]
+pub fn passes_by_itself(error: &impl ProvideErrorMetadata) -> bool {
+    let mut passing = codes::PASSING_IN_USE_MESSAGES.iter();
+    is_in_use(error) && passing.any(|known| message(error).contains(known))
+}
+
+/// EKS's message in a refusal.
+#[must_use]
+pub fn message(error: &impl ProvideErrorMetadata) -> &str {
+    error.message().unwrap_or("no message")
+}
+
+/// A health issue of a cluster, a Fargate profile or an add-on, or why an update failed: its code, AWS's
+/// message and the ids of the resources that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// AWS's code, for example `InsufficientNumberOfReplicas`.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+    /// Ids of the resources that it is about.
+    pub resource_ids: Vec<String>,
+}
+
+impl Issue {
+    fn new(code: Option<&str>, message: Option<&str>, resource_ids: &[String]) -> Self {
+        Self {
+            code: code.unwrap_or("no code").to_owned(),
+            message: message.unwrap_or("no message").to_owned(),
+            resource_ids: resource_ids.to_vec(),
+        }
+    }
+}
+
+impl From<&ClusterIssue> for Issue {
+    fn from(issue: &ClusterIssue) -> Self {
+        let code = issue.code().map(ClusterIssueCode::as_str);
+        Self::new(code, issue.message(), issue.resource_ids())
+    }
+}
+
+impl From<&FargateProfileIssue> for Issue {
+    fn from(issue: &FargateProfileIssue) -> Self {
+        let code = issue.code().map(FargateProfileIssueCode::as_str);
+        Self::new(code, issue.message(), issue.resource_ids())
+    }
+}
+
+impl From<&AddonIssue> for Issue {
+    fn from(issue: &AddonIssue) -> Self {
+        let code = issue.code().map(AddonIssueCode::as_str);
+        Self::new(code, issue.message(), issue.resource_ids())
+    }
+}
+
+impl From<&ErrorDetail> for Issue {
+    fn from(error: &ErrorDetail) -> Self {
+        let code = error.error_code().map(ErrorCode::as_str);
+        Self::new(code, error.error_message(), error.resource_ids())
+    }
+}
+
+/// A status and its health issues in one line, for example
+/// `CREATE_FAILED; AccessDenied: the role cannot be assumed (arn:…)`.
+#[must_use]
+pub fn status_line<'a, I>(status: &str, issues: impl IntoIterator<Item = &'a I>) -> String
+where
+    I: 'a,
+    Issue: From<&'a I>,
+{
+    let mut line = status.to_owned();
+    for issue in issues.into_iter().map(Issue::from) {
+        let _ = write!(line, "; {}: {}", issue.code, issue.message);
+        if !issue.resource_ids.is_empty() {
+            let _ = write!(line, " ({})", issue.resource_ids.join(", "));
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_eks::error::ErrorMetadata;
+
+    fn error(code: &str, message: &str) -> ErrorMetadata {
+        ErrorMetadata::builder().code(code).message(message).build()
+    }
+
+    #[test]
+    fn a_missing_cluster_has_two_spellings() {
+        assert!(is_absent(&error(codes::RESOURCE_NOT_FOUND, "")));
+        assert!(is_absent(&error(
+            codes::CLIENT_EXCEPTION,
+            "No cluster found for name: demo."
+        )));
+        assert!(!is_absent(&error(codes::CLIENT_EXCEPTION, "bad request")));
+    }
+
+    #[test]
+    fn a_status_line_names_code_message_and_resources() {
+        let issue = ClusterIssue::builder()
+            .code(ClusterIssueCode::Ec2SubnetNotFound)
+            .message("the subnet is gone")
+            .resource_ids("subnet-1")
+            .build();
+        assert_eq!(
+            status_line("FAILED", &[issue]),
+            "FAILED; Ec2SubnetNotFound: the subnet is gone (subnet-1)"
+        );
+        assert_eq!(status_line::<ClusterIssue>("ACTIVE", &[]), "ACTIVE");
+    }
+}

@@ -1,0 +1,367 @@
+//! What is in the cluster's VPC and is not ours: a load balancer's network interface, an instance, a
+//! peering connection. It is reported and never touched.
+
+use std::fmt;
+
+use aws_sdk_ec2::types::{
+    EgressOnlyInternetGateway, Filter, InternetGateway, NatGateway, NatGatewayState,
+    NetworkInterface, NetworkInterfaceType, RouteTable, SecurityGroup, State as EndpointState,
+    Subnet, Vpc, VpcEndpoint, VpcPeeringConnection, VpnGateway,
+};
+
+use crate::aws::Aws;
+use crate::contract::{During, Error};
+use crate::model::Target;
+use crate::model::tags::{self, ec2_filter};
+use crate::resources::eks_network::{
+    find_interfaces, find_security_groups, instance_of, is_interface_of_cluster, is_of_cluster,
+};
+use crate::resources::{guardduty, route_tables, vpc_holders};
+
+/// States of a peering connection that is there, or may still be.
+const LIVE_PEERINGS: [&str; 4] = [
+    "initiating-request",
+    "pending-acceptance",
+    "provisioning",
+    "active",
+];
+
+/// Something that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// CloudFormation's type name.
+    pub kind: &'static str,
+    /// Its id, or its name where it has no id.
+    pub id: String,
+    /// The account that it belongs to, where AWS says so.
+    pub owner: Option<String>,
+    /// What AWS says that it is for.
+    pub note: Option<String>,
+}
+
+impl Foreign {
+    /// Something of this kind; no note is known.
+    #[must_use]
+    pub fn new(kind: &'static str, id: Option<&str>, owner: Option<&str>) -> Self {
+        Self {
+            kind,
+            id: id.unwrap_or("without an id").to_owned(),
+            owner: owner.map(ToOwned::to_owned),
+            note: None,
+        }
+    }
+
+    /// The same, with what AWS says that it is for.
+    #[must_use]
+    pub fn with_note(mut self, note: Option<&str>) -> Self {
+        self.note = note.filter(|note| !note.is_empty()).map(ToOwned::to_owned);
+        self
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.id)?;
+        let owner = self.owner.as_ref().map(|owner| format!("owner {owner}"));
+        let facts: Vec<String> = owner.into_iter().chain(self.note.clone()).collect();
+        if facts.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", facts.join(", "))
+    }
+}
+
+/// Refuses to go on while something in the cluster's VPC is not ours.
+///
+/// # Errors
+/// [`Error::ResourceConflict`] that lists each thing with type, id and owner; what EC2 answers.
+pub async fn require_none(aws: &Aws, target: &Target) -> Result<(), Error> {
+    refuse(&find(aws, target).await?)
+}
+
+/// The refusal, if there is something.
+///
+/// # Errors
+/// [`Error::ResourceConflict`] that lists each thing with type, id and owner.
+pub fn refuse(found: &[Foreign]) -> Result<(), Error> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = found.iter().map(ToString::to_string).collect();
+    Err(Error::ResourceConflict(format!(
+        "remove these, or move them away, then start the teardown again: {}",
+        list.join("; ")
+    )))
+}
+
+/// Everything in the VPC (or VPCs) of the cluster that neither we nor EKS made.
+///
+/// # Errors
+/// What EC2 answers.
+pub async fn find(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
+    let mut found = vec![];
+    for vpc in find_vpcs(aws, target).await? {
+        let id = vpc.vpc_id().unwrap_or_default();
+        found.extend(in_vpc(aws, target, id).await?);
+    }
+    Ok(found)
+}
+
+/// The cluster's VPC; several only if a repeated creation left a surplus one.
+///
+/// # Errors
+/// What EC2 answers.
+pub async fn find_vpcs(aws: &Aws, target: &Target) -> Result<Vec<Vpc>, Error> {
+    let call = aws.ec2().describe_vpcs();
+    let call = call.set_filters(Some(tags::ec2_filters(target)));
+    let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    vpcs.during("ec2:DescribeVpcs")
+}
+
+async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
+    let groups = find_security_groups(aws, vpc_id).await?;
+    let interfaces = find_interfaces(aws, vpc_id).await?;
+    let is_foreign = |it: &&NetworkInterface| {
+        !has_an_owner_here(it) && !is_interface_of_cluster(it, &groups, target)
+    };
+    let mut found: Vec<Foreign> = interfaces
+        .iter()
+        .filter(is_foreign)
+        .map(interface)
+        .collect();
+    let is_foreign = |it: &&SecurityGroup| {
+        it.group_name() != Some("default") && !is_of_cluster(it, target) && !guardduty::is_group(it)
+    };
+    found.extend(groups.iter().filter(is_foreign).map(security_group));
+    found.extend(subnets_and_routes(aws, target, vpc_id).await?);
+    found.extend(internet_gateways(aws, target, vpc_id).await?);
+    found.extend(connections(aws, vpc_id).await?);
+    found.extend(vpc_holders::rules(&groups, target));
+    found.extend(vpc_holders::find(aws, vpc_id).await?);
+    Ok(found)
+}
+
+/// Whether the interface goes with a NAT gateway or a VPC endpoint, which are looked at themselves.
+fn has_an_owner_here(interface: &NetworkInterface) -> bool {
+    // The model says natGateway, EC2 answers nat_gateway.
+    let types = [
+        "nat_gateway",
+        "vpc_endpoint",
+        "gateway_load_balancer_endpoint",
+    ];
+    let kind = interface.interface_type().map(NetworkInterfaceType::as_str);
+    kind == Some("natGateway") || kind.is_some_and(|kind| types.contains(&kind))
+}
+
+fn is_ours(tags: &[aws_sdk_ec2::types::Tag], target: &Target) -> bool {
+    tags::ec2_value(tags, tags::CLUSTER) == Some(&target.cluster_name)
+}
+
+fn interface(interface: &NetworkInterface) -> Foreign {
+    let note = match (instance_of(interface), interface.requester_id()) {
+        (Some(instance), _) => Some(format!("of the instance {instance}")),
+        (None, Some(requester)) => Some(format!(
+            "{requester}: {}",
+            interface.description().unwrap_or_default()
+        )),
+        (None, None) => interface.description().map(ToOwned::to_owned),
+    };
+    Foreign::new(
+        "AWS::EC2::NetworkInterface",
+        interface.network_interface_id(),
+        interface.owner_id(),
+    )
+    .with_note(note.as_deref())
+}
+
+fn security_group(group: &SecurityGroup) -> Foreign {
+    Foreign::new(
+        "AWS::EC2::SecurityGroup",
+        group.group_id(),
+        group.owner_id(),
+    )
+    .with_note(group.group_name())
+}
+
+async fn subnets_and_routes(
+    aws: &Aws,
+    target: &Target,
+    vpc_id: &str,
+) -> Result<Vec<Foreign>, Error> {
+    let subnets = aws.ec2().describe_subnets();
+    let subnets = subnets
+        .filters(ec2_filter("vpc-id", vpc_id))
+        .into_paginator();
+    let subnets: Result<Vec<_>, _> = subnets.items().send().collect().await;
+    let subnets = subnets.during("ec2:DescribeSubnets")?;
+    let tables = route_tables::find(aws, vpc_id).await?;
+    let gateways = aws.ec2().describe_nat_gateways();
+    let gateways = gateways
+        .filter(ec2_filter("vpc-id", vpc_id))
+        .into_paginator();
+    let gateways: Result<Vec<_>, _> = gateways.items().send().collect().await;
+    let gateways = gateways.during("ec2:DescribeNatGateways")?;
+
+    let subnet = |it: &Subnet| Foreign::new("AWS::EC2::Subnet", it.subnet_id(), it.owner_id());
+    let table =
+        |it: &RouteTable| Foreign::new("AWS::EC2::RouteTable", it.route_table_id(), it.owner_id());
+    let gateway = |it: &NatGateway| Foreign::new("AWS::EC2::NatGateway", it.nat_gateway_id(), None);
+    let subnets = subnets.iter().filter(|it| !is_ours(it.tags(), target));
+    let tables = tables
+        .iter()
+        .filter(|it| !route_tables::is_main(it) && !is_ours(it.tags(), target));
+    let gateways = gateways.iter();
+    let gateways = gateways.filter(|it| it.state() != Some(&NatGatewayState::Deleted));
+    let gateways = gateways.filter(|it| !is_ours(it.tags(), target));
+    Ok(subnets
+        .map(subnet)
+        .chain(tables.map(table))
+        .chain(gateways.map(gateway))
+        .collect())
+}
+
+/// Other ways to the Internet than ours.
+async fn internet_gateways(
+    aws: &Aws,
+    target: &Target,
+    vpc_id: &str,
+) -> Result<Vec<Foreign>, Error> {
+    let call = aws.ec2().describe_internet_gateways();
+    let call = call.filters(ec2_filter("attachment.vpc-id", vpc_id));
+    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    let gateways = gateways.during("ec2:DescribeInternetGateways")?;
+    // EC2 has no filter by VPC for them.
+    let call = aws.ec2().describe_egress_only_internet_gateways();
+    let egress_only: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    let egress_only = egress_only.during("ec2:DescribeEgressOnlyInternetGateways")?;
+
+    let gateway = |it: &InternetGateway| {
+        let id = it.internet_gateway_id();
+        Foreign::new("AWS::EC2::InternetGateway", id, it.owner_id())
+    };
+    let egress_gateway = |it: &EgressOnlyInternetGateway| {
+        let id = it.egress_only_internet_gateway_id();
+        Foreign::new("AWS::EC2::EgressOnlyInternetGateway", id, None)
+    };
+    let is_here = |it: &&EgressOnlyInternetGateway| {
+        let mut attachments = it.attachments().iter();
+        attachments.any(|attachment| attachment.vpc_id() == Some(vpc_id))
+    };
+    let gateways = gateways.iter().filter(|it| !is_ours(it.tags(), target));
+    let egress_only = egress_only.iter().filter(is_here);
+    Ok(gateways
+        .map(gateway)
+        .chain(egress_only.map(egress_gateway))
+        .collect())
+}
+
+/// Ways between the VPC and other networks.
+async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
+    let mut found = vec![];
+    for side in ["requester-vpc-info.vpc-id", "accepter-vpc-info.vpc-id"] {
+        found.extend(
+            peerings(aws, ec2_filter(side, vpc_id))
+                .await?
+                .iter()
+                .map(peering),
+        );
+    }
+    let call = aws.ec2().describe_vpc_endpoints();
+    let call = call.filters(ec2_filter("vpc-id", vpc_id)).into_paginator();
+    let endpoints: Result<Vec<_>, _> = call.items().send().collect().await;
+    let endpoints = endpoints.during("ec2:DescribeVpcEndpoints")?;
+    // The model says Deleted, EC2 answers deleted (aws/aws-sdk issue 258).
+    let is_there = |it: &&VpcEndpoint| {
+        let state = it.state().map(EndpointState::as_str);
+        !state.is_some_and(|state| state.eq_ignore_ascii_case("deleted"))
+            && !guardduty::is_endpoint(it)
+    };
+    found.extend(endpoints.iter().filter(is_there).map(endpoint));
+    let call = aws.ec2().describe_vpn_gateways();
+    let call = call.filters(ec2_filter("attachment.vpc-id", vpc_id));
+    let gateways = call.send().await.during("ec2:DescribeVpnGateways")?;
+    let is_attached = |it: &&VpnGateway| {
+        let mut here = it.vpc_attachments().iter();
+        here.any(|it| {
+            it.vpc_id() == Some(vpc_id) && it.state().map(AsRef::as_ref) != Some("detached")
+        })
+    };
+    found.extend(
+        gateways
+            .vpn_gateways()
+            .iter()
+            .filter(is_attached)
+            .map(vpn_gateway),
+    );
+    Ok(found)
+}
+
+async fn peerings(aws: &Aws, side: Filter) -> Result<Vec<VpcPeeringConnection>, Error> {
+    let live = LIVE_PEERINGS.map(ToOwned::to_owned).to_vec();
+    let live = Filter::builder().name("status-code").set_values(Some(live));
+    let call = aws.ec2().describe_vpc_peering_connections();
+    let call = call.filters(side).filters(live.build()).into_paginator();
+    let connections: Result<Vec<_>, _> = call.items().send().collect().await;
+    connections.during("ec2:DescribeVpcPeeringConnections")
+}
+
+fn peering(connection: &VpcPeeringConnection) -> Foreign {
+    let owner = connection.requester_vpc_info().and_then(|it| it.owner_id());
+    Foreign::new(
+        "AWS::EC2::VPCPeeringConnection",
+        connection.vpc_peering_connection_id(),
+        owner,
+    )
+}
+
+fn endpoint(endpoint: &VpcEndpoint) -> Foreign {
+    Foreign::new(
+        "AWS::EC2::VPCEndpoint",
+        endpoint.vpc_endpoint_id(),
+        endpoint.owner_id(),
+    )
+    .with_note(endpoint.service_name())
+}
+
+fn vpn_gateway(gateway: &VpnGateway) -> Foreign {
+    Foreign::new("AWS::EC2::VPNGateway", gateway.vpn_gateway_id(), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_is_listed_with_type_id_owner_and_what_it_is_for() {
+        let balancer = NetworkInterface::builder()
+            .network_interface_id("eni-1")
+            .owner_id("111122223333")
+            .requester_id("amazon-elb")
+            .description("ELB app/web/1")
+            .build();
+        let gateway = Foreign::new("AWS::EC2::VPNGateway", Some("vgw-1"), None);
+        let error = refuse(&[interface(&balancer), gateway]).unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        let text = error.to_string();
+        assert!(
+            text.ends_with(
+                "AWS::EC2::NetworkInterface eni-1 (owner 111122223333, amazon-elb: ELB app/web/1); \
+                 AWS::EC2::VPNGateway vgw-1"
+            ),
+            "{text}"
+        );
+        assert_eq!(refuse(&[]), Ok(()));
+    }
+
+    #[test]
+    fn a_nat_gateways_interface_is_the_nat_gateways() {
+        let of = |kind: &str| {
+            NetworkInterface::builder()
+                .interface_type(kind.into())
+                .build()
+        };
+        assert!(has_an_owner_here(&of("nat_gateway")));
+        assert!(has_an_owner_here(&of("natGateway")));
+        assert!(!has_an_owner_here(&of("interface")));
+    }
+}

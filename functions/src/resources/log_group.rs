@@ -1,0 +1,71 @@
+//! The log group that a control plane writes to. Its name is EKS's; its tags say whether it is ours.
+//!
+//! EKS makes the group when it has the first line to write, without our tags, and makes it anew when
+//! somebody deletes it too early. Made before the cluster, it is ours from the start.
+
+use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;
+
+use crate::aws::{Aws, codes};
+use crate::contract::{During, Error};
+use crate::model::{Target, tags};
+
+/// CloudFormation's type name.
+pub const KIND: &str = "AWS::Logs::LogGroup";
+
+/// Whose the group is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// There is no such group.
+    Nobody,
+    /// It has our tag.
+    Us,
+    /// It is without our tag: EKS made it, or somebody else.
+    Another,
+}
+
+/// The group's name (EKS user guide, control plane logs).
+#[must_use]
+pub fn name(target: &Target) -> String {
+    format!("/aws/eks/{}/cluster", target.cluster_name)
+}
+
+/// Whether the group refuses to be deleted.
+///
+/// # Errors
+/// What CloudWatch Logs answers.
+pub async fn is_protected(aws: &Aws, target: &Target) -> Result<bool, Error> {
+    let name = name(target);
+    let call = aws
+        .logs()
+        .describe_log_groups()
+        .log_group_name_prefix(&name);
+    let groups: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    let groups = groups.during("logs:DescribeLogGroups")?;
+    let mut own = groups
+        .iter()
+        .filter(|it| it.log_group_name() == Some(&name));
+    Ok(own.any(|it| it.deletion_protection_enabled() == Some(true)))
+}
+
+/// Looks whose the group is.
+///
+/// # Errors
+/// What CloudWatch Logs answers.
+pub async fn owner(aws: &Aws, target: &Target) -> Result<Owner, Error> {
+    let arn = format!(
+        "arn:{}:logs:{}:{}:log-group:{}",
+        target.partition,
+        target.region,
+        target.account.id,
+        name(target)
+    );
+    let call = aws.logs().list_tags_for_resource().resource_arn(arn);
+    match call.send().await {
+        Err(error) if error.code() == Some(codes::RESOURCE_NOT_FOUND) => Ok(Owner::Nobody),
+        answer => {
+            let answer = answer.during("logs:ListTagsForResource")?;
+            let is_ours = tags::map_is_ours(answer.tags(), target);
+            Ok(if is_ours { Owner::Us } else { Owner::Another })
+        }
+    }
+}

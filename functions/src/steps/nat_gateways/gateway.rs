@@ -1,0 +1,217 @@
+//! NAT gateways themselves.
+//!
+//! The client token of a creation names subnet, address and attempt, and the attempt's number is that
+//! of the dead gateways: a repetition gets the gateway of the lost answer, a replacement gets a new
+//! one. EC2 forgets dead gateways after about an hour, but may remember their tokens for longer; then
+//! it refuses the token or answers with a dead gateway, and the next number is tried.
+
+use aws_sdk_ec2::error::ProvideErrorMetadata;
+use aws_sdk_ec2::types::{NatGateway, NatGatewayAddress, NatGatewayState, ResourceType};
+
+use crate::aws::telemetry::{changed, changing};
+use crate::aws::{Aws, codes};
+use crate::contract::error::required;
+use crate::contract::{During, Error, Resource};
+use crate::model::{Plan, Target, ZoneNatGateway, names, tags, zones};
+use crate::resources::removal::Removal;
+
+/// How many failed gateways are replaced before the step gives up.
+const FAILURES_MAX: usize = 3;
+/// How many tokens are tried in one invocation.
+const TOKENS_MAX: usize = 5;
+/// CloudFormation's type name.
+const KIND: &str = "AWS::EC2::NatGateway";
+
+const CREATE: &str = "ec2:CreateNatGateway";
+const DELETE: &str = "ec2:DeleteNatGateway";
+
+/// What a gateway is made of.
+pub(crate) struct Place<'a> {
+    /// Value of the tag `hardway:role`.
+    pub(crate) role: &'a str,
+    pub(crate) zone_id: &'a str,
+    pub(crate) subnet_id: &'a str,
+    pub(crate) allocation_id: &'a str,
+}
+
+/// All NAT gateways of ours, dead ones too.
+pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<NatGateway>, Error> {
+    let call = aws.ec2().describe_nat_gateways();
+    let call = call.set_filter(Some(tags::ec2_filters(target)));
+    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
+    gateways.during("ec2:DescribeNatGateways")
+}
+
+/// Creates the gateway that comes after the dead ones; its id.
+pub(crate) async fn create(
+    aws: &Aws,
+    plan: &Plan,
+    place: &Place<'_>,
+    dead: &[&NatGateway],
+) -> Result<String, Error> {
+    for attempt in (dead.len()..).take(TOKENS_MAX) {
+        changing(CREATE, place.role);
+        let Some(gateway) = try_create(aws, plan, place, attempt).await? else {
+            continue;
+        };
+        let id = id(&gateway)?;
+        if is_live(&gateway) && !dead.iter().any(|it| it.nat_gateway_id() == Some(id)) {
+            changed(CREATE, id);
+            return Ok(id.to_owned());
+        }
+    }
+    Err(Error::ResourceFailed(format!(
+        "no new NAT gateway for {} in {}: EC2 answers {TOKENS_MAX} client tokens with gateways of \
+         the past; it forgets them within a day",
+        place.role, place.subnet_id
+    )))
+}
+
+/// None if the token was used before, with other parameters or for a gateway that is deleted.
+async fn try_create(
+    aws: &Aws,
+    plan: &Plan,
+    place: &Place<'_>,
+    attempt: usize,
+) -> Result<Option<NatGateway>, Error> {
+    let attempt = attempt.to_string();
+    let parts = [
+        "nat-gateway",
+        place.subnet_id,
+        place.allocation_id,
+        &attempt,
+    ];
+    let tags = tags::ec2_specification(plan, ResourceType::Natgateway, place.role, &[]);
+    let answer = aws
+        .ec2()
+        .create_nat_gateway()
+        .subnet_id(place.subnet_id)
+        .allocation_id(place.allocation_id)
+        .client_token(names::client_token(&plan.target, parts))
+        .tag_specifications(tags)
+        .send()
+        .await;
+    if let Err(error) = &answer {
+        if error.code() == Some(codes::IDEMPOTENT_PARAMETER_MISMATCH) {
+            return Ok(None);
+        }
+        if error.code() == Some(codes::NOT_AVAILABLE_IN_ZONE) {
+            let message = error.message().unwrap_or_default();
+            return Err(zones::refused(
+                plan,
+                "NAT gateway",
+                &[place.zone_id],
+                message,
+            ));
+        }
+    }
+    required(
+        answer.during(CREATE)?.nat_gateway,
+        "ec2:CreateNatGateway: natGateway",
+    )
+    .map(Some)
+}
+
+/// Deletes the failed gateways, so that their addresses become free; says why each failed.
+///
+/// # Errors
+/// [`Error::ResourceFailed`], after deleting, if another gateway would fail as well.
+pub(crate) async fn retire_failed(aws: &Aws, dead: &[&NatGateway]) -> Result<Vec<String>, Error> {
+    let mut notes = vec![];
+    for gateway in dead {
+        if gateway.state() != Some(&NatGatewayState::Failed) {
+            continue;
+        }
+        delete(aws, gateway, &mut Removal::default()).await?;
+        let failure = failure(gateway).unwrap_or_else(|| "no reason given".to_owned());
+        let note = format!("{} failed: {failure}", id(gateway)?);
+        if is_terminal(gateway) {
+            return Err(Error::ResourceFailed(note));
+        }
+        notes.push(format!("{note}; it is replaced"));
+    }
+    let failures: Vec<_> = dead.iter().filter_map(|it| failure(it)).collect();
+    match failures.last() {
+        Some(last) if failures.len() > FAILURES_MAX => Err(Error::ResourceFailed(format!(
+            "{} NAT gateways have failed within about an hour, the last one with {last}",
+            failures.len()
+        ))),
+        _ => Ok(notes),
+    }
+}
+
+/// Starts the deletion of a gateway.
+pub(crate) async fn delete(
+    aws: &Aws,
+    gateway: &NatGateway,
+    removal: &mut Removal,
+) -> Result<(), Error> {
+    let id = id(gateway)?;
+    let call = aws.ec2().delete_nat_gateway().nat_gateway_id(id).send();
+    let not_found = [codes::NAT_GATEWAY_NOT_FOUND];
+    removal
+        .delete(DELETE, Resource::new(KIND, id), &not_found, call)
+        .await?;
+    Ok(())
+}
+
+/// A gateway cannot move to another subnet.
+pub(crate) fn check_subnet(gateway: &NatGateway, subnet_id: &str) -> Result<(), Error> {
+    match gateway.subnet_id() {
+        Some(actual) if actual != subnet_id => Err(Error::ResourceConflict(format!(
+            "the cluster's {} is in {actual}, not in {subnet_id}",
+            id(gateway)?
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The address that a gateway was made with.
+pub(crate) fn address(gateway: &NatGateway) -> Option<&NatGatewayAddress> {
+    let addresses = gateway.nat_gateway_addresses();
+    let is_primary = |it: &&NatGatewayAddress| it.is_primary() == Some(true);
+    addresses.iter().find(is_primary).or(addresses.first())
+}
+
+pub(crate) fn output(gateway: &NatGateway, zone_id: &str) -> Result<ZoneNatGateway, Error> {
+    let address = required(address(gateway), "ec2:DescribeNatGateways: an address")?;
+    let allocation_id = address.allocation_id();
+    Ok(ZoneNatGateway {
+        zone_id: zone_id.to_owned(),
+        nat_gateway_id: id(gateway)?.to_owned(),
+        allocation_id: required(allocation_id, "ec2:DescribeNatGateways: allocationId")?.to_owned(),
+        public_ip: required(address.public_ip(), "ec2:DescribeNatGateways: publicIp")?.to_owned(),
+    })
+}
+
+pub(crate) fn is_available(gateway: &NatGateway) -> bool {
+    gateway.state() == Some(&NatGatewayState::Available)
+}
+
+/// Whether it works or will.
+pub(crate) fn is_live(gateway: &NatGateway) -> bool {
+    !matches!(
+        gateway.state(),
+        Some(NatGatewayState::Failed | NatGatewayState::Deleting | NatGatewayState::Deleted)
+    )
+}
+
+/// Whether another gateway in the same subnet would fail as well.
+fn is_terminal(gateway: &NatGateway) -> bool {
+    let code = gateway.failure_code();
+    code.is_some_and(|code| codes::TERMINAL_NAT_GATEWAY_FAILURES.contains(&code))
+}
+
+/// AWS's code and message, if it failed.
+fn failure(gateway: &NatGateway) -> Option<String> {
+    let code = gateway.failure_code()?;
+    let message = gateway.failure_message().unwrap_or("no message");
+    Some(format!("{code}: {message}"))
+}
+
+pub(crate) fn id(gateway: &NatGateway) -> Result<&str, Error> {
+    required(
+        gateway.nat_gateway_id(),
+        "ec2:DescribeNatGateways: natGatewayId",
+    )
+}

@@ -1,0 +1,108 @@
+//! The public subnets' way out: the internet gateway, and one route table to it for all of them.
+//!
+//! Safe to repeat: gateway and table are found by their tags and repaired. CreateInternetGateway has
+//! no client token, so the id of a new one is remembered until EC2 shows it, and the surplus that a lost
+//! answer may have left is removed whenever it is seen.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::Aws;
+use crate::contract::{Error, Memory, Outcome, Removed, Step};
+use crate::model::{Plan, Target, ZoneSubnets};
+use crate::resources::removal::Removal;
+use crate::resources::route_tables::{self, NextHop, Wanted};
+
+mod internet_gateway;
+
+use internet_gateway::Ensured;
+
+/// The step `public-routes`.
+pub struct PublicRoutes;
+
+/// What it needs of earlier steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// The VPC of the subnets.
+    pub vpc_id: String,
+    /// The subnets of each zone.
+    pub subnets: Vec<ZoneSubnets>,
+    /// What the last visit said.
+    #[serde(default)]
+    pub memory: Memory,
+}
+
+/// What later steps need of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// The internet gateway.
+    pub internet_gateway_id: String,
+    /// The route table of all public subnets.
+    pub route_table_id: String,
+    /// Empty: a second look starts anew.
+    pub memory: Memory,
+}
+
+/// How long a look at a new gateway is after its creation.
+const LOOK_AFTER_SECONDS: u64 = 2;
+
+/// Value of the tag `hardway:role` of the route table.
+const ROUTE_TABLE: &str = "public-routes";
+
+impl Step for PublicRoutes {
+    const NAME: &'static str = "public-routes";
+    const POLICY: &'static str = include_str!("policy.json");
+    /// Terraform gives the deletion of an internet gateway twenty minutes: EC2 detaches none while
+    /// addresses are mapped through it.
+    const REMOVE_LIMIT: Duration = Duration::from_mins(30);
+    type Input = Input;
+    type Output = Output;
+
+    async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
+        let known = input.memory.id(internet_gateway::ROLE);
+        let internet_gateway_id =
+            match internet_gateway::ensure(aws, plan, &input.vpc_id, known).await? {
+                Ensured::Attached(id) => id,
+                Ensured::Created(id) => {
+                    let mut memory = Memory::default();
+                    memory.remember(internet_gateway::ROLE, &id);
+                    let reason = format!("{id} is created");
+                    let pending = Outcome::pending(LOOK_AFTER_SECONDS, reason);
+                    return Ok(pending.remembering(memory));
+                }
+            };
+        let tables = route_tables::find(aws, &input.vpc_id).await?;
+        let subnets = input.subnets.iter();
+        let subnet_ids: Vec<_> = subnets.map(|it| it.public_subnet_id.as_str()).collect();
+        let wanted = Wanted {
+            role: ROUTE_TABLE,
+            vpc_id: &input.vpc_id,
+            next_hop: NextHop::InternetGateway(&internet_gateway_id),
+            subnet_ids: &subnet_ids,
+        };
+        let route_table_id = route_tables::ensure(aws, plan, &tables, &wanted).await?;
+        Ok(Outcome::Ready(Output {
+            internet_gateway_id,
+            route_table_id,
+            memory: Memory::default(),
+        }))
+    }
+
+    /// The gateway goes first: EC2 refuses to detach it while something in the VPC has a public
+    /// address, and a removal that is given up at that point leaves a table that can be repaired.
+    async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
+        let mut removal = Removal::default();
+        if internet_gateway::remove(aws, target, &mut removal).await? {
+            // One that has lost the tag of its role, too.
+            let is_wanted = |role: &str| !role.starts_with(route_tables::PRIVATE_ROLE_PREFIX);
+            route_tables::remove(aws, target, is_wanted, &mut removal).await?;
+        }
+        removal.outcome_in_vpc(aws, target).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

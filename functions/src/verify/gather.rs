@@ -1,0 +1,242 @@
+//! The one pass of reads.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::VpcAttributeName;
+use aws_sdk_eks::types::{
+    AuthenticationMode, Cluster, ClusterVersionInformation, InsightStatusValue,
+};
+
+use crate::aws::{Aws, codes};
+use crate::contract::{During, Error};
+use crate::model::Target;
+use crate::model::tags::ec2_filter;
+use crate::resources::eks_network::find_security_groups;
+use crate::resources::{access_entries, eks, eks_insights, iam_role, route_tables};
+use crate::verify::facts::{Facts, Known, PodRole, Unread, User};
+
+/// Service Quotas' names of "Fargate On-Demand vCPU resource count" (`aws service-quotas
+/// list-service-quotas --service-code fargate`).
+const FARGATE: &str = "fargate";
+const FARGATE_VCPUS: &str = "L-3032A538";
+
+/// Reads everything that the checks look at.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] if there is no such cluster. What a repetition may heal (throttling, AWS
+/// being unavailable); what may not be read is part of the facts instead.
+pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
+    let name = &target.cluster_name;
+    let cluster = eks::find_cluster(aws, target).await?.ok_or_else(|| {
+        let region = &target.region;
+        Error::invalid(
+            "clusterName",
+            name,
+            format!("the name of a cluster in {region}"),
+        )
+    })?;
+    let vpc = cluster.resources_vpc_config().and_then(|it| it.vpc_id());
+    let vpc = vpc.unwrap_or_default().to_owned();
+    let mut unread = Unreadable::default();
+
+    let profiles = eks::find_fargate_profiles(aws, target).await;
+    let profiles = unread.keep("eks:ListFargateProfiles", profiles)?;
+    let coredns = eks::find_addon(aws, target, eks::COREDNS).await;
+    let coredns = unread.keep("eks:DescribeAddon", coredns)?;
+    let node_groups = unread.keep(NODE_GROUPS, node_groups(aws, name).await)?;
+    let version = unread.keep(VERSIONS, version(aws, &cluster).await)?;
+
+    let insights = eks_insights::find(aws, target, &[InsightStatusValue::Error]).await;
+    let blocking_insights = unread.keep("eks:ListInsights", insights)?;
+
+    let dns_support = dns(aws, &vpc, VpcAttributeName::EnableDnsSupport).await;
+    let dns_support = unread.keep(VPC_ATTRIBUTE, dns_support)?;
+    let dns_hostnames = dns(aws, &vpc, VpcAttributeName::EnableDnsHostnames).await;
+    let dns_hostnames = unread.keep(VPC_ATTRIBUTE, dns_hostnames)?;
+    let of_vpc = || ec2_filter("vpc-id", &vpc);
+    let subnets = aws.ec2().describe_subnets().filters(of_vpc());
+    let subnets: Result<_, _> = subnets.into_paginator().items().send().collect().await;
+    let subnets = unread.keep(SUBNETS, subnets.during(SUBNETS))?;
+    let tables = route_tables::find(aws, &vpc).await;
+    let route_tables = unread.keep("ec2:DescribeRouteTables", tables)?;
+    let gateways = aws.ec2().describe_nat_gateways().filter(of_vpc());
+    let gateways: Result<_, _> = gateways.into_paginator().items().send().collect().await;
+    let nat_gateways = unread.keep(NAT_GATEWAYS, gateways.during(NAT_GATEWAYS))?;
+    let endpoints = aws.ec2().describe_vpc_endpoints().filters(of_vpc());
+    let endpoints: Result<_, _> = endpoints.into_paginator().items().send().collect().await;
+    let vpc_endpoints = unread.keep(VPC_ENDPOINTS, endpoints.during(VPC_ENDPOINTS))?;
+    let groups = find_security_groups(aws, &vpc).await;
+    let security_groups = unread.keep("ec2:DescribeSecurityGroups", groups)?;
+    // Not worth a failure, whatever the answer: it is one check of many.
+    let fargate_vcpus = match fargate_vcpus(aws).await {
+        Ok(quota) => Known::Read(quota),
+        Err(error) => unread.note(QUOTA, error.to_string()),
+    };
+
+    let mut facts = Facts {
+        cluster,
+        profiles,
+        coredns,
+        node_groups,
+        version,
+        blocking_insights,
+        dns_support,
+        dns_hostnames,
+        subnets,
+        route_tables,
+        nat_gateways,
+        vpc_endpoints,
+        security_groups,
+        pod_roles: vec![],
+        users: vec![],
+        fargate_vcpus,
+        unread: vec![],
+    };
+    let roles = facts.profiles().iter();
+    let roles: BTreeSet<String> = roles
+        .filter_map(|profile| profile.pod_execution_role_arn().map(ToOwned::to_owned))
+        .collect();
+    let has_entries = facts.authentication_mode() != AuthenticationMode::ConfigMap;
+    for arn in roles {
+        let role = pod_role(aws, target, arn, has_entries, &mut unread).await?;
+        facts.pod_roles.push(role);
+    }
+    if has_entries {
+        facts.users = users(aws, target, &facts.pod_roles, &mut unread).await?;
+    }
+    facts.unread = unread.0;
+    Ok(facts)
+}
+
+const NODE_GROUPS: &str = "eks:ListNodegroups";
+const VERSIONS: &str = "eks:DescribeClusterVersions";
+const ACCESS_ENTRIES: &str = "eks:ListAccessEntries";
+const ACCESS_ENTRY: &str = "eks:DescribeAccessEntry";
+const VPC_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
+const SUBNETS: &str = "ec2:DescribeSubnets";
+const NAT_GATEWAYS: &str = "ec2:DescribeNatGateways";
+const VPC_ENDPOINTS: &str = "ec2:DescribeVpcEndpoints";
+const INLINE: &str = "iam:ListRolePolicies";
+const QUOTA: &str = "servicequotas:GetServiceQuota";
+
+/// What could not be read so far.
+#[derive(Default)]
+struct Unreadable(Vec<Unread>);
+
+impl Unreadable {
+    /// Keeps an answer. What is not allowed, or not there to be asked, is noted instead.
+    fn keep<T>(
+        &mut self,
+        action: &'static str,
+        answer: Result<T, Error>,
+    ) -> Result<Known<T>, Error> {
+        match answer {
+            Ok(fact) => Ok(Known::Read(fact)),
+            Err(Error::AccessDenied(why) | Error::ExplicitDeny(why) | Error::Unexpected(why)) => {
+                Ok(self.note(action, why))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn note<T>(&mut self, action: &'static str, why: String) -> Known<T> {
+        self.0.push(Unread { action, why });
+        Known::Unread
+    }
+}
+
+async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<String>, Error> {
+    let pages = aws.eks().list_nodegroups().cluster_name(cluster);
+    let names = pages.into_paginator().items().send().try_collect().await;
+    names.during(NODE_GROUPS)
+}
+
+async fn version(aws: &Aws, cluster: &Cluster) -> Result<Option<ClusterVersionInformation>, Error> {
+    let version = cluster.version().unwrap_or_default();
+    let call = aws
+        .eks()
+        .describe_cluster_versions()
+        .cluster_versions(version);
+    let answer = call.include_all(true).send().await.during(VERSIONS)?;
+    let mut versions = answer.cluster_versions.unwrap_or_default().into_iter();
+    Ok(versions.find(|it| it.cluster_version() == Some(version)))
+}
+
+async fn dns(aws: &Aws, vpc: &str, attribute: VpcAttributeName) -> Result<bool, Error> {
+    let call = aws.ec2().describe_vpc_attribute().vpc_id(vpc);
+    let answer = call.attribute(attribute.clone()).send().await;
+    let answer = answer.during(VPC_ATTRIBUTE)?;
+    let value = match attribute {
+        VpcAttributeName::EnableDnsHostnames => answer.enable_dns_hostnames,
+        _ => answer.enable_dns_support,
+    };
+    Ok(value.and_then(|value| value.value).unwrap_or_default())
+}
+
+async fn pod_role(
+    aws: &Aws,
+    target: &Target,
+    arn: String,
+    has_entries: bool,
+    unread: &mut Unreadable,
+) -> Result<PodRole, Error> {
+    let name = arn.rsplit('/').next().unwrap_or_default();
+    let role = unread.keep("iam:GetRole", iam_role::find(aws, name).await)?;
+    let mut found = PodRole {
+        role,
+        attached: Known::Unread,
+        inline: Known::Unread,
+        entry: Known::Unread,
+        arn: arn.clone(),
+    };
+    if matches!(found.role, Known::Read(Some(_))) {
+        let attached = iam_role::attached_policies(aws, name).await;
+        found.attached = unread.keep("iam:ListAttachedRolePolicies", attached)?;
+        let inline = aws.iam().list_role_policies().role_name(name);
+        let inline = inline.into_paginator().items().send();
+        found.inline = unread.keep(INLINE, inline.try_collect().await.during(INLINE))?;
+    }
+    if has_entries {
+        found.entry = unread.keep(ACCESS_ENTRY, access_entries::find(aws, target, &arn).await)?;
+    }
+    Ok(found)
+}
+
+/// The roles of the account that have an entry beside the pods' ones, and that IAM can be asked about.
+async fn users(
+    aws: &Aws,
+    target: &Target,
+    pod_roles: &[PodRole],
+    unread: &mut Unreadable,
+) -> Result<Vec<User>, Error> {
+    let pages = aws
+        .eks()
+        .list_access_entries()
+        .cluster_name(&target.cluster_name);
+    let principals: Result<Vec<String>, _> =
+        pages.into_paginator().items().send().try_collect().await;
+    let principals = unread.keep(ACCESS_ENTRIES, principals.during(ACCESS_ENTRIES))?;
+    let mut users = vec![];
+    for arn in principals.read().into_iter().flatten() {
+        let is_of_pods = pod_roles.iter().any(|role| role.arn == *arn);
+        let name = access_entries::role_name(&target.account.id, arn);
+        let name = name.filter(|_| !is_of_pods && !arn.contains(codes::SERVICE_LINKED_ROLE_PATH));
+        let Some(name) = name else {
+            continue;
+        };
+        let entry = unread.keep(ACCESS_ENTRY, access_entries::find(aws, target, arn).await)?;
+        if let Known::Read(Some(entry)) = entry {
+            let role = unread.keep("iam:GetRole", iam_role::find(aws, name).await)?;
+            let arn = arn.clone();
+            users.push(User { arn, entry, role });
+        }
+    }
+    Ok(users)
+}
+
+async fn fargate_vcpus(aws: &Aws) -> Result<f64, Error> {
+    let call = aws.quotas().get_service_quota().service_code(FARGATE);
+    let answer = call.quota_code(FARGATE_VCPUS).send().await.during(QUOTA)?;
+    let value = answer.quota.and_then(|quota| quota.value);
+    crate::contract::error::required(value, QUOTA)
+}

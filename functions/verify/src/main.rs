@@ -1,6 +1,0 @@
-//! The Lambda function `verify`.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    step::run::<verify::Verify>().await
-}

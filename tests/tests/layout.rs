@@ -1,0 +1,125 @@
+//! Where the code of a function is, and what it may use.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::project;
+
+/// What all functions share: it knows none of them.
+const SHARED: [&str; 4] = ["aws", "contract", "model", "resources"];
+
+fn source() -> PathBuf {
+    project::root().join("functions/src")
+}
+
+/// The names of the folders in a folder.
+fn folders(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    entries
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect()
+}
+
+/// The steps, as modules.
+fn steps() -> BTreeSet<String> {
+    folders(&source().join("steps"))
+}
+
+/// The functions that are no steps, as modules.
+fn others() -> BTreeSet<String> {
+    let mut others = folders(&source());
+    others.retain(|name| !["bin", "steps"].contains(&name.as_str()));
+    others.retain(|name| !SHARED.contains(&name.as_str()));
+    others
+}
+
+/// The Rust files below a folder, with their texts.
+fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+/// The names that follow `before` in a text: one, or those of a list in braces.
+fn names_after(text: &str, before: &str) -> BTreeSet<String> {
+    let name = |text: &str| -> String {
+        let is_name = |it: &char| it.is_alphanumeric() || *it == '_';
+        text.trim_start().chars().take_while(is_name).collect()
+    };
+    let mut names = BTreeSet::new();
+    for rest in text.split(before).skip(1) {
+        let list = rest.strip_prefix('{').and_then(|it| it.split_once('}'));
+        match list {
+            Some((list, _)) => names.extend(list.split(',').map(name)),
+            None => _ = names.insert(name(rest)),
+        }
+    }
+    names
+}
+
+/// The steps that the file `path` of `step` names.
+fn steps_named(step: &str, path: &Path, text: &str) -> BTreeSet<String> {
+    let mut named = names_after(text, "steps::");
+    // `super` of a step's mod.rs is the folder of the steps.
+    let is_root = path.ends_with(format!("{step}/mod.rs"));
+    let up = if is_root { "super::" } else { "super::super::" };
+    named.extend(names_after(text, up));
+    let steps = steps();
+    named.retain(|name| steps.contains(name) && name != step);
+    named
+}
+
+#[test]
+fn a_step_does_not_use_another_step() {
+    for step in steps() {
+        for (path, text) in files(&source().join("steps").join(&step)) {
+            let named = steps_named(&step, &path, &text);
+            assert!(named.is_empty(), "{} uses {named:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_step_in_another_step_is_noticed() {
+    for (path, text) in [
+        ("vpc/mod.rs", "use crate::steps::subnets::Subnets;"),
+        ("vpc/mod.rs", "use crate::steps::{cluster, subnets};"),
+        ("vpc/mod.rs", "use super::subnets;"),
+        ("vpc/find.rs", "super::super::subnets::find()"),
+    ] {
+        let named = steps_named("vpc", Path::new(path), text);
+        assert!(named.contains("subnets"), "{text}");
+    }
+    let own = "use crate::steps::vpc::Output; use super::find;";
+    assert!(steps_named("vpc", Path::new("vpc/find.rs"), own).is_empty());
+}
+
+#[test]
+fn what_functions_share_knows_none_of_them() {
+    let others = others();
+    for folder in SHARED {
+        for (path, text) in files(&source().join(folder)) {
+            let mut named = names_after(&text, "crate::");
+            named.retain(|name| name == "steps" || others.contains(name));
+            assert!(named.is_empty(), "{} uses {named:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn each_folder_of_a_function_has_a_binary_and_each_binary_a_folder() {
+    let modules = project::functions().into_iter();
+    let modules: BTreeSet<String> = modules.map(|name| name.replace('-', "_")).collect();
+    let folders: BTreeSet<String> = steps().union(&others()).cloned().collect();
+    assert_eq!(modules, folders);
+}

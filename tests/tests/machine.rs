@@ -46,9 +46,10 @@ const KEY_ORDER: &[&str] = &[
 ];
 
 /// Provisioning, teardown, fleet and the scheduled check.
+const MACHINES: [&str; 4] = ["provision", "teardown", "fleet", "check"];
+
 fn definitions() -> [Value; 4] {
-    ["provision", "teardown", "fleet", "check"]
-        .map(|name| project::read_json(&format!("statemachine/{name}.asl.json")))
+    MACHINES.map(|name| project::read_json(&format!("statemachine/{name}.asl.json")))
 }
 
 /// The machines inside a state: the branches of a Parallel, what a Map does with each item.
@@ -412,6 +413,17 @@ fn every_failure_names_its_step() {
 fn names_are_unique_and_short_enough_and_keys_are_in_order() {
     for definition in definitions() {
         check_names_and_keys(&definition);
+    }
+}
+
+#[test]
+fn a_list_of_errors_stands_on_one_line() {
+    for name in MACHINES {
+        let path = project::root().join(format!("statemachine/{name}.asl.json"));
+        let text = std::fs::read_to_string(path).unwrap();
+        for line in text.lines().filter(|line| line.contains("\"ErrorEquals\"")) {
+            assert!(line.contains("], "), "{name}: {line}");
+        }
     }
 }
 

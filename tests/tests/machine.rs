@@ -252,30 +252,22 @@ fn an_account_that_is_not_ready_is_asked_again_for_four_hours_and_in_a_teardown_
     }
 }
 
+/// Which steps wait is said by their code, and held by the runner, which lets no other answer PENDING.
 #[test]
-fn every_task_is_asked_again_after_the_wait_that_it_wants() {
-    // What only looks and decides is done at once.
-    let immediate = [
-        "Plan",
-        "Target",
-        "Inventory",
-        "Receipt",
-        "Settings",
-        "Verify",
-        "Diagnose",
-        "Registry",
-        "Clusters",
-        "Examine",
-        "Compare",
-        "Record",
-    ];
+fn every_task_that_may_answer_pending_is_asked_again_and_no_other_has_a_wait() {
     for definition in definitions() {
         let all = states(&definition);
         let state = |name: &str| &all.iter().find(|(other, _)| other == name).unwrap().1;
-        let mut tasks = invocations(&definition);
-        tasks.retain(|(name, _)| !immediate.contains(&name.as_str()));
-        for (name, task) in tasks {
+        let mut waits = BTreeSet::new();
+        for (name, task) in invocations(&definition) {
+            let action = task["Parameters"]["action"].as_str().unwrap();
+            let limit = world::longest_wait(task["Resource"].as_str().unwrap(), action);
             let result = task["ResultPath"].as_str().unwrap();
+            let memory = task["Parameters"].get("memory.$");
+            if limit.is_zero() {
+                assert_eq!(memory, None, "{name}");
+                continue;
+            }
             let choice = state(task["Next"].as_str().unwrap());
             assert_eq!(task["Next"], format!("{name} ready?"));
             assert_eq!(choice["Choices"][0]["Variable"], format!("{result}.status"));
@@ -284,9 +276,27 @@ fn every_task_is_asked_again_after_the_wait_that_it_wants() {
             assert_eq!(wait["SecondsPath"], format!("{result}.checkAfterSeconds"));
             assert_eq!(wait["Next"], name);
             // How long it has waited already is told to it, and remembered.
-            let parameters = &task["Parameters"];
-            assert_eq!(parameters["memory.$"], format!("{result}.memory"), "{name}");
+            let expected: Value = format!("{result}.memory").into();
+            assert_eq!(memory, Some(&expected), "{name}");
+            waits.insert(choice["Default"].as_str().unwrap().to_owned());
         }
+        for (name, wait) in of_type_in(&definition, "Wait") {
+            // The others wait for what no function says.
+            assert!(waits.contains(&name) || wait["Seconds"].is_u64(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_question_has_more_than_one_answer() {
+    for (name, choice) in of_type("Choice") {
+        let choices = choice["Choices"].as_array().unwrap().iter();
+        let answers: BTreeSet<&str> = choices
+            .map(|it| &it["Next"])
+            .chain([&choice["Default"]])
+            .map(|next| next.as_str().unwrap())
+            .collect();
+        assert!(answers.len() > 1, "{name}");
     }
 }
 
@@ -333,7 +343,7 @@ fn state_crate_and_function_have_one_name() {
             // A function may have a second thing to say; the state says which.
             "Target" => "plan".to_owned(),
             "Inventory" => "receipt".to_owned(),
-            "VPC once more" => "vpc".to_owned(),
+            "Duplicate VPCs" => "vpc".to_owned(),
             "Settings" | "Fleet member from S3" => "fleet-member".to_owned(),
             "Diagnose" | "Examine" => "verify".to_owned(),
             "Clusters" | "Compare" | "Record" => "registry".to_owned(),

@@ -7,11 +7,13 @@
 //! Safe to repeat: a table is found by its tags, its route and association are compared with what is
 //! wanted and repaired (see [`step::route_tables`]).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use step::plan::Zone;
 use step::removal::Removal;
 use step::route_tables::{self, NextHop, Wanted};
-use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets};
+use step::{Aws, Error, Outcome, Plan, Removed, Step, Target, ZoneNatGateway, ZoneSubnets, wait};
 
 /// The step `private-routes`.
 pub struct PrivateRoutes;
@@ -54,6 +56,7 @@ const ROLE_PREFIX: &str = "private-routes-";
 impl Step for PrivateRoutes {
     const NAME: &'static str = "private-routes";
     const POLICY: &'static str = include_str!("../policy.json");
+    const REMOVE_LIMIT: Duration = wait::BRIEF;
     type Input = Input;
     type Output = Output;
 

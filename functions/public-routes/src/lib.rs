@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use step::removal::Removal;
 use step::route_tables::{self, NextHop, Wanted};
-use step::{Aws, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets};
+use step::{Aws, Error, Memory, Outcome, Plan, Removed, Step, Target, ZoneSubnets, wait};
 
 mod internet_gateway;
 
@@ -52,6 +52,7 @@ const ROUTE_TABLE: &str = "public-routes";
 impl Step for PublicRoutes {
     const NAME: &'static str = "public-routes";
     const POLICY: &'static str = include_str!("../policy.json");
+    const ENSURE_LIMIT: Duration = wait::BRIEF;
     /// Terraform gives the deletion of an internet gateway twenty minutes: EC2 detaches none while
     /// addresses are mapped through it.
     const REMOVE_LIMIT: Duration = Duration::from_mins(30);

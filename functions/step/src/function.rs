@@ -16,7 +16,7 @@ use crate::outcome::{Outcome, Removed};
 use crate::plan::{Plan, Target};
 use crate::session::Session;
 use crate::telemetry;
-use crate::wait::{self, Wait};
+use crate::wait::Wait;
 
 /// One kind of AWS resource: how to make it so, and how to make it gone.
 ///
@@ -27,10 +27,11 @@ pub trait Step {
     /// What its calls need, as an IAM policy: `policy.json` of the crate, which is also what its role in
     /// the template allows. In another account its session may do no more (see [`Session`]).
     const POLICY: &'static str;
-    /// How long `ensure` may answer PENDING in one execution: longer than AWS ever takes for it.
-    const ENSURE_LIMIT: Duration = wait::BRIEF;
+    /// How long `ensure` may answer PENDING in one execution: longer than AWS ever takes for it. Zero: it
+    /// never does, and its state has no Wait.
+    const ENSURE_LIMIT: Duration = Duration::ZERO;
     /// The same for `unprotect` and `remove` together.
-    const REMOVE_LIMIT: Duration = wait::BRIEF;
+    const REMOVE_LIMIT: Duration = Duration::ZERO;
     /// What it needs of earlier steps, beside the plan.
     type Input: DeserializeOwned + Send;
     /// What later steps need of it.
@@ -241,6 +242,7 @@ pub async fn run<F: Function>() -> Result<(), lambda_runtime::Error> {
 mod tests {
     use super::*;
     use crate::memory::Memory;
+    use crate::wait;
     use serde_json::json;
 
     struct Kettle;
@@ -261,6 +263,7 @@ mod tests {
     impl Step for Kettle {
         const NAME: &'static str = "kettle";
         const POLICY: &'static str = r#"{"Version": "2012-10-17", "Statement": []}"#;
+        const ENSURE_LIMIT: Duration = wait::BRIEF;
         type Input = Water;
         type Output = Tea;
 
@@ -331,8 +334,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_step_that_waits_past_its_limit_fails_and_one_without_a_limit_of_its_own_has_a_brief_one()
-     {
+    async fn a_step_that_waits_past_its_limit_fails() {
         let after = |seconds: u64| {
             json!({
                 "action": "ensure",

@@ -15,7 +15,7 @@ use step::removal::Removal;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Outcome, Plan, Removed, Resource, Step, Target, ZoneSubnets, codes,
-    foreign, guardduty, tags,
+    foreign, guardduty, tags, wait,
 };
 
 mod wanted;
@@ -52,6 +52,7 @@ const TAG: &str = "ec2:CreateTags";
 impl Step for Subnets {
     const NAME: &'static str = "subnets";
     const POLICY: &'static str = include_str!("../policy.json");
+    const ENSURE_LIMIT: Duration = wait::BRIEF;
     /// Terraform gives the deletion of a subnet twenty minutes, because of the network interfaces of
     /// AWS's services.
     const REMOVE_LIMIT: Duration = Duration::from_mins(45);

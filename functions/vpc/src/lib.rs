@@ -19,7 +19,7 @@ use step::removal::Removal;
 use step::telemetry::{changed, changing};
 use step::{
     Aws, During, Error, Memory, OnlyMemory, Outcome, Plan, Removed, Resource, Step, Target, codes,
-    guardduty, tags,
+    guardduty, tags, wait,
 };
 
 /// The step `vpc`.
@@ -53,6 +53,7 @@ const MODIFY_ATTRIBUTE: &str = "ec2:ModifyVpcAttribute";
 impl Step for Vpc {
     const NAME: &'static str = "vpc";
     const POLICY: &'static str = include_str!("../policy.json");
+    const ENSURE_LIMIT: Duration = wait::BRIEF;
     /// What AWS's services leave in a VPC goes by itself within half an hour.
     const REMOVE_LIMIT: Duration = Duration::from_mins(45);
     type Input = OnlyMemory;

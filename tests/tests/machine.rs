@@ -9,9 +9,10 @@
 use std::collections::BTreeSet;
 
 use hardway::view::crate_of;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use strum::IntoEnumIterator;
-use tests::{project, world};
+use tests::asl::Invoke;
+use tests::{Failure, Machine, project, world};
 
 /// The keys of a state, in the order in which they are written.
 const KEY_ORDER: &[&str] = &[
@@ -38,7 +39,9 @@ const KEY_ORDER: &[&str] = &[
     "TimeoutSeconds",
     "Retry",
     "Catch",
+    "Error",
     "ErrorPath",
+    "Cause",
     "CausePath",
     "OutputPath",
     "Next",
@@ -100,10 +103,12 @@ fn every_task_has_retry_catch_with_result_path_and_timeout() {
             "{name} has no Retry"
         );
         for catcher in task["Catch"].as_array().unwrap() {
-            // What fails after a failure must not hide what made it necessary.
+            // What fails after a failure must not hide what made it necessary; what fails while a cluster
+            // is examined is what is said of it.
             let path = match name.as_str() {
                 "Teardown" => "$.teardown",
                 "Diagnose" => "$.diagnosis",
+                "Examine" => "$.verification.error",
                 _ => "$.error",
             };
             assert_eq!(catcher["ResultPath"], path, "{name}");
@@ -395,27 +400,71 @@ fn a_fleet_does_the_same_with_a_member_wherever_the_list_is() {
     }
 }
 
+/// Each machine, and each machine inside another: the states of one level.
+fn levels(machine: &Value) -> Vec<&Map<String, Value>> {
+    let own = machine["States"].as_object().unwrap();
+    let inner = own.values().flat_map(inner).flat_map(levels);
+    std::iter::once(own).chain(inner).collect()
+}
+
+/// What leads to another state after a failure that no later one should hide.
+const AFTER_A_FAILURE: [&str; 2] = ["Diagnose", "Teardown"];
+/// What fails for one cluster of many: that it is not checked is all that the execution says of it.
+const OF_A_CHECK: [&str; 4] = ["Examine", "Compare", "Send events", "Record"];
+
+/// A Fail state cannot see which state failed; the catcher can say so.
 #[test]
-fn every_failure_names_its_step() {
+fn every_failure_names_its_step_and_a_level_has_one_fail_state_for_all_of_them() {
     for definition in definitions() {
-        let all = states(&definition);
-        for (name, task) in invocations(&definition) {
-            let failed = format!("{name} failed");
-            assert_eq!(task["Catch"][0]["Next"], failed);
-            let state = &all.iter().find(|(other, _)| *other == failed).unwrap().1;
-            let cause = match state["Type"].as_str().unwrap() {
-                "Fail" => &state["CausePath"],
-                _ => &state["Parameters"]["Cause.$"],
-            };
-            // A diagnosis that fails comes after the step that failed.
-            let expected = match name.as_str() {
-                "Diagnose" => "States.Format('{} It was not diagnosed: {}', $.error.Cause, \
-                               $.diagnosis.Cause)"
-                    .to_owned(),
-                _ => format!("States.Format('{name}: {{}}', $.error.Cause)"),
-            };
-            assert_eq!(cause, &expected);
+        for (depth, states) in levels(&definition).into_iter().enumerate() {
+            let variable = if depth == 0 { "step" } else { "stepOfBranch" };
+            let mut fails = BTreeSet::new();
+            let catching = states
+                .iter()
+                .filter(|(_, state)| state.get("Catch").is_some());
+            let catching: Vec<_> = catching.collect();
+            for (name, state) in &catching {
+                let is_other = AFTER_A_FAILURE.contains(&name.as_str());
+                if is_other || OF_A_CHECK.contains(&name.as_str()) {
+                    continue;
+                }
+                let catcher = state["Catch"].as_array().unwrap().last().unwrap();
+                assert_eq!(catcher["ErrorEquals"], json!(["States.ALL"]), "{name}");
+                let fail = fail_after(states, catcher);
+                fails.insert(fail);
+                let cause = &states[fail]["CausePath"];
+                if catching.len() == 1 {
+                    assert_eq!(fail, format!("{name} failed"));
+                    assert_eq!(
+                        cause,
+                        &format!("States.Format('{name}: {{}}', $.error.Cause)")
+                    );
+                    continue;
+                }
+                let expected = format!("States.Format('{{}}{{}}', ${variable}, $.error.Cause)");
+                assert_eq!(cause, &expected, "{fail}");
+                // The cause of a Parallel begins with the step of its branch already.
+                let step = match state["Type"].as_str().unwrap() {
+                    "Parallel" => String::new(),
+                    _ => format!("{name}: "),
+                };
+                assert_eq!(catcher["Assign"], json!({variable: step}), "{name}");
+            }
+            assert!(fails.len() < 2, "{fails:?}");
         }
+    }
+}
+
+/// The Fail state in which a failure ends, whatever is done before.
+fn fail_after<'a>(states: &'a Map<String, Value>, catcher: &'a Value) -> &'a str {
+    let mut name = catcher["Next"].as_str().unwrap();
+    loop {
+        let state = &states[name];
+        if state["Type"] == "Fail" {
+            return name;
+        }
+        let next = state.get("Default").or(state.get("Next"));
+        name = next.unwrap().as_str().unwrap();
     }
 }
 
@@ -448,6 +497,21 @@ fn check_names_and_keys(definition: &Value) {
             .map(|key| place(key).unwrap_or_else(|| panic!("{name}: {key}")))
             .collect();
         assert!(places.is_sorted(), "{name}: {:?}", state.keys());
+        for catcher in state
+            .get("Catch")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let mut keys: Vec<&str> = catcher
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
+            keys.retain(|key| *key != "Assign");
+            assert_eq!(keys, ["ErrorEquals", "ResultPath", "Next"], "{name}");
+        }
         let kind = state["Type"].as_str().unwrap();
         assert_eq!(name.ends_with('?'), kind == "Choice", "{name}");
         assert_eq!(name.starts_with("Wait for "), kind == "Wait", "{name}");
@@ -487,4 +551,72 @@ fn every_state_can_be_reached() {
         assert_eq!(reached.len(), all.len(), "{reached:?} of {:?}", all.keys());
     }
     definitions().iter().for_each(check);
+}
+
+/// Answers every state with all that any may ask for, but for the one that fails without a word.
+struct Failing(String);
+
+impl Invoke for Failing {
+    async fn invoke(&self, _: &str, payload: Value) -> Result<Value, Failure> {
+        if payload["state"] == self.0.as_str() {
+            return Err(Failure::new("Refused", ""));
+        }
+        let plan = json!({
+            "clusterName": "demo",
+            "region": "eu-west-1",
+            "account": {"id": "111122223333"},
+            "onFailure": "keep",
+        });
+        Ok(json!({
+            "status": "READY",
+            "plan": plan,
+            "dryRun": false,
+            "preview": {},
+            "vpcId": "vpc-1",
+            "subnets": [],
+            "roleArn": "arn",
+            "arn": "arn",
+            "endpoint": "https://eks",
+            "version": "1.35",
+            "platformVersion": "eks.1",
+            "admins": [],
+            "internetGatewayId": "igw-1",
+            // The second time it is not, and the routes exist.
+            "isNew": self.0 == "Duplicate VPCs",
+            "natGateways": [],
+            "routeTables": [],
+            "fargateProfiles": [],
+            "health": "ACTIVE",
+            "addonVersion": "v1",
+            "findings": [],
+            "disableDeletionProtection": false,
+            "hasLogs": true,
+            "found": [],
+            "receipt": {},
+            "clusters": [],
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whichever_step_fails_is_named_by_the_cause_even_if_it_said_nothing() {
+    for (machine, definition) in MACHINES.into_iter().zip(definitions()) {
+        let mut named = 0;
+        for (name, _) in invocations(&definition) {
+            let other = AFTER_A_FAILURE.contains(&name.as_str())
+                || OF_A_CHECK.contains(&name.as_str())
+                || name.starts_with("Fleet member");
+            if other {
+                continue;
+            }
+            let failing = Failing(name.clone());
+            let machine = Machine::new(definition.clone());
+            let execution = machine.run(&failing, "test", json!({}), 1).await;
+            let expected = Failure::new("Refused", format!("{name}: "));
+            assert_eq!(execution.result, Err(expected), "{}", execution.timeline());
+            named += 1;
+        }
+        println!("{machine}: {named} steps are named");
+        assert!(named > 0, "{machine}");
+    }
 }

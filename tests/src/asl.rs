@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 pub use distributed_map::{Child, MapRun, Status};
 pub use history::History;
 use history::Meter;
-use path::Data;
+use path::{Source, Variables};
 
 /// An error name and its cause, as Catch sees them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,6 +210,34 @@ struct Walker<'a, I> {
     rng: Mutex<ChaCha8Rng>,
 }
 
+/// The variables of a machine, a branch or an iteration. One that is inside another reads the other's and
+/// keeps its own to itself; a child execution of a distributed Map begins without any.
+///
+/// Source: Step Functions developer guide, "Passing data between states with variables".
+#[derive(Default)]
+struct Scope(Mutex<Variables>);
+
+impl Scope {
+    fn inner(&self) -> Self {
+        Self(Mutex::new(self.read()))
+    }
+
+    fn read(&self) -> Variables {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// What a catcher assigns: values that are written out, no paths.
+    fn assign(&self, catcher: &Value) -> Result<(), Failure> {
+        for (name, value) in catcher["Assign"].as_object().into_iter().flatten() {
+            if name.ends_with(".$") || !value.is_string() {
+                return Err(Failure::runtime(format!("{name} is assigned {value}")));
+            }
+            self.0.lock().unwrap().insert(name.clone(), value.clone());
+        }
+        Ok(())
+    }
+}
+
 /// Where a state leads: its output, and the next state if there is one.
 type Step<'a> = (Value, Option<&'a str>);
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -219,7 +247,7 @@ impl<I: Invoke> Walker<'_, I> {
     async fn execution(&self, definition: &Value, input: Value) -> Result<Value, Failure> {
         self.meter.measure("input", &input)?;
         self.meter.count(2)?;
-        self.machine(definition, input).await
+        self.machine(definition, input, Scope::default()).await
     }
 
     /// Runs a machine or a branch from its `StartAt` to its end.
@@ -227,6 +255,7 @@ impl<I: Invoke> Walker<'_, I> {
         &'a self,
         definition: &'a Value,
         input: Value,
+        scope: Scope,
     ) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
             let mut name = text(definition, "StartAt")?;
@@ -235,7 +264,7 @@ impl<I: Invoke> Walker<'_, I> {
                 let state = &definition["States"][name];
                 self.record(name, "entered");
                 self.meter.count(1)?;
-                let (output, next) = self.state(name, state, data).await?;
+                let (output, next) = self.state(name, state, data, &scope).await?;
                 self.meter.count(1)?;
                 self.meter.measure(name, &output)?;
                 data = output;
@@ -252,14 +281,15 @@ impl<I: Invoke> Walker<'_, I> {
         name: &str,
         state: &'a Value,
         data: Value,
+        scope: &Scope,
     ) -> Result<Step<'a>, Failure> {
         check_fields(name, state)?;
         match text(state, "Type")? {
-            "Task" => self.task(name, state, data).await,
-            "Parallel" => self.parallel(name, state, data).await,
+            "Task" => self.task(name, state, data, scope).await,
+            "Parallel" => self.parallel(name, state, data, scope).await,
             "Map" => match state["ItemProcessor"]["ProcessorConfig"]["Mode"].as_str() {
-                Some("DISTRIBUTED") => self.distributed_map(name, state, data).await,
-                _ => self.inline_map(name, state, data).await,
+                Some("DISTRIBUTED") => self.distributed_map(name, state, data, scope).await,
+                _ => self.inline_map(name, state, data, scope).await,
             },
             "Choice" => choose(state, &data).map(|next| (data, Some(next))),
             "Wait" => {
@@ -277,7 +307,7 @@ impl<I: Invoke> Walker<'_, I> {
                 Some(path) => Ok((self.data(&data).get(path)?, None)),
                 None => Ok((data, None)),
             },
-            "Fail" => Err(self.fail(state, &data)?),
+            "Fail" => Err(self.fail(state, &data, scope)?),
             other => Err(Failure::runtime(format!("{name}: unknown type {other}"))),
         }
     }
@@ -287,6 +317,7 @@ impl<I: Invoke> Walker<'_, I> {
         name: &str,
         state: &'a Value,
         data: Value,
+        scope: &Scope,
     ) -> Result<Step<'a>, Failure> {
         let resource = text(state, "Resource")?;
         let limit = Duration::from_secs(state["TimeoutSeconds"].as_u64().unwrap_or(60));
@@ -309,7 +340,7 @@ impl<I: Invoke> Walker<'_, I> {
                 retries.delay(state, &failure.error, &mut *rng)
             };
             let Some(delay) = delay else {
-                return self.catch(name, state, data, failure);
+                return self.catch(name, state, data, failure, scope);
             };
             self.record(
                 name,
@@ -324,12 +355,13 @@ impl<I: Invoke> Walker<'_, I> {
         name: &str,
         state: &'a Value,
         data: Value,
+        scope: &Scope,
     ) -> Result<Step<'a>, Failure> {
         let input = self.parameters(name, state, &data)?;
         let branches = state["Branches"].as_array().map_or(&[][..], Vec::as_slice);
         let runs = branches
             .iter()
-            .map(|branch| self.machine(branch, input.clone()));
+            .map(|branch| self.machine(branch, input.clone(), scope.inner()));
         // Started, and succeeded or failed.
         self.meter.count(2)?;
         // The first failure ends the others, as AWS does.
@@ -338,7 +370,7 @@ impl<I: Invoke> Walker<'_, I> {
                 let output = self.result(state, data, Value::Array(outputs))?;
                 Ok((output, next(state)))
             }
-            Err(failure) => self.catch(name, state, data, failure),
+            Err(failure) => self.catch(name, state, data, failure, scope),
         }
     }
 
@@ -348,6 +380,7 @@ impl<I: Invoke> Walker<'_, I> {
         state: &'a Value,
         data: Value,
         failure: Failure,
+        scope: &Scope,
     ) -> Result<Step<'a>, Failure> {
         for catcher in state["Catch"].as_array().into_iter().flatten() {
             if retry::matches(catcher, &failure.error) {
@@ -355,6 +388,7 @@ impl<I: Invoke> Walker<'_, I> {
                     name,
                     &format!("caught: {} {}", failure.error, failure.cause),
                 );
+                scope.assign(catcher)?;
                 let output = put(catcher, data, failure.as_output())?;
                 return Ok((output, next(catcher)));
             }
@@ -372,9 +406,10 @@ impl<I: Invoke> Walker<'_, I> {
             "Name": name,
             "EnteredTime": self.invoker.now().to_string(),
         });
-        Data {
+        Source {
             data,
             context: &context,
+            variables: None,
         }
         .fill(template)
     }
@@ -399,10 +434,15 @@ impl<I: Invoke> Walker<'_, I> {
             .ok_or_else(|| Failure::runtime(format!("{seconds} is no number of seconds")))
     }
 
-    fn fail(&self, state: &Value, data: &Value) -> Result<Failure, Failure> {
+    fn fail(&self, state: &Value, data: &Value, scope: &Scope) -> Result<Failure, Failure> {
+        let variables = scope.read();
+        let data = Source {
+            variables: Some(&variables),
+            ..self.data(data)
+        };
         let member = |name: &str| -> Result<String, Failure> {
             let value = match state.get(format!("{name}Path")) {
-                Some(path) => self.data(data).evaluate(path.as_str().unwrap_or(""))?,
+                Some(path) => data.evaluate(path.as_str().unwrap_or(""))?,
                 None => state[name].clone(),
             };
             let value = value.as_str().map(ToOwned::to_owned);
@@ -411,10 +451,11 @@ impl<I: Invoke> Walker<'_, I> {
         Ok(Failure::new(member("Error")?, member("Cause")?))
     }
 
-    fn data<'d>(&'d self, data: &'d Value) -> Data<'d> {
-        Data {
+    fn data<'d>(&'d self, data: &'d Value) -> Source<'d> {
+        Source {
             data,
             context: &self.context,
+            variables: None,
         }
     }
 
@@ -450,9 +491,10 @@ fn choose<'a>(state: &'a Value, data: &Value) -> Result<&'a str, Failure> {
     let nothing = Value::Object(Map::new());
     for choice in state["Choices"].as_array().into_iter().flatten() {
         let variable = text(choice, "Variable")?;
-        let found = Data {
+        let found = Source {
             data,
             context: &nothing,
+            variables: None,
         }
         .get(variable);
         let equals = choice.get("StringEquals").or(choice.get("BooleanEquals"));
@@ -514,5 +556,67 @@ fn check_fields(name: &str, state: &Value) -> Result<(), Failure> {
     match fields.keys().find(|field| !KNOWN.contains(&field.as_str())) {
         Some(field) => Err(Failure::runtime(format!("{name}: unknown field {field}"))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails every Task with its resource as the cause.
+    struct Refusing;
+
+    impl Invoke for Refusing {
+        async fn invoke(&self, resource: &str, _: Value) -> Result<Value, Failure> {
+            Err(Failure::new("Refused", resource))
+        }
+    }
+
+    fn task(variable: &str, step: &str) -> Value {
+        let catcher = json!({
+            "ErrorEquals": ["States.ALL"],
+            "Assign": {variable: step},
+            "ResultPath": "$.error",
+            "Next": "Failed",
+        });
+        json!({"Type": "Task", "Resource": step, "Catch": [catcher], "End": true})
+    }
+
+    fn fail(variable: &str) -> Value {
+        json!({
+            "Type": "Fail",
+            "ErrorPath": "$.error.Error",
+            "CausePath": format!("States.Format('{{}}: {{}}', ${variable}, $.error.Cause)"),
+        })
+    }
+
+    async fn cause(definition: Value) -> String {
+        let machine = Machine::new(definition);
+        let execution = machine.run(&Refusing, "test", json!({}), 1).await;
+        execution.failure().cause.clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_catcher_keeps_a_name_for_the_fail_state() {
+        let states = json!({"A": task("step", "A"), "Failed": fail("step")});
+        assert_eq!(
+            cause(json!({"StartAt": "A", "States": states})).await,
+            "A: A"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_branch_keeps_its_variables_to_itself() {
+        let branch = json!({"StartAt": "A", "States": {
+            "A": task("inner", "A"),
+            "Failed": fail("inner"),
+        }});
+        let mut parallel = task("outer", "All");
+        parallel["Type"] = "Parallel".into();
+        parallel["Branches"] = json!([branch]);
+        let states = |variable| json!({"All": parallel, "Failed": fail(variable)});
+        let definition = |variable| json!({"StartAt": "All", "States": states(variable)});
+        assert_eq!(cause(definition("outer")).await, "All: A: A");
+        assert_eq!(cause(definition("inner")).await, "no variable $inner");
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use hardway::view::crate_of;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use strum::IntoEnumIterator;
-use tests::{project, world};
+use tests::asl::Invoke;
+use tests::{Failure, Machine, project, world};
 
 /// The keys of a state, in the order in which they are written.
 const KEY_ORDER: &[&str] = &[
@@ -32,7 +33,9 @@ const KEY_ORDER: &[&str] = &[
     "TimeoutSeconds",
     "Retry",
     "Catch",
+    "Error",
     "ErrorPath",
+    "Cause",
     "CausePath",
     "OutputPath",
     "Next",
@@ -40,9 +43,10 @@ const KEY_ORDER: &[&str] = &[
 ];
 
 /// Provisioning, teardown, fleet and the scheduled check.
+const MACHINES: [&str; 4] = ["provision", "teardown", "fleet", "check"];
+
 fn definitions() -> [Value; 4] {
-    ["provision", "teardown", "fleet", "check"]
-        .map(|name| project::read_json(&format!("statemachine/{name}.asl.json")))
+    MACHINES.map(|name| project::read_json(&format!("statemachine/{name}.asl.json")))
 }
 
 /// The machines inside a state: the branches of a Parallel, what a Map does with each item.
@@ -93,10 +97,12 @@ fn every_task_has_retry_catch_with_result_path_and_timeout() {
             "{name} has no Retry"
         );
         for catcher in task["Catch"].as_array().unwrap() {
-            // What fails after a failure must not hide what made it necessary.
+            // What fails after a failure must not hide what made it necessary; what fails while a cluster
+            // is examined is what is said of it.
             let path = match name.as_str() {
                 "Teardown" => "$.teardown",
                 "Diagnose" => "$.diagnosis",
+                "Examine" => "$.verification.error",
                 _ => "$.error",
             };
             assert_eq!(catcher["ResultPath"], path, "{name}");
@@ -249,30 +255,22 @@ fn an_account_that_is_not_ready_is_asked_again_for_four_hours_and_in_a_teardown_
     }
 }
 
+/// Which steps wait is said by their code, and held by the runner, which lets no other answer PENDING.
 #[test]
-fn every_task_is_asked_again_after_the_wait_that_it_wants() {
-    // What only looks and decides is done at once.
-    let immediate = [
-        "Plan",
-        "Target",
-        "Inventory",
-        "Receipt",
-        "Settings",
-        "Verify",
-        "Diagnose",
-        "Registry",
-        "Clusters",
-        "Examine",
-        "Compare",
-        "Record",
-    ];
+fn every_task_that_may_answer_pending_is_asked_again_and_no_other_has_a_wait() {
     for definition in definitions() {
         let all = states(&definition);
         let state = |name: &str| &all.iter().find(|(other, _)| other == name).unwrap().1;
-        let mut tasks = invocations(&definition);
-        tasks.retain(|(name, _)| !immediate.contains(&name.as_str()));
-        for (name, task) in tasks {
+        let mut waits = BTreeSet::new();
+        for (name, task) in invocations(&definition) {
+            let action = task["Parameters"]["action"].as_str().unwrap();
+            let limit = world::longest_wait(task["Resource"].as_str().unwrap(), action);
             let result = task["ResultPath"].as_str().unwrap();
+            let memory = task["Parameters"].get("memory.$");
+            if limit.is_zero() {
+                assert_eq!(memory, None, "{name}");
+                continue;
+            }
             let choice = state(task["Next"].as_str().unwrap());
             assert_eq!(task["Next"], format!("{name} ready?"));
             assert_eq!(choice["Choices"][0]["Variable"], format!("{result}.status"));
@@ -281,9 +279,27 @@ fn every_task_is_asked_again_after_the_wait_that_it_wants() {
             assert_eq!(wait["SecondsPath"], format!("{result}.checkAfterSeconds"));
             assert_eq!(wait["Next"], name);
             // How long it has waited already is told to it, and remembered.
-            let parameters = &task["Parameters"];
-            assert_eq!(parameters["memory.$"], format!("{result}.memory"), "{name}");
+            let expected: Value = format!("{result}.memory").into();
+            assert_eq!(memory, Some(&expected), "{name}");
+            waits.insert(choice["Default"].as_str().unwrap().to_owned());
         }
+        for (name, wait) in of_type_in(&definition, "Wait") {
+            // The others wait for what no function says.
+            assert!(waits.contains(&name) || wait["Seconds"].is_u64(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_question_has_more_than_one_answer() {
+    for (name, choice) in of_type("Choice") {
+        let choices = choice["Choices"].as_array().unwrap().iter();
+        let answers: BTreeSet<&str> = choices
+            .map(|it| &it["Next"])
+            .chain([&choice["Default"]])
+            .map(|next| next.as_str().unwrap())
+            .collect();
+        assert!(answers.len() > 1, "{name}");
     }
 }
 
@@ -330,7 +346,7 @@ fn state_crate_and_function_have_one_name() {
             // A function may have a second thing to say; the state says which.
             "Target" => "plan".to_owned(),
             "Inventory" => "receipt".to_owned(),
-            "VPC once more" => "vpc".to_owned(),
+            "Duplicate VPCs" => "vpc".to_owned(),
             "Settings" | "Fleet member from S3" => "fleet-member".to_owned(),
             "Diagnose" | "Examine" => "verify".to_owned(),
             "Clusters" | "Compare" | "Record" => "registry".to_owned(),
@@ -382,27 +398,71 @@ fn a_fleet_does_the_same_with_a_member_wherever_the_list_is() {
     }
 }
 
+/// Each machine, and each machine inside another: the states of one level.
+fn levels(machine: &Value) -> Vec<&Map<String, Value>> {
+    let own = machine["States"].as_object().unwrap();
+    let inner = own.values().flat_map(inner).flat_map(levels);
+    std::iter::once(own).chain(inner).collect()
+}
+
+/// What leads to another state after a failure that no later one should hide.
+const AFTER_A_FAILURE: [&str; 2] = ["Diagnose", "Teardown"];
+/// What fails for one cluster of many: that it is not checked is all that the execution says of it.
+const OF_A_CHECK: [&str; 4] = ["Examine", "Compare", "Send events", "Record"];
+
+/// A Fail state cannot see which state failed; the catcher can say so.
 #[test]
-fn every_failure_names_its_step() {
+fn every_failure_names_its_step_and_a_level_has_one_fail_state_for_all_of_them() {
     for definition in definitions() {
-        let all = states(&definition);
-        for (name, task) in invocations(&definition) {
-            let failed = format!("{name} failed");
-            assert_eq!(task["Catch"][0]["Next"], failed);
-            let state = &all.iter().find(|(other, _)| *other == failed).unwrap().1;
-            let cause = match state["Type"].as_str().unwrap() {
-                "Fail" => &state["CausePath"],
-                _ => &state["Parameters"]["Cause.$"],
-            };
-            // A diagnosis that fails comes after the step that failed.
-            let expected = match name.as_str() {
-                "Diagnose" => "States.Format('{} It was not diagnosed: {}', $.error.Cause, \
-                               $.diagnosis.Cause)"
-                    .to_owned(),
-                _ => format!("States.Format('{name}: {{}}', $.error.Cause)"),
-            };
-            assert_eq!(cause, &expected);
+        for (depth, states) in levels(&definition).into_iter().enumerate() {
+            let variable = if depth == 0 { "step" } else { "stepOfBranch" };
+            let mut fails = BTreeSet::new();
+            let catching = states
+                .iter()
+                .filter(|(_, state)| state.get("Catch").is_some());
+            let catching: Vec<_> = catching.collect();
+            for (name, state) in &catching {
+                let is_other = AFTER_A_FAILURE.contains(&name.as_str());
+                if is_other || OF_A_CHECK.contains(&name.as_str()) {
+                    continue;
+                }
+                let catcher = state["Catch"].as_array().unwrap().last().unwrap();
+                assert_eq!(catcher["ErrorEquals"], json!(["States.ALL"]), "{name}");
+                let fail = fail_after(states, catcher);
+                fails.insert(fail);
+                let cause = &states[fail]["CausePath"];
+                if catching.len() == 1 {
+                    assert_eq!(fail, format!("{name} failed"));
+                    assert_eq!(
+                        cause,
+                        &format!("States.Format('{name}: {{}}', $.error.Cause)")
+                    );
+                    continue;
+                }
+                let expected = format!("States.Format('{{}}{{}}', ${variable}, $.error.Cause)");
+                assert_eq!(cause, &expected, "{fail}");
+                // The cause of a Parallel begins with the step of its branch already.
+                let step = match state["Type"].as_str().unwrap() {
+                    "Parallel" => String::new(),
+                    _ => format!("{name}: "),
+                };
+                assert_eq!(catcher["Assign"], json!({variable: step}), "{name}");
+            }
+            assert!(fails.len() < 2, "{fails:?}");
         }
+    }
+}
+
+/// The Fail state in which a failure ends, whatever is done before.
+fn fail_after<'a>(states: &'a Map<String, Value>, catcher: &'a Value) -> &'a str {
+    let mut name = catcher["Next"].as_str().unwrap();
+    loop {
+        let state = &states[name];
+        if state["Type"] == "Fail" {
+            return name;
+        }
+        let next = state.get("Default").or(state.get("Next"));
+        name = next.unwrap().as_str().unwrap();
     }
 }
 
@@ -410,6 +470,17 @@ fn every_failure_names_its_step() {
 fn names_are_unique_and_short_enough_and_keys_are_in_order() {
     for definition in definitions() {
         check_names_and_keys(&definition);
+    }
+}
+
+#[test]
+fn a_list_of_errors_stands_on_one_line() {
+    for name in MACHINES {
+        let path = project::root().join(format!("statemachine/{name}.asl.json"));
+        let text = std::fs::read_to_string(path).unwrap();
+        for line in text.lines().filter(|line| line.contains("\"ErrorEquals\"")) {
+            assert!(line.contains("], "), "{name}: {line}");
+        }
     }
 }
 
@@ -424,6 +495,21 @@ fn check_names_and_keys(definition: &Value) {
             .map(|key| place(key).unwrap_or_else(|| panic!("{name}: {key}")))
             .collect();
         assert!(places.is_sorted(), "{name}: {:?}", state.keys());
+        for catcher in state
+            .get("Catch")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let mut keys: Vec<&str> = catcher
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
+            keys.retain(|key| *key != "Assign");
+            assert_eq!(keys, ["ErrorEquals", "ResultPath", "Next"], "{name}");
+        }
         let kind = state["Type"].as_str().unwrap();
         assert_eq!(name.ends_with('?'), kind == "Choice", "{name}");
         assert_eq!(name.starts_with("Wait for "), kind == "Wait", "{name}");
@@ -463,4 +549,72 @@ fn every_state_can_be_reached() {
         assert_eq!(reached.len(), all.len(), "{reached:?} of {:?}", all.keys());
     }
     definitions().iter().for_each(check);
+}
+
+/// Answers every state with all that any may ask for, but for the one that fails without a word.
+struct Failing(String);
+
+impl Invoke for Failing {
+    async fn invoke(&self, _: &str, payload: Value) -> Result<Value, Failure> {
+        if payload["state"] == self.0.as_str() {
+            return Err(Failure::new("Refused", ""));
+        }
+        let plan = json!({
+            "clusterName": "demo",
+            "region": "eu-west-1",
+            "account": {"id": "111122223333"},
+            "onFailure": "keep",
+        });
+        Ok(json!({
+            "status": "READY",
+            "plan": plan,
+            "dryRun": false,
+            "preview": {},
+            "vpcId": "vpc-1",
+            "subnets": [],
+            "roleArn": "arn",
+            "arn": "arn",
+            "endpoint": "https://eks",
+            "version": "1.35",
+            "platformVersion": "eks.1",
+            "admins": [],
+            "internetGatewayId": "igw-1",
+            // The second time it is not, and the routes exist.
+            "isNew": self.0 == "Duplicate VPCs",
+            "natGateways": [],
+            "routeTables": [],
+            "fargateProfiles": [],
+            "health": "ACTIVE",
+            "addonVersion": "v1",
+            "findings": [],
+            "disableDeletionProtection": false,
+            "hasLogs": true,
+            "found": [],
+            "receipt": {},
+            "clusters": [],
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whichever_step_fails_is_named_by_the_cause_even_if_it_said_nothing() {
+    for (machine, definition) in MACHINES.into_iter().zip(definitions()) {
+        let mut named = 0;
+        for (name, _) in invocations(&definition) {
+            let other = AFTER_A_FAILURE.contains(&name.as_str())
+                || OF_A_CHECK.contains(&name.as_str())
+                || name.starts_with("Fleet member");
+            if other {
+                continue;
+            }
+            let failing = Failing(name.clone());
+            let machine = Machine::new(definition.clone());
+            let execution = machine.run(&failing, "test", json!({}), 1).await;
+            let expected = Failure::new("Refused", format!("{name}: "));
+            assert_eq!(execution.result, Err(expected), "{}", execution.timeline());
+            named += 1;
+        }
+        println!("{machine}: {named} steps are named");
+        assert!(named > 0, "{machine}");
+    }
 }

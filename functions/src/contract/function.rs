@@ -11,7 +11,7 @@ use serde_json::Value;
 use tracing::Instrument;
 
 use crate::aws::{Aws, Base, Session, telemetry};
-use crate::contract::wait::{self, Wait};
+use crate::contract::wait::Wait;
 use crate::contract::{Error, Outcome, Removed};
 use crate::model::{Plan, Target};
 
@@ -24,10 +24,11 @@ pub trait Step {
     /// What its calls need, as an IAM policy: its `policy.json`, which is also what its role in
     /// the template allows. In another account its session may do no more (see [`Session`]).
     const POLICY: &'static str;
-    /// How long `ensure` may answer PENDING in one execution: longer than AWS ever takes for it.
-    const ENSURE_LIMIT: Duration = wait::BRIEF;
+    /// How long `ensure` may answer PENDING in one execution: longer than AWS ever takes for it. Zero: it
+    /// never does, and its state has no Wait.
+    const ENSURE_LIMIT: Duration = Duration::ZERO;
     /// The same for `unprotect` and `remove` together.
-    const REMOVE_LIMIT: Duration = wait::BRIEF;
+    const REMOVE_LIMIT: Duration = Duration::ZERO;
     /// What it needs of earlier steps, beside the plan.
     type Input: DeserializeOwned + Send;
     /// What later steps need of it.
@@ -237,7 +238,7 @@ pub async fn run<F: Function>() -> Result<(), lambda_runtime::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::Memory;
+    use crate::contract::{Memory, wait};
     use serde_json::json;
 
     struct Kettle;
@@ -258,6 +259,7 @@ mod tests {
     impl Step for Kettle {
         const NAME: &'static str = "kettle";
         const POLICY: &'static str = r#"{"Version": "2012-10-17", "Statement": []}"#;
+        const ENSURE_LIMIT: Duration = wait::BRIEF;
         type Input = Water;
         type Output = Tea;
 
@@ -328,8 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_step_that_waits_past_its_limit_fails_and_one_without_a_limit_of_its_own_has_a_brief_one()
-     {
+    async fn a_step_that_waits_past_its_limit_fails() {
         let after = |seconds: u64| {
             json!({
                 "action": "ensure",

@@ -55,7 +55,8 @@ impl Wait {
     /// What becomes of an answer: one that is PENDING past `limit` is an error, with its reason.
     ///
     /// # Errors
-    /// [`Error::WaitTimedOut`].
+    /// [`Error::WaitTimedOut`]; [`Error::Unexpected`] of a step that has no limit, since no state waits
+    /// for it.
     pub fn judge(self, mut answer: Value, limit: Duration) -> Result<Value, Error> {
         if answer["status"] != "PENDING" {
             // The same state may be entered once more, and starts to wait from nothing then.
@@ -66,6 +67,10 @@ impl Wait {
         }
         if self.waited >= limit {
             let reason = answer["reason"].as_str().unwrap_or("no reason");
+            if limit.is_zero() {
+                let text = format!("a step that never waits answered PENDING: {reason}");
+                return Err(Error::Unexpected(text));
+            }
             return Err(Error::WaitTimedOut(format!(
                 "{} minutes are more than AWS ever takes, and the last answer was: {reason}",
                 limit.as_secs() / 60
@@ -123,6 +128,14 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("60 minutes"), "{text}");
         assert!(text.contains("the kettle is cold"), "{text}");
+    }
+
+    #[test]
+    fn a_step_without_a_limit_must_not_answer_pending() {
+        let wait = Wait::of(&json!({})).unwrap();
+        let error = wait.judge(pending(15), Duration::ZERO).unwrap_err();
+        assert_eq!(error.name(), "Unexpected");
+        assert!(error.to_string().contains("the kettle is cold"), "{error}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct Verification {
 pub struct Failure {
     /// Its name.
     pub error: String,
-    /// Its cause: the step's name, and behind it what Lambda says of a function that failed.
+    /// Its cause: what Lambda says of a function that failed.
     pub cause: String,
 }
 
@@ -211,7 +211,7 @@ fn not_examined(target: &Target, failure: &Failure) -> Finding {
     }
 }
 
-/// A cause as a person can read it: `Examine: {"errorType": …, "errorMessage": "…"}` is `…`.
+/// A cause as a person can read it: `{"errorType": …, "errorMessage": "…"}` is `…`.
 fn readable(cause: &str) -> String {
     let json = cause.find('{').map(|start| &cause[start..]);
     let json = json.and_then(|json| serde_json::from_str::<serde_json::Value>(json).ok());

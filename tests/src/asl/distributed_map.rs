@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::history::{History, Meter};
-use super::path::Data;
-use super::{BoxFuture, Failure, Invoke, Step, Walker, arn, next, text};
+use super::path::Source;
+use super::{BoxFuture, Failure, Invoke, Scope, Step, Walker, arn, next, text};
 
 /// What a Distributed Map does without a number of its own.
 const MAX_CONCURRENCY: usize = 10_000;
@@ -172,11 +172,12 @@ impl<I: Invoke> Walker<'_, I> {
         name: &'s str,
         state: &'a Value,
         data: Value,
+        scope: &'s Scope,
     ) -> BoxFuture<'s, Result<Step<'a>, Failure>> {
         Box::pin(async move {
             match self.distributed(name, state, &data).await {
                 Ok(result) => Ok((self.result(state, data, result)?, next(state))),
-                Err(failure) => self.catch(name, state, data, failure),
+                Err(failure) => self.catch(name, state, data, failure, scope),
             }
         })
     }
@@ -283,9 +284,10 @@ impl<I: Invoke> Walker<'_, I> {
         context["Execution"]["Id"] = self.context["Execution"]["Id"].clone();
         context["Execution"]["Name"] = self.context["Execution"]["Name"].clone();
         context["Map"] = json!({"Item": {"Index": index, "Value": item}});
-        Data {
+        Source {
             data,
             context: &context,
+            variables: None,
         }
         .fill(template)
     }

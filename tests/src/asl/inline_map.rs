@@ -3,7 +3,7 @@
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use super::{Data, Failure, Invoke, Step, Walker, next, text};
+use super::{Failure, Invoke, Scope, Source, Step, Walker, next, text};
 
 impl<I: Invoke> Walker<'_, I> {
     /// Runs the item processor for each item, at most `MaxConcurrency` of them at a time. The first that
@@ -13,6 +13,7 @@ impl<I: Invoke> Walker<'_, I> {
         name: &str,
         state: &'a Value,
         data: Value,
+        scope: &Scope,
     ) -> Result<Step<'a>, Failure> {
         let processor = &state["ItemProcessor"];
         if processor["ProcessorConfig"]["Mode"] != "INLINE" {
@@ -29,7 +30,9 @@ impl<I: Invoke> Walker<'_, I> {
         // The Map and each iteration have started, and have succeeded or failed.
         self.meter.count(2 + 2 * inputs.len())?;
         let inputs = inputs.into_iter();
-        let runs: Vec<_> = inputs.map(|input| self.machine(processor, input)).collect();
+        let runs: Vec<_> = inputs
+            .map(|input| self.machine(processor, input, scope.inner()))
+            .collect();
         let limit = match state["MaxConcurrency"].as_u64() {
             None | Some(0) => runs.len().max(1),
             Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
@@ -39,7 +42,7 @@ impl<I: Invoke> Walker<'_, I> {
                 let output = self.result(state, data, Value::Array(outputs))?;
                 Ok((output, next(state)))
             }
-            Err(failure) => self.catch(name, state, data, failure),
+            Err(failure) => self.catch(name, state, data, failure, scope),
         }
     }
 
@@ -56,9 +59,10 @@ impl<I: Invoke> Walker<'_, I> {
         };
         let mut context = self.context.clone();
         context["Map"] = json!({"Item": {"Index": index, "Value": item}});
-        Data {
+        Source {
             data,
             context: &context,
+            variables: None,
         }
         .fill(selector)
     }

@@ -1,5 +1,5 @@
 //! Paths (`$.a.b[0]`, `$.a[*].b`, `$$.Execution.Id`), payload templates, `States.Format`,
-//! `States.ArrayContains` and `States.Hash`.
+//! `States.ArrayContains` and `States.Hash`; variables (`$name`).
 
 use std::fmt::Write as _;
 
@@ -10,24 +10,33 @@ use super::Failure;
 
 /// What a path can lead to: the state's data, and the context object.
 #[derive(Clone, Copy)]
-pub(super) struct Data<'a> {
+pub(super) struct Source<'a> {
     pub(super) data: &'a Value,
     pub(super) context: &'a Value,
+    /// The variables that have been assigned, where they may be read.
+    pub(super) variables: Option<&'a Variables>,
 }
 
-impl Data<'_> {
+/// What `Assign` has kept, by its name.
+pub(super) type Variables = Map<String, Value>;
+
+impl Source<'_> {
     /// The value at a path; of a path with `[*]` in it, the values of all items.
     pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
         if let Some((list, rest)) = path.split_once("[*]") {
             let list = self.get(list)?;
             let items = list.as_array().into_iter().flatten();
-            let of_item = |data| Data { data, ..*self }.get(&format!("${rest}"));
+            let of_item = |data| Source { data, ..*self }.get(&format!("${rest}"));
             return items.map(of_item).collect();
         }
         let (root, rest) = match path.strip_prefix("$$") {
             Some(rest) => (self.context, rest),
             None => (self.data, path.strip_prefix('$').unwrap_or(path)),
         };
+        if rest.starts_with(|first: char| first.is_alphabetic()) {
+            let variable = self.variables.and_then(|all| all.get(rest)).cloned();
+            return variable.ok_or_else(|| Failure::runtime(format!("no variable {path}")));
+        }
         let mut value = root;
         for part in parts(rest) {
             let inner = match part.parse::<usize>() {
@@ -154,9 +163,10 @@ mod tests {
     #[test]
     fn paths_lead_into_data_and_context() {
         let (data, context) = (json!({"a": [{"b": 1}]}), json!({"Execution": {"Id": "x"}}));
-        let data = Data {
+        let data = Source {
             data: &data,
             context: &context,
+            variables: None,
         };
         assert_eq!(data.get("$.a[0].b").unwrap(), 1);
         assert_eq!(data.get("$$.Execution.Id").unwrap(), "x");
@@ -171,9 +181,10 @@ mod tests {
     #[test]
     fn a_list_contains_what_one_of_its_items_has() {
         let data = json!({"all": [{"is": "a"}, {"is": "b"}], "none": []});
-        let data = Data {
+        let data = Source {
             data: &data,
             context: &Value::Null,
+            variables: None,
         };
         assert_eq!(data.get("$.all[*].is").unwrap(), json!(["a", "b"]));
         let contains = |call: &str| data.evaluate(&format!("States.ArrayContains({call})"));
@@ -189,9 +200,10 @@ mod tests {
     #[test]
     fn templates_are_filled_at_every_depth() {
         let data = json!({"a": 1});
-        let filled = Data {
+        let filled = Source {
             data: &data,
             context: &Value::Null,
+            variables: None,
         }
         .fill(&json!({"x": {"y.$": "$.a"}, "z": "$.a"}));
         assert_eq!(filled.unwrap(), json!({"x": {"y": 1}, "z": "$.a"}));

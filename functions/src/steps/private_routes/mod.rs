@@ -7,10 +7,12 @@
 //! Safe to repeat: a table is found by its tags, its route and association are compared with what is
 //! wanted and repaired (see [`crate::resources::route_tables`]).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
-use crate::contract::{Error, Outcome, Removed, Step};
+use crate::contract::{Error, Outcome, Removed, Step, wait};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets};
 use crate::resources::removal::Removal;
@@ -54,6 +56,7 @@ pub struct ZoneRouteTable {
 impl Step for PrivateRoutes {
     const NAME: &'static str = "private-routes";
     const POLICY: &'static str = include_str!("policy.json");
+    const REMOVE_LIMIT: Duration = wait::BRIEF;
     type Input = Input;
     type Output = Output;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
-use crate::contract::{Error, Memory, Outcome, Removed, Step};
+use crate::contract::{Error, Memory, Outcome, Removed, Step, wait};
 use crate::model::{Plan, Target, ZoneSubnets};
 use crate::resources::removal::Removal;
 use crate::resources::route_tables::{self, NextHop, Wanted};
@@ -55,6 +55,7 @@ const ROUTE_TABLE: &str = "public-routes";
 impl Step for PublicRoutes {
     const NAME: &'static str = "public-routes";
     const POLICY: &'static str = include_str!("policy.json");
+    const ENSURE_LIMIT: Duration = wait::BRIEF;
     /// Terraform gives the deletion of an internet gateway twenty minutes: EC2 detaches none while
     /// addresses are mapped through it.
     const REMOVE_LIMIT: Duration = Duration::from_mins(30);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::telemetry::{changed, changing};
 use crate::aws::{Aws, codes};
 use crate::contract::error::required;
-use crate::contract::{During, Error, Outcome, Removed, Resource, Step};
+use crate::contract::{During, Error, Outcome, Removed, Resource, Step, wait};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneSubnets, tags};
 use crate::resources::removal::Removal;
@@ -53,6 +53,7 @@ const TAG: &str = "ec2:CreateTags";
 impl Step for Subnets {
     const NAME: &'static str = "subnets";
     const POLICY: &'static str = include_str!("policy.json");
+    const ENSURE_LIMIT: Duration = wait::BRIEF;
     /// Terraform gives the deletion of a subnet twenty minutes, because of the network interfaces of
     /// AWS's services.
     const REMOVE_LIMIT: Duration = Duration::from_mins(45);

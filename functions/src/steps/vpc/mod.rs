@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::telemetry::{changed, changing};
 use crate::aws::{Aws, codes};
 use crate::contract::error::required;
-use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Resource, Step};
+use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Resource, Step, wait};
 use crate::model::{Plan, Target, tags};
 use crate::resources::removal::Removal;
 use crate::resources::{foreign, guardduty};
@@ -54,6 +54,7 @@ const MODIFY_ATTRIBUTE: &str = "ec2:ModifyVpcAttribute";
 impl Step for Vpc {
     const NAME: &'static str = "vpc";
     const POLICY: &'static str = include_str!("policy.json");
+    const ENSURE_LIMIT: Duration = wait::BRIEF;
     /// What AWS's services leave in a VPC goes by itself within half an hour.
     const REMOVE_LIMIT: Duration = Duration::from_mins(45);
     type Input = OnlyMemory;

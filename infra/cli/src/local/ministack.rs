@@ -1,5 +1,6 @@
 //! ministack: Lambda, Step Functions, CloudFormation, S3 and CloudWatch Logs on this machine.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
@@ -26,6 +27,8 @@ pub struct Setup<'a> {
 /// How long Lambda waits before it tries an asynchronous invocation again, in seconds: a minute, then two.
 /// Source: the AWS Lambda developer guide, error handling of asynchronous invocation.
 const ASYNC_RETRY_SECONDS: f64 = 60.0;
+/// Starts it with what it lacks of Step Functions.
+const SCRIPT: &str = include_str!("ministack.py");
 /// How many functions run at once in an account. Source: the AWS Lambda developer guide, quotas.
 const CONCURRENCY: u32 = 1000;
 
@@ -35,9 +38,13 @@ const CONCURRENCY: u32 = 1000;
 /// If it does not start; with the end of its log.
 pub async fn start(tools: &Tools, setup: &Setup<'_>) -> Result<Server> {
     let log = setup.folder.join("ministack.log");
+    // Python looks for packages beside a script first: its name must be another than theirs.
+    let script = setup.folder.join("start_ministack.py");
+    fs::write(&script, SCRIPT)?;
     let command = |port: u16| {
-        let mut command = tools.command("ministack");
+        let mut command = tools.command("python");
         command
+            .arg(&script)
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_REGION", setup.region)

@@ -1,9 +1,10 @@
-//! What the pages for contributors say of the code is there.
+//! What the pages say of the code is there.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use tests::project;
 
 /// The page that says how each known difference between AWS and our beliefs is handled.
@@ -106,4 +107,44 @@ fn every_row_says_what_is_done_and_names_tests_that_exist() {
             row[0]
         );
     }
+}
+
+/// The definition that a part of a JSON Schema refers to, perhaps as one of two choices; else the part itself.
+fn resolved<'a>(schema: &'a Value, part: &'a Value) -> &'a Value {
+    let choices = part["anyOf"].as_array().into_iter().flatten();
+    let mut names = choices
+        .chain([part])
+        .filter_map(|it| it["$ref"].as_str()?.strip_prefix("#/$defs/"));
+    names.next().map_or(part, |name| &schema["$defs"][name])
+}
+
+/// The fields of a part of a JSON Schema that have no fields of their own, with the path to them.
+fn fields(schema: &Value, part: &Value, path: &str, found: &mut BTreeSet<String>) {
+    let part = resolved(schema, part);
+    if let Some(members) = part["properties"].as_object() {
+        let start = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}.")
+        };
+        for (name, member) in members {
+            fields(schema, member, &format!("{start}{name}"), found);
+        }
+    } else if resolved(schema, &part["items"])["properties"].is_object() {
+        fields(schema, &part["items"], &format!("{path}[]"), found);
+    } else {
+        found.insert(path.to_owned());
+    }
+}
+
+#[test]
+fn the_page_of_the_input_has_a_row_for_each_field() {
+    let schema = project::read_json("statemachine/input.schema.json");
+    let mut wanted = BTreeSet::new();
+    fields(&schema, &schema, "", &mut wanted);
+    let page = project::read("docs/input.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| quoted(row).next());
+    let found: BTreeSet<String> = cells.map(str::to_owned).collect();
+    assert_eq!(found, wanted);
 }

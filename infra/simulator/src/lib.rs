@@ -27,6 +27,8 @@ pub mod opening;
 pub mod params;
 mod permissions;
 pub mod quotas;
+#[cfg(test)]
+mod readme;
 pub mod refusal;
 pub mod regions;
 pub mod seed;

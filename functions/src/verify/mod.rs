@@ -15,6 +15,7 @@ mod facts;
 #[cfg(test)]
 mod fixtures;
 mod gather;
+mod problem;
 mod report;
 mod trust;
 mod way_out;
@@ -28,7 +29,8 @@ use crate::contract::{Error, Function, Outcome};
 use crate::model::Target;
 pub use checks::{CATALOGUE, Row};
 pub use facts::{Facts, Known, PodRole, Unread};
-pub use report::{Finding, Problem, Report, Severity};
+pub use problem::{Problem, Severity};
+pub use report::{Finding, Report};
 
 /// The function `verify`.
 pub struct Verify;

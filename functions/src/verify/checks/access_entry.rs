@@ -7,7 +7,7 @@ use super::{error, info, problem, warning};
 
 use crate::resources::access_entries::{FARGATE_LINUX, is_stale};
 use crate::verify::facts::{Facts, Known, PodRole, User};
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 
 /// The role of a profile has no entry, or one of another type. EKS makes it with the profile; it is
 /// missing when somebody deleted it.

@@ -5,7 +5,7 @@ use aws_sdk_eks::types::{Addon, AddonHealth, AddonIssueCode, AddonStatus};
 use super::{problem, warning};
 use crate::resources::eks;
 use crate::verify::facts::Facts;
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 
 /// Where to look when the APIs show nothing. The account's block is only in the pods' events
 /// (clowdhaus/eks-reference-architecture issue 12).

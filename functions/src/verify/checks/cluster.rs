@@ -5,7 +5,7 @@ use aws_sdk_eks::types::{ClusterHealth, ClusterStatus};
 use super::problem;
 use crate::resources::eks;
 use crate::verify::facts::Facts;
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 
 /// A cluster that failed, has health issues, or is on its way up or down.
 pub fn unhealthy(facts: &Facts) -> Vec<Problem> {

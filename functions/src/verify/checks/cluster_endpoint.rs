@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 
 use super::{problem, warning};
 use crate::verify::facts::{Facts, Known};
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 use crate::verify::way_out::{WayOut, nat_gateways_of_pods, pod_subnets_with, relies_on_endpoints};
 
 /// Private access is off, and the public endpoint is not open for the pods' NAT gateways.

@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 
 use super::error;
 use crate::verify::facts::Facts;
-use crate::verify::report::Problem;
+use crate::verify::problem::Problem;
 
 /// What the members of the group have to reach of each other: protocol, port, and what it is for.
 const NEEDED: [(&str, i32, &str); 4] = [

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::problem;
 use crate::verify::facts::Facts;
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 
 /// Exactly this spelling: EKS takes any text and says nothing when it means nothing
 /// (hashicorp/terraform-provider-aws issue 44690).

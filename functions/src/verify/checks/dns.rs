@@ -3,7 +3,7 @@
 
 use super::error;
 use crate::verify::facts::{Facts, Known};
-use crate::verify::report::Problem;
+use crate::verify::problem::Problem;
 
 /// Two nodes called `fargate-null` are one: at most one pod runs.
 pub fn hostnames_off(facts: &Facts) -> Vec<Problem> {

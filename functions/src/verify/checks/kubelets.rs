@@ -6,7 +6,7 @@ use aws_sdk_eks::types::Insight;
 use super::warning;
 use crate::resources::eks_insights::{KUBELET_VERSION_SKEW, resources};
 use crate::verify::facts::Facts;
-use crate::verify::report::Problem;
+use crate::verify::problem::Problem;
 
 /// More are only counted.
 const NODES_MAX: usize = 20;

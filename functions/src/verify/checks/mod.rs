@@ -23,7 +23,7 @@ mod version;
 mod vpc_endpoints;
 
 use crate::verify::facts::Facts;
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 
 pub use addon::LOOK_NEXT;
 

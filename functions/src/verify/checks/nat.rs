@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{BlockPublicAccessMode, ConnectivityType, NatGateway, Na
 
 use super::{error, info, problem};
 use crate::verify::facts::{Facts, Known};
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 use crate::verify::way_out::{
     WayOut, nat_gateways_of_pods, pod_subnets_with, relies_on_endpoints, route_table_of, way_out,
 };

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{error, info};
 use crate::verify::facts::{Facts, Known, PodRole, name_of};
-use crate::verify::report::Problem;
+use crate::verify::problem::Problem;
 use crate::verify::trust::{self, PODS_SERVICE, Trust};
 
 /// AWS's own policies that let a role pull images from Amazon ECR.
@@ -129,7 +129,7 @@ fn powerless(role: &PodRole) -> Option<Problem> {
 mod tests {
     use super::*;
     use crate::verify::fixtures::{healthy, role_with_trust};
-    use crate::verify::report::Severity;
+    use crate::verify::problem::Severity;
     use serde_json::json;
 
     fn with(change: impl FnOnce(&mut PodRole)) -> Facts {

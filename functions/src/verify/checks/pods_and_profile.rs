@@ -9,7 +9,7 @@ use aws_sdk_eks::types::{Addon, AddonStatus, FargateProfile};
 
 use super::{compute_type, problem};
 use crate::verify::facts::{Facts, name_of};
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 
 /// hardway's own mark on the pods: ARN of the profile that was ACTIVE when they were made.
 const PROFILE_ANNOTATION: &str = "hardway.dev/fargate-profile";

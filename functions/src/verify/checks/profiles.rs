@@ -5,7 +5,7 @@ use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileSta
 use super::problem;
 use crate::resources::eks;
 use crate::verify::facts::{Facts, name_of};
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 
 /// A profile that failed, has health issues, or is on its way.
 pub fn unhealthy(facts: &Facts) -> Vec<Problem> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::error;
 use crate::verify::facts::Facts;
-use crate::verify::report::Problem;
+use crate::verify::problem::Problem;
 
 /// EKS user guide, Fargate pod configuration: pods are rounded up to one of these.
 const SIZES: &[f64] = &[0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];

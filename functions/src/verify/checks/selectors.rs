@@ -5,7 +5,7 @@ use aws_sdk_eks::types::FargateProfile;
 use super::{error, info};
 use crate::resources::eks;
 use crate::verify::facts::{Facts, name_of};
-use crate::verify::report::Problem;
+use crate::verify::problem::Problem;
 
 /// CoreDNS does not run, and no profile selects it.
 pub fn not_selected(facts: &Facts) -> Vec<Problem> {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::verify::facts::Known;
     use crate::verify::fixtures::{degraded, healthy, profile};
-    use crate::verify::report::Severity;
+    use crate::verify::problem::Severity;
     use aws_sdk_eks::types::FargateProfileSelector;
 
     fn with(profiles: Vec<FargateProfile>) -> Facts {

@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::Subnet;
 use super::{error, problem};
 use crate::model::zones;
 use crate::verify::facts::{Facts, name_of};
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 use crate::verify::way_out::{WayOut, pod_subnets_with, route_table_of};
 
 /// A subnet whose default route leads to an internet gateway: pods on Fargate have no public address.

@@ -2,7 +2,7 @@
 
 use super::info;
 use crate::verify::facts::Facts;
-use crate::verify::report::Problem;
+use crate::verify::problem::Problem;
 
 /// Each call that gave nothing.
 pub fn not_checked(facts: &Facts) -> Vec<Problem> {

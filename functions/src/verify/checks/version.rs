@@ -4,7 +4,7 @@ use aws_sdk_eks::types::VersionStatus;
 
 use super::warning;
 use crate::verify::facts::Facts;
-use crate::verify::report::Problem;
+use crate::verify::problem::Problem;
 
 /// Extended support costs more; after it EKS upgrades the cluster by itself.
 pub fn out_of_support(facts: &Facts) -> Vec<Problem> {

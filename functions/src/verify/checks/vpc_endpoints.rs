@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 
 use super::{error, problem};
 use crate::verify::facts::{Facts, Known};
-use crate::verify::report::{Problem, Severity};
+use crate::verify::problem::{Problem, Severity};
 use crate::verify::way_out::{
     WayOut, is_for, pod_subnets_with, relies_on_endpoints, route_table_of,
 };

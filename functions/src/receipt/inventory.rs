@@ -10,7 +10,7 @@ use crate::model::{Target, tags};
 use crate::receipt::obstacles;
 use crate::resources::eks_network::{find_security_groups, is_of_cluster};
 use crate::resources::log_group::{self, Owner};
-use crate::resources::{eks, foreign, iam_role};
+use crate::resources::{eks, foreign, foreign_resource, iam_role};
 
 /// Refuses what a teardown must not touch, as far as it can be seen by now.
 pub async fn refuse(
@@ -32,7 +32,7 @@ pub async fn refuse(
     }
     foreign.extend(foreign::find(aws, target).await?);
     foreign.extend(obstacles::elsewhere(aws, target).await?);
-    foreign::refuse(&foreign)
+    foreign_resource::refuse(&foreign)
 }
 
 fn is_ours(cluster: &Cluster, target: &Target) -> bool {

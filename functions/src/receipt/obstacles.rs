@@ -10,7 +10,8 @@ use crate::contract::{During, Error};
 use crate::model::names::RoleOf;
 use crate::model::{Target, tags};
 use crate::resources::eks_network::find_interfaces;
-use crate::resources::foreign::{self, Foreign};
+use crate::resources::foreign;
+use crate::resources::foreign_resource::Foreign;
 use crate::resources::log_group::{self, Owner};
 use crate::resources::{eks, iam_role};
 

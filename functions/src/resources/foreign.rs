@@ -1,8 +1,6 @@
 //! What is in the cluster's VPC and is not ours: a load balancer's network interface, an instance, a
 //! peering connection. It is reported and never touched.
 
-use std::fmt;
-
 use aws_sdk_ec2::types::{
     EgressOnlyInternetGateway, Filter, InternetGateway, NatGateway, NatGatewayState,
     NetworkInterface, NetworkInterfaceType, RouteTable, SecurityGroup, State as EndpointState,
@@ -10,12 +8,14 @@ use aws_sdk_ec2::types::{
 };
 
 use crate::aws::Aws;
-use crate::contract::{During, Error};
+use crate::contract::{During, Error, Outcome, Removed};
 use crate::model::Target;
 use crate::model::tags::{self, ec2_filter};
 use crate::resources::eks_network::{
     find_interfaces, find_security_groups, instance_of, is_interface_of_cluster, is_of_cluster,
 };
+use crate::resources::foreign_resource::{self, Foreign};
+use crate::resources::removal::Removal;
 use crate::resources::{guardduty, route_tables, vpc_holders};
 
 /// States of a peering connection that is there, or may still be.
@@ -26,72 +26,21 @@ const LIVE_PEERINGS: [&str; 4] = [
     "active",
 ];
 
-/// Something that is not ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foreign {
-    /// CloudFormation's type name.
-    pub kind: &'static str,
-    /// Its id, or its name where it has no id.
-    pub id: String,
-    /// The account that it belongs to, where AWS says so.
-    pub owner: Option<String>,
-    /// What AWS says that it is for.
-    pub note: Option<String>,
-}
-
-impl Foreign {
-    /// Something of this kind; no note is known.
-    #[must_use]
-    pub fn new(kind: &'static str, id: Option<&str>, owner: Option<&str>) -> Self {
-        Self {
-            kind,
-            id: id.unwrap_or("without an id").to_owned(),
-            owner: owner.map(ToOwned::to_owned),
-            note: None,
-        }
-    }
-
-    /// The same, with what AWS says that it is for.
-    #[must_use]
-    pub fn with_note(mut self, note: Option<&str>) -> Self {
-        self.note = note.filter(|note| !note.is_empty()).map(ToOwned::to_owned);
-        self
-    }
-}
-
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.id)?;
-        let owner = self.owner.as_ref().map(|owner| format!("owner {owner}"));
-        let facts: Vec<String> = owner.into_iter().chain(self.note.clone()).collect();
-        if facts.is_empty() {
-            return Ok(());
-        }
-        write!(f, " ({})", facts.join(", "))
-    }
-}
-
-/// Refuses to go on while something in the cluster's VPC is not ours.
+/// What the removal of something in the VPC came to. What blocks it is ours, EKS's (then it goes by itself,
+/// or its own step removes it) or somebody else's: then waiting would be in vain.
 ///
 /// # Errors
-/// [`Error::ResourceConflict`] that lists each thing with type, id and owner; what EC2 answers.
-pub async fn require_none(aws: &Aws, target: &Target) -> Result<(), Error> {
-    refuse(&find(aws, target).await?)
-}
-
-/// The refusal, if there is something.
-///
-/// # Errors
-/// [`Error::ResourceConflict`] that lists each thing with type, id and owner.
-pub fn refuse(found: &[Foreign]) -> Result<(), Error> {
-    if found.is_empty() {
-        return Ok(());
+/// [`Error::ResourceConflict`] that lists each thing that is not ours with type, id and owner; what EC2
+/// answers.
+pub async fn outcome(
+    removal: Removal,
+    aws: &Aws,
+    target: &Target,
+) -> Result<Outcome<Removed>, Error> {
+    if removal.is_blocked() {
+        foreign_resource::refuse(&find(aws, target).await?)?;
     }
-    let list: Vec<String> = found.iter().map(ToString::to_string).collect();
-    Err(Error::ResourceConflict(format!(
-        "remove these, or move them away, then start the teardown again: {}",
-        list.join("; ")
-    )))
+    Ok(removal.outcome())
 }
 
 /// Everything in the VPC (or VPCs) of the cluster that neither we nor EKS made.
@@ -340,7 +289,7 @@ mod tests {
             .description("ELB app/web/1")
             .build();
         let gateway = Foreign::new("AWS::EC2::VPNGateway", Some("vgw-1"), None);
-        let error = refuse(&[interface(&balancer), gateway]).unwrap_err();
+        let error = foreign_resource::refuse(&[interface(&balancer), gateway]).unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         let text = error.to_string();
         assert!(
@@ -350,7 +299,7 @@ mod tests {
             ),
             "{text}"
         );
-        assert_eq!(refuse(&[]), Ok(()));
+        assert_eq!(foreign_resource::refuse(&[]), Ok(()));
     }
 
     #[test]

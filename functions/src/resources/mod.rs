@@ -7,6 +7,7 @@ pub(crate) mod eks;
 pub(crate) mod eks_insights;
 pub(crate) mod eks_network;
 pub(crate) mod foreign;
+pub(crate) mod foreign_resource;
 pub(crate) mod guardduty;
 pub(crate) mod iam_role;
 pub(crate) mod log_group;

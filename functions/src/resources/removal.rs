@@ -6,11 +6,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::aws::codes;
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
 use crate::contract::{During, Error, Outcome, Removed, Resource};
-use crate::model::Target;
-use crate::resources::foreign;
 
 /// How long to wait for what still depends on a resource, in seconds.
 const CHECK_AFTER_SECONDS: u64 = 15;
@@ -76,20 +74,10 @@ impl Removal {
         }
     }
 
-    /// [`Removal::outcome`] for what is in the VPC. What blocks it is ours, EKS's (then it goes by
-    /// itself, or its own step removes it) or somebody else's: then waiting would be in vain.
-    ///
-    /// # Errors
-    /// [`Error::ResourceConflict`] that lists what is not ours; what EC2 answers.
-    pub async fn outcome_in_vpc(
-        self,
-        aws: &Aws,
-        target: &Target,
-    ) -> Result<Outcome<Removed>, Error> {
-        if self.is_blocked {
-            foreign::require_none(aws, target).await?;
-        }
-        Ok(self.outcome())
+    /// Whether something that still depends on a resource kept it from being deleted.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked
     }
 }
 
@@ -97,7 +85,8 @@ impl Removal {
 /// dependants, InvalidIPAddress.InUse of an associated address, OperationNotPermitted of an interface in the
 /// hands of an AWS service. An attached interface has no code of its own for it: it is an invalid parameter
 /// (hashicorp/terraform-provider-aws, internal/service/ec2/vpc_network_interface.go). All of them pass when
-/// what uses it is gone; what does not go by itself is named by [`Removal::outcome_in_vpc`].
+/// what uses it is gone; what does not go by itself is named by
+/// `foreign::outcome`.
 fn is_in_use(error: &impl ProvideErrorMetadata) -> bool {
     let says_so = || {
         let message = error.message().unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::model::tags::ec2_filter;
 use crate::resources::eks_network::is_of_cluster;
-use crate::resources::foreign::Foreign;
+use crate::resources::foreign_resource::Foreign;
 
 /// Network ACLs, carrier gateways and attachments in the VPC: DeleteVpc takes none of them along (VPC
 /// user guide, delete your VPC).

@@ -22,7 +22,7 @@ pub async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Erro
         let vpc_id = required(vpc.vpc_id(), "ec2:DescribeVpcs: vpcId")?;
         remove_from(aws, target, vpc_id, &mut removal).await?;
     }
-    removal.outcome_in_vpc(aws, target).await
+    foreign::outcome(removal, aws, target).await
 }
 
 async fn remove_from(

@@ -15,6 +15,7 @@ use crate::aws::Aws;
 use crate::contract::{Error, Outcome, Removed, Step, wait};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets};
+use crate::resources::foreign;
 use crate::resources::removal::Removal;
 use crate::resources::route_tables::{self, NextHop, PRIVATE_ROLE_PREFIX, Wanted};
 
@@ -86,7 +87,7 @@ impl Step for PrivateRoutes {
         let mut removal = Removal::default();
         let is_wanted = |role: &str| role.starts_with(PRIVATE_ROLE_PREFIX);
         route_tables::remove(aws, target, is_wanted, &mut removal).await?;
-        removal.outcome_in_vpc(aws, target).await
+        foreign::outcome(removal, aws, target).await
     }
 }
 

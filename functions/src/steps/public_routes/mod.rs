@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome, Removed, Step, wait};
 use crate::model::{Plan, Target, ZoneSubnets};
+use crate::resources::foreign;
 use crate::resources::removal::Removal;
 use crate::resources::route_tables::{self, NextHop, Wanted};
 
@@ -101,7 +102,7 @@ impl Step for PublicRoutes {
             let is_wanted = |role: &str| !role.starts_with(route_tables::PRIVATE_ROLE_PREFIX);
             route_tables::remove(aws, target, is_wanted, &mut removal).await?;
         }
-        removal.outcome_in_vpc(aws, target).await
+        foreign::outcome(removal, aws, target).await
     }
 }
 

@@ -92,7 +92,7 @@ impl Step for Subnets {
             let not_found = [codes::SUBNET_NOT_FOUND, codes::SUBNET_NOT_FOUND_TOO];
             removal.delete(DELETE, resource, &not_found, call).await?;
         }
-        removal.outcome_in_vpc(aws, target).await
+        foreign::outcome(removal, aws, target).await
     }
 }
 

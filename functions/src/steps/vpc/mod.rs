@@ -96,7 +96,7 @@ impl Step for Vpc {
                 .delete(DELETE, resource, &[codes::VPC_NOT_FOUND], call)
                 .await?;
         }
-        removal.outcome_in_vpc(aws, target).await
+        foreign::outcome(removal, aws, target).await
     }
 }
 

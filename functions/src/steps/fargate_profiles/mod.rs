@@ -14,36 +14,25 @@
 
 mod wanted;
 
+pub use wanted::Input;
+
 use std::time::Duration;
 
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileError;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileStatus};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::aws::telemetry::{changed, changing};
 use crate::aws::{Aws, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, Outcome, Removed, Step};
-use crate::model::{Plan, Target, ZoneSubnets, tags, zones};
+use crate::model::{Plan, Target, tags, zones};
 use crate::resources::eks;
 use crate::steps::fargate_profiles::wanted::Wanted;
 
 /// The step `fargate-profiles`.
 pub struct FargateProfiles;
-
-/// What the profiles need of earlier steps.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Input {
-    /// The subnets of all zones; pods run in the private ones, each associated with its routes.
-    pub subnets: Vec<ZoneSubnets>,
-    /// ARN of the pod execution role.
-    pub role_arn: String,
-    /// What the last visit said: the profiles that this execution has made.
-    #[serde(default)]
-    pub memory: Memory,
-}
 
 /// What later steps need of the profiles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -341,6 +330,7 @@ async fn delete(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ZoneSubnets;
     use aws_sdk_eks::Client;
     use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileOutput;
     use aws_sdk_eks::operation::delete_fargate_profile::DeleteFargateProfileOutput;

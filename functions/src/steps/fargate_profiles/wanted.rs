@@ -5,11 +5,25 @@ use std::collections::BTreeSet;
 use aws_sdk_eks::operation::create_fargate_profile::builders::CreateFargateProfileFluentBuilder;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, FargateProfileStatus};
 
-use crate::contract::Error;
+use serde::Deserialize;
+
+use crate::contract::{Error, Memory};
 use crate::model::spec::{self, Selector};
-use crate::model::{Plan, Target, tags};
+use crate::model::{Plan, Target, ZoneSubnets, tags};
 use crate::resources::eks;
-use crate::steps::fargate_profiles::Input;
+
+/// What the profiles need of earlier steps.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// The subnets of all zones; pods run in the private ones, each associated with its routes.
+    pub subnets: Vec<ZoneSubnets>,
+    /// ARN of the pod execution role.
+    pub role_arn: String,
+    /// What the last visit said: the profiles that this execution has made.
+    #[serde(default)]
+    pub memory: Memory,
+}
 
 /// A profile of the plan with what it needs of other steps.
 pub struct Wanted<'a> {

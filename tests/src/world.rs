@@ -3,7 +3,7 @@
 
 use functions::aws::Base;
 use functions::contract::{Error, Function, invoke};
-use functions::model::names::RoleNames;
+use functions::model::RoleNames;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -259,7 +259,7 @@ fn the_functions_enter_accounts_by_one_role_of_the_organization() {
     let parameters = &template()["Parameters"];
     assert_eq!(
         parameters["MemberRoleName"]["Default"],
-        functions::model::plan::MEMBER_ROLE_NAME
+        functions::model::target::MEMBER_ROLE_NAME
     );
     let organization = &parameters["OrganizationId"]["Default"];
     assert_eq!(organization, "${aws:PrincipalOrgID}");

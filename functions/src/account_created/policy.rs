@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use crate::account_created::event::{EventName, NewAccount, is_account_id, is_unit_id};
 use crate::account_created::refusal::{self, invalid, keys, value_at};
 use crate::contract::Error;
-use crate::model::names::RoleNames;
-use crate::model::plan::Account;
+use crate::model::Account;
+use crate::model::RoleNames;
 use crate::model::{Spec, Target};
 
 /// What stands for the account's id in a string of the input.

@@ -19,8 +19,8 @@ use crate::aws::{Session, codes};
 use crate::contract::error::{is_of_organization, required};
 use crate::contract::{During, Error};
 use crate::model::Target;
-use crate::model::names::{self, RoleNames};
-use crate::model::plan::MEMBER_ROLE_NAME;
+use crate::model::target::MEMBER_ROLE_NAME;
+use crate::model::{RoleNames, names};
 
 /// How long a single try of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);

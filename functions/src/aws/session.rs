@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use crate::contract::Error;
+use crate::model::RoleNames;
 use crate::model::Target;
-use crate::model::names::RoleNames;
 
 /// The limit of STS for session names (STS API reference, AssumeRole).
 const NAME_MAX: usize = 64;

@@ -6,9 +6,11 @@ pub(crate) mod network;
 pub mod plan;
 pub mod spec;
 pub mod tags;
+pub mod target;
 pub(crate) mod zones;
 
 pub use kubernetes_version::KubernetesVersion;
 pub use network::{ZoneNatGateway, ZoneSubnets};
-pub use plan::{Plan, Target};
+pub use plan::Plan;
 pub use spec::{FleetSpec, Spec, TeardownSpec};
+pub use target::{Account, RoleNames, Target};

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::model::Target;
@@ -16,34 +15,6 @@ const EXECUTION_NAME_MAX: usize = 80;
 
 /// The longest beginning of a role's name that leaves room for the cluster's.
 pub const ROLE_NAME_PREFIX_MAX: usize = 32;
-
-/// How the cluster's own roles are called: the stack's parameters, or what the input says more of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RoleNames {
-    /// IAM path of the cluster role, for example `/platform/`. The pod execution role has none: EKS takes
-    /// it with the path `/` only (EKS user guide, pod execution role).
-    pub path: String,
-    /// How the names of both roles begin.
-    pub name_prefix: String,
-}
-
-impl Default for RoleNames {
-    fn default() -> Self {
-        Self {
-            path: "/".to_owned(),
-            name_prefix: "hardway-".to_owned(),
-        }
-    }
-}
-
-impl RoleNames {
-    /// Whether they are as in every stack that does not say otherwise.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// A role that a cluster has of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +143,7 @@ fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Plan;
+    use crate::model::{Plan, RoleNames};
 
     #[test]
     fn roles_are_named_after_cluster_region_and_purpose() {

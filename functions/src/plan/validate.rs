@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use ipnet::Ipv4Net;
 
 use crate::contract::Error;
-use crate::model::names::{ROLE_NAME_PREFIX_MAX, RoleNames};
+use crate::model::RoleNames;
+use crate::model::names::ROLE_NAME_PREFIX_MAX;
 use crate::model::spec::{AccountSpec, EndpointSpec, IamSpec, LogType, NetworkSpec};
 use crate::model::{Spec, Target, TeardownSpec, zones};
 use crate::plan::shape::{check_shape, is_like};

@@ -1,9 +1,9 @@
 //! What is wrong with a cluster, for a person to read: `verify` with the caller's own credentials.
 
 use functions::aws::{Aws, Base, Session};
+use functions::model::RoleNames;
 use functions::model::Target;
-use functions::model::names::RoleNames;
-use functions::model::plan::{Account, MEMBER_ROLE_NAME};
+use functions::model::target::{Account, MEMBER_ROLE_NAME};
 use functions::verify::{CATALOGUE, Finding, Report, Severity};
 use std::fmt::Write as _;
 

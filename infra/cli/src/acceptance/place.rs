@@ -1,9 +1,9 @@
 //! Where an acceptance runs: the account, who asks, and what AWS is asked with.
 
 use functions::aws::{Aws, Base};
+use functions::model::Account;
+use functions::model::RoleNames;
 use functions::model::Target;
-use functions::model::names::RoleNames;
-use functions::model::plan::Account;
 use std::path::PathBuf;
 use std::process::Stdio;
 

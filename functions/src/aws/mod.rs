@@ -1,6 +1,7 @@
-//! What every call of AWS shares: clients and sessions of the target account, error codes, and the log
-//! lines around a change.
+//! What every call of AWS shares: clients and sessions of the target account, error codes, the lists, and
+//! the log lines around a change.
 
+pub(crate) mod calls;
 mod clients;
 pub mod codes;
 pub(crate) mod execution;
@@ -9,5 +10,6 @@ pub mod refusals;
 pub mod session;
 pub mod telemetry;
 
+pub(crate) use calls::list;
 pub use clients::{Aws, Base};
 pub use session::Session;

@@ -11,7 +11,7 @@
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::Role;
 
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::{During, Error};
 use crate::model::spec::{Access, matches_wildcards};
 use crate::model::{Plan, Spec};
@@ -116,9 +116,7 @@ async fn add_admins(aws: &Aws, access: &Access, plan: &mut Plan) -> Result<(), E
 /// All roles of IAM Identity Center in the account.
 async fn identity_center_roles(aws: &Aws) -> Result<Vec<Role>, Error> {
     let call = aws.iam().list_roles().path_prefix(IDENTITY_CENTER_PATH);
-    let roles = call.into_paginator().items().send();
-    let roles: Result<Vec<Role>, _> = roles.collect().await;
-    roles.during("iam:ListRoles")
+    list!(call).await.during("iam:ListRoles")
 }
 
 fn names(roles: &[Role]) -> String {

@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::Subnet;
 use aws_sdk_eks::types::Cluster;
 use ipnet::Ipv4Net;
 
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::{During, Error};
 use crate::model::{Target, tags};
 use crate::plan::cidr;
@@ -37,8 +37,7 @@ pub(crate) async fn find(
 ) -> Result<PlacedZones, Error> {
     let call = aws.ec2().describe_subnets();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let found: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let mut subnets = found.during(DESCRIBE)?;
+    let mut subnets = list!(call).await.during(DESCRIBE)?;
     let mut of_cluster = BTreeSet::new();
     if let Some(cluster) = cluster {
         let own = subnets_of(aws, target, cluster).await?;

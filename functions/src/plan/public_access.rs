@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{
     Vpc, VpcBlockPublicAccessExclusionsAllowed, VpcBlockPublicAccessOptions,
 };
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::{Plan, tags};
 
@@ -63,16 +63,18 @@ fn blocks(states: Option<&BlockPublicAccessStates>) -> bool {
 async fn vpc(aws: &Aws, plan: &Plan) -> Result<Option<Vpc>, Error> {
     let call = aws.ec2().describe_vpcs();
     let call = call.set_filters(Some(tags::ec2_filters_for(&plan.target, "vpc")));
-    let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    Ok(vpcs.during("ec2:DescribeVpcs")?.into_iter().next())
+    Ok(list!(call)
+        .await
+        .during("ec2:DescribeVpcs")?
+        .into_iter()
+        .next())
 }
 
 /// Whether all subnets of NAT gateways are there and excluded.
 async fn has_open_subnets(aws: &Aws, plan: &Plan) -> Result<bool, Error> {
     let call = aws.ec2().describe_subnets();
     let call = call.set_filters(Some(tags::ec2_filters(&plan.target)));
-    let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let subnets = subnets.during("ec2:DescribeSubnets")?;
+    let subnets = list!(call).await.during("ec2:DescribeSubnets")?;
     Ok(plan.network.nat_zones().iter().all(|zone| {
         let role = format!("public-{}", zone.id);
         let is_it = |subnet: &&Subnet| tags::ec2_is(subnet.tags(), &plan.target, &role);

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{NatGateway, NatGatewayState, Tag};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, tags};
@@ -249,26 +249,23 @@ fn count(number: usize) -> f64 {
 }
 
 async fn vpcs(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.ec2().describe_vpcs().into_paginator();
-    let vpcs: Result<Vec<_>, _> = call.items().send().collect().await;
-    let vpcs = vpcs.during("ec2:DescribeVpcs")?;
+    let call = aws.ec2().describe_vpcs();
+    let vpcs = list!(call).await.during("ec2:DescribeVpcs")?;
     let found = vpcs.iter().map(|vpc| is_ours(vpc.tags(), target));
     Ok(one(VPCS, &target.region, found))
 }
 
 async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.ec2().describe_internet_gateways().into_paginator();
-    let gateways: Result<Vec<_>, _> = call.items().send().collect().await;
-    let gateways = gateways.during("ec2:DescribeInternetGateways")?;
+    let call = aws.ec2().describe_internet_gateways();
+    let gateways = list!(call).await.during("ec2:DescribeInternetGateways")?;
     let found = gateways.iter().map(|it| is_ours(it.tags(), target));
     Ok(one(INTERNET_GATEWAYS, &target.region, found))
 }
 
 /// Those that count: pending, available and deleting ones (VPC user guide, Amazon VPC quotas).
 async fn nat_gateways(aws: &Aws) -> Result<Vec<NatGateway>, Error> {
-    let call = aws.ec2().describe_nat_gateways().into_paginator();
-    let gateways: Result<Vec<_>, _> = call.items().send().collect().await;
-    let mut gateways = gateways.during("ec2:DescribeNatGateways")?;
+    let call = aws.ec2().describe_nat_gateways();
+    let mut gateways = list!(call).await.during("ec2:DescribeNatGateways")?;
     gateways.retain(|gateway| {
         !matches!(
             gateway.state(),
@@ -308,8 +305,7 @@ async fn nat_gateways_by_zone(
 async fn subnets_of(aws: &Aws, zone: &Zone) -> Result<BTreeSet<String>, Error> {
     let call = aws.ec2().describe_subnets();
     let call = call.filters(tags::ec2_filter("availability-zone-id", &zone.id));
-    let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let subnets = subnets.during("ec2:DescribeSubnets")?.into_iter();
+    let subnets = list!(call).await.during("ec2:DescribeSubnets")?.into_iter();
     Ok(subnets.filter_map(|subnet| subnet.subnet_id).collect())
 }
 
@@ -339,9 +335,8 @@ async fn addresses(aws: &Aws, plan: &Plan, gateways: &[NatGateway]) -> Result<Ne
 }
 
 async fn clusters(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.eks().list_clusters().into_paginator();
-    let names: Result<Vec<_>, _> = call.items().send().collect().await;
-    let names = names.during("eks:ListClusters")?;
+    let call = aws.eks().list_clusters();
+    let names = list!(call).await.during("eks:ListClusters")?;
     let found = names.iter().map(|name| *name == target.cluster_name);
     Ok(one(CLUSTERS, &target.region, found))
 }

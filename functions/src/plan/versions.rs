@@ -3,7 +3,7 @@
 use aws_sdk_eks::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_eks::types::{Cluster, ClusterVersionInformation, InsightStatusValue, VersionStatus};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::kubernetes_version::{FIELD, is_upgrade};
 use crate::model::spec::SupportType;
@@ -54,9 +54,8 @@ async fn check_kubelets(aws: &Aws, target: &Target, version: &str) -> Result<(),
 
 /// What EKS offers.
 pub(crate) async fn find(aws: &Aws) -> Result<Vec<ClusterVersionInformation>, Error> {
-    let call = aws.eks().describe_cluster_versions().into_paginator();
-    let versions: Result<Vec<_>, _> = call.items().send().collect().await;
-    versions.during("eks:DescribeClusterVersions")
+    let call = aws.eks().describe_cluster_versions();
+    list!(call).await.during("eks:DescribeClusterVersions")
 }
 
 /// The newest version in standard support.

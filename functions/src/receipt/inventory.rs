@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{NatGatewayState, TagDescription};
 use aws_sdk_eks::types::Cluster;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error, Resource};
 use crate::model::names::RoleOf;
 use crate::model::{Target, tags};
@@ -107,8 +107,7 @@ async fn tagged(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> {
     let call = call
         .filters(tags::ec2_filter("key", tags::CLUSTER))
         .filters(tags::ec2_filter("value", &target.cluster_name));
-    let found: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let mut found = found.during("ec2:DescribeTags")?;
+    let mut found = list!(call).await.during("ec2:DescribeTags")?;
     found.sort_by_key(|it| (place(it), it.resource_id().map(ToOwned::to_owned)));
     let gone = dead_nat_gateways(aws, target).await?;
     let is_there =
@@ -140,8 +139,7 @@ fn resource(tag: &TagDescription) -> Resource {
 async fn dead_nat_gateways(aws: &Aws, target: &Target) -> Result<Vec<String>, Error> {
     let call = aws.ec2().describe_nat_gateways();
     let call = call.set_filter(Some(tags::ec2_filters(target)));
-    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let gateways = gateways.during("ec2:DescribeNatGateways")?;
+    let gateways = list!(call).await.during("ec2:DescribeNatGateways")?;
     let dead = gateways
         .into_iter()
         .filter(|gateway| gateway.state() == Some(&NatGatewayState::Deleted));

@@ -5,7 +5,7 @@
 use aws_sdk_ec2::types::{Address, InternetGateway, NetworkInterface, NetworkInterfaceType};
 use aws_sdk_eks::types::Cluster;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::names::RoleOf;
 use crate::model::{Target, tags};
@@ -27,13 +27,11 @@ pub(super) async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Foreign
         .collect();
     let name = &target.cluster_name;
     let call = aws.eks().list_nodegroups().cluster_name(name);
-    let groups: Result<Vec<String>, _> = call.into_paginator().items().send().collect().await;
-    for group in groups.during("eks:ListNodegroups")? {
+    for group in list!(call).await.during("eks:ListNodegroups")? {
         found.push(Foreign::new("AWS::EKS::Nodegroup", Some(&group), owner));
     }
     let call = aws.eks().list_capabilities().cluster_name(name);
-    let capabilities: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    for capability in capabilities.during("eks:ListCapabilities")? {
+    for capability in list!(call).await.during("eks:ListCapabilities")? {
         let name = capability.capability_name();
         let kind = capability.r#type().map(AsRef::as_ref);
         found.push(Foreign::new("AWS::EKS::Capability", name, owner).with_note(kind));
@@ -119,8 +117,7 @@ fn address(address: &Address) -> Foreign {
 async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
     let call = aws.ec2().describe_internet_gateways();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let gateways = gateways.during("ec2:DescribeInternetGateways")?;
+    let gateways = list!(call).await.during("ec2:DescribeInternetGateways")?;
     let vpcs = foreign::find_vpcs(aws, target).await?;
     let is_own = |id: &str| vpcs.iter().any(|vpc| vpc.vpc_id() == Some(id));
     let away = |gateway: &InternetGateway| {
@@ -141,8 +138,9 @@ async fn instance_profiles(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, E
     for role in roles {
         let name = role.role_name();
         let call = aws.iam().list_instance_profiles_for_role().role_name(name);
-        let profiles: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-        let profiles = profiles.during("iam:ListInstanceProfilesForRole")?;
+        let profiles = list!(call)
+            .await
+            .during("iam:ListInstanceProfilesForRole")?;
         let note = format!("it holds the cluster's role {name}");
         found.extend(profiles.iter().map(|it| {
             let profile = Some(it.instance_profile_name());

@@ -2,7 +2,7 @@
 
 use aws_sdk_eks::types::AddonInfo;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 
 /// A version of an add-on that runs on the Kubernetes version that was asked about.
@@ -27,14 +27,8 @@ pub async fn find(
         .eks()
         .describe_addon_versions()
         .addon_name(addon)
-        .kubernetes_version(kubernetes_version)
-        .into_paginator();
-    let addons: Vec<AddonInfo> = pages
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .during("eks:DescribeAddonVersions")?;
+        .kubernetes_version(kubernetes_version);
+    let addons = list!(pages).await.during("eks:DescribeAddonVersions")?;
     let versions = addons.iter().flat_map(AddonInfo::addon_versions);
     let fit = versions.filter_map(|version| {
         let mut all = version.compatibilities().iter();

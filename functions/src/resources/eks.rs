@@ -10,7 +10,7 @@ use aws_sdk_eks::types::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::Target;
@@ -61,9 +61,8 @@ pub async fn find_fargate_profiles(
     let pages = aws
         .eks()
         .list_fargate_profiles()
-        .cluster_name(&target.cluster_name)
-        .into_paginator();
-    let names: Vec<String> = match pages.items().send().try_collect().await {
+        .cluster_name(&target.cluster_name);
+    let names: Vec<String> = match list!(pages).await {
         Err(error) if is_absent(&error) => return Ok(vec![]),
         answer => answer.during("eks:ListFargateProfiles")?,
     };

@@ -12,7 +12,7 @@ use aws_sdk_eks::types::{
 };
 use aws_smithy_types::date_time::Format;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::Target;
@@ -44,9 +44,8 @@ pub async fn find(
         .eks()
         .list_insights()
         .cluster_name(&target.cluster_name)
-        .filter(filter)
-        .into_paginator();
-    let listed: Vec<InsightSummary> = match pages.items().send().try_collect().await {
+        .filter(filter);
+    let listed: Vec<InsightSummary> = match list!(pages).await {
         Err(error) if is_absent(&error) => return Ok(vec![]),
         answer => answer.during("eks:ListInsights")?,
     };

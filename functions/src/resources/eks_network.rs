@@ -4,7 +4,7 @@
 
 use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceType, SecurityGroup};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::{Target, tags};
 
@@ -18,8 +18,7 @@ const CLUSTER_NAME_TAG: &str = "aws:eks:cluster-name";
 pub async fn find_interfaces(aws: &Aws, vpc_id: &str) -> Result<Vec<NetworkInterface>, Error> {
     let call = aws.ec2().describe_network_interfaces();
     let call = call.filters(tags::ec2_filter("vpc-id", vpc_id));
-    let interfaces: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    interfaces.during("ec2:DescribeNetworkInterfaces")
+    list!(call).await.during("ec2:DescribeNetworkInterfaces")
 }
 
 /// All security groups of a VPC.
@@ -29,8 +28,7 @@ pub async fn find_interfaces(aws: &Aws, vpc_id: &str) -> Result<Vec<NetworkInter
 pub async fn find_security_groups(aws: &Aws, vpc_id: &str) -> Result<Vec<SecurityGroup>, Error> {
     let call = aws.ec2().describe_security_groups();
     let call = call.filters(tags::ec2_filter("vpc-id", vpc_id));
-    let groups: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    groups.during("ec2:DescribeSecurityGroups")
+    list!(call).await.during("ec2:DescribeSecurityGroups")
 }
 
 /// Whether EKS made the security group for the target's cluster.

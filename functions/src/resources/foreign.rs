@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{
     Subnet, Vpc, VpcEndpoint, VpcPeeringConnection, VpnGateway,
 };
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error, Outcome, Removed};
 use crate::model::Target;
 use crate::model::tags::{self, ec2_filter};
@@ -63,8 +63,7 @@ pub async fn find(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
 pub async fn find_vpcs(aws: &Aws, target: &Target) -> Result<Vec<Vpc>, Error> {
     let call = aws.ec2().describe_vpcs();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    vpcs.during("ec2:DescribeVpcs")
+    list!(call).await.during("ec2:DescribeVpcs")
 }
 
 async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
@@ -138,18 +137,12 @@ async fn subnets_and_routes(
     vpc_id: &str,
 ) -> Result<Vec<Foreign>, Error> {
     let subnets = aws.ec2().describe_subnets();
-    let subnets = subnets
-        .filters(ec2_filter("vpc-id", vpc_id))
-        .into_paginator();
-    let subnets: Result<Vec<_>, _> = subnets.items().send().collect().await;
-    let subnets = subnets.during("ec2:DescribeSubnets")?;
+    let subnets = subnets.filters(ec2_filter("vpc-id", vpc_id));
+    let subnets = list!(subnets).await.during("ec2:DescribeSubnets")?;
     let tables = route_tables::find(aws, vpc_id).await?;
     let gateways = aws.ec2().describe_nat_gateways();
-    let gateways = gateways
-        .filter(ec2_filter("vpc-id", vpc_id))
-        .into_paginator();
-    let gateways: Result<Vec<_>, _> = gateways.items().send().collect().await;
-    let gateways = gateways.during("ec2:DescribeNatGateways")?;
+    let gateways = gateways.filter(ec2_filter("vpc-id", vpc_id));
+    let gateways = list!(gateways).await.during("ec2:DescribeNatGateways")?;
 
     let subnet = |it: &Subnet| Foreign::new("AWS::EC2::Subnet", it.subnet_id(), it.owner_id());
     let table =
@@ -177,12 +170,12 @@ async fn internet_gateways(
 ) -> Result<Vec<Foreign>, Error> {
     let call = aws.ec2().describe_internet_gateways();
     let call = call.filters(ec2_filter("attachment.vpc-id", vpc_id));
-    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let gateways = gateways.during("ec2:DescribeInternetGateways")?;
+    let gateways = list!(call).await.during("ec2:DescribeInternetGateways")?;
     // EC2 has no filter by VPC for them.
     let call = aws.ec2().describe_egress_only_internet_gateways();
-    let egress_only: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let egress_only = egress_only.during("ec2:DescribeEgressOnlyInternetGateways")?;
+    let egress_only = list!(call)
+        .await
+        .during("ec2:DescribeEgressOnlyInternetGateways")?;
 
     let gateway = |it: &InternetGateway| {
         let id = it.internet_gateway_id();
@@ -216,9 +209,8 @@ async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
         );
     }
     let call = aws.ec2().describe_vpc_endpoints();
-    let call = call.filters(ec2_filter("vpc-id", vpc_id)).into_paginator();
-    let endpoints: Result<Vec<_>, _> = call.items().send().collect().await;
-    let endpoints = endpoints.during("ec2:DescribeVpcEndpoints")?;
+    let call = call.filters(ec2_filter("vpc-id", vpc_id));
+    let endpoints = list!(call).await.during("ec2:DescribeVpcEndpoints")?;
     // The model says Deleted, EC2 answers deleted (aws/aws-sdk issue 258).
     let is_there = |it: &&VpcEndpoint| {
         let state = it.state().map(EndpointState::as_str);
@@ -249,9 +241,10 @@ async fn peerings(aws: &Aws, side: Filter) -> Result<Vec<VpcPeeringConnection>, 
     let live = LIVE_PEERINGS.map(ToOwned::to_owned).to_vec();
     let live = Filter::builder().name("status-code").set_values(Some(live));
     let call = aws.ec2().describe_vpc_peering_connections();
-    let call = call.filters(side).filters(live.build()).into_paginator();
-    let connections: Result<Vec<_>, _> = call.items().send().collect().await;
-    connections.during("ec2:DescribeVpcPeeringConnections")
+    let call = call.filters(side).filters(live.build());
+    list!(call)
+        .await
+        .during("ec2:DescribeVpcPeeringConnections")
 }
 
 fn peering(connection: &VpcPeeringConnection) -> Foreign {

@@ -7,7 +7,7 @@
 use aws_sdk_ec2::types::{SecurityGroup, State, Tag, UnsuccessfulItem, VpcEndpoint};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::{During, Error, Resource};
 use crate::model::tags::{self, ec2_filter};
 use crate::resources::eks_network::find_security_groups;
@@ -47,9 +47,8 @@ pub fn is_group(group: &SecurityGroup) -> bool {
 /// What EC2 answers.
 pub async fn remove(aws: &Aws, vpc_id: &str, removal: &mut Removal) -> Result<(), Error> {
     let call = aws.ec2().describe_vpc_endpoints();
-    let call = call.filters(ec2_filter("vpc-id", vpc_id)).into_paginator();
-    let endpoints: Result<Vec<_>, _> = call.items().send().collect().await;
-    let endpoints = endpoints.during("ec2:DescribeVpcEndpoints")?;
+    let call = call.filters(ec2_filter("vpc-id", vpc_id));
+    let endpoints = list!(call).await.during("ec2:DescribeVpcEndpoints")?;
     let is_there = |it: &&VpcEndpoint| is_endpoint(it) && !is_in(it, "deleted");
     let mut are_gone = true;
     for endpoint in endpoints.iter().filter(is_there) {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Outcome, Removed, Resource};
 use crate::model::names::RoleOf;
@@ -157,8 +157,7 @@ async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
 /// Inline policies that others gave the role go with it, as attachments do.
 async fn remove_inline_policies(aws: &Aws, name: &str) -> Result<(), Error> {
     let call = aws.iam().list_role_policies().role_name(name);
-    let policies: Result<Vec<String>, _> = call.into_paginator().items().send().collect().await;
-    for policy in policies.during("iam:ListRolePolicies")? {
+    for policy in list!(call).await.during("iam:ListRolePolicies")? {
         changing("iam:DeleteRolePolicy", &policy);
         let call = aws.iam().delete_role_policy().role_name(name);
         match call.policy_name(&policy).send().await {
@@ -327,17 +326,8 @@ async fn put_boundary(aws: &Aws, name: &str, boundary_arn: &str) -> Result<(), E
 /// # Errors
 /// What IAM answers, that there is no such role included.
 pub async fn attached_policies(aws: &Aws, name: &str) -> Result<Vec<String>, Error> {
-    let pages = aws
-        .iam()
-        .list_attached_role_policies()
-        .role_name(name)
-        .into_paginator();
-    let policies: Vec<_> = pages
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .during("iam:ListAttachedRolePolicies")?;
+    let pages = aws.iam().list_attached_role_policies().role_name(name);
+    let policies = list!(pages).await.during("iam:ListAttachedRolePolicies")?;
     Ok(policies
         .into_iter()
         .filter_map(|policy| policy.policy_arn)

@@ -5,7 +5,7 @@
 
 use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;
 
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::{During, Error};
 use crate::model::{Target, tags};
 
@@ -39,8 +39,7 @@ pub async fn is_protected(aws: &Aws, target: &Target) -> Result<bool, Error> {
         .logs()
         .describe_log_groups()
         .log_group_name_prefix(&name);
-    let groups: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let groups = groups.during("logs:DescribeLogGroups")?;
+    let groups = list!(call).await.during("logs:DescribeLogGroups")?;
     let mut own = groups
         .iter()
         .filter(|it| it.log_group_name() == Some(&name));

@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::{
 };
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, names, tags};
@@ -87,10 +87,8 @@ pub async fn find(aws: &Aws, vpc_id: &str) -> Result<Vec<RouteTable>, Error> {
     let call = aws
         .ec2()
         .describe_route_tables()
-        .filters(tags::ec2_filter("vpc-id", vpc_id))
-        .into_paginator();
-    let tables: Result<Vec<_>, _> = call.items().send().collect().await;
-    tables.during("ec2:DescribeRouteTables")
+        .filters(tags::ec2_filter("vpc-id", vpc_id));
+    list!(call).await.during("ec2:DescribeRouteTables")
 }
 
 /// Makes one route table so; `tables` are those that [`find`] saw. The answer is its id.
@@ -400,8 +398,7 @@ pub async fn remove(
 ) -> Result<(), Error> {
     let call = aws.ec2().describe_route_tables();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let tables: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    for table in tables.during("ec2:DescribeRouteTables")? {
+    for table in list!(call).await.during("ec2:DescribeRouteTables")? {
         let role = tags::ec2_value(table.tags(), tags::ROLE).unwrap_or_default();
         if is_wanted(role) {
             remove_one(aws, &table, removal).await?;

@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{
     TransitGatewayAttachmentState, TransitGatewayVpcAttachment,
 };
 
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::model::tags::ec2_filter;
@@ -19,19 +19,18 @@ pub(crate) async fn find(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error>
     let call = aws.ec2().describe_network_acls();
     let call = call.filters(ec2_filter("vpc-id", vpc_id));
     let call = call.filters(ec2_filter("default", "false"));
-    let acls: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let acls = acls.during("ec2:DescribeNetworkAcls")?;
+    let acls = list!(call).await.during("ec2:DescribeNetworkAcls")?;
 
     let call = aws.ec2().describe_carrier_gateways();
     let call = call.filters(ec2_filter("vpc-id", vpc_id));
-    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let gateways = gateways.during("ec2:DescribeCarrierGateways")?;
+    let gateways = list!(call).await.during("ec2:DescribeCarrierGateways")?;
     let is_there = |it: &&CarrierGateway| it.state() != Some(&CarrierGatewayState::Deleted);
 
     let call = aws.ec2().describe_transit_gateway_vpc_attachments();
     let call = call.filters(ec2_filter("vpc-id", vpc_id));
-    let attachments: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let attachments = attachments.during("ec2:DescribeTransitGatewayVpcAttachments")?;
+    let attachments = list!(call)
+        .await
+        .during("ec2:DescribeTransitGatewayVpcAttachments")?;
 
     let found = acls.iter().map(network_acl);
     let gateways = gateways.iter().filter(is_there).map(carrier_gateway);

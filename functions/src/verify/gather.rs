@@ -7,7 +7,7 @@ use aws_sdk_eks::types::{
     AuthenticationMode, Cluster, ClusterVersionInformation, InsightStatusValue,
 };
 
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::model::tags::ec2_filter;
@@ -55,16 +55,13 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let dns_hostnames = unread.keep(VPC_ATTRIBUTE, dns_hostnames)?;
     let of_vpc = || ec2_filter("vpc-id", &vpc);
     let subnets = aws.ec2().describe_subnets().filters(of_vpc());
-    let subnets: Result<_, _> = subnets.into_paginator().items().send().collect().await;
-    let subnets = unread.keep(SUBNETS, subnets.during(SUBNETS))?;
+    let subnets = unread.keep(SUBNETS, list!(subnets).await.during(SUBNETS))?;
     let tables = route_tables::find(aws, &vpc).await;
     let route_tables = unread.keep("ec2:DescribeRouteTables", tables)?;
     let gateways = aws.ec2().describe_nat_gateways().filter(of_vpc());
-    let gateways: Result<_, _> = gateways.into_paginator().items().send().collect().await;
-    let nat_gateways = unread.keep(NAT_GATEWAYS, gateways.during(NAT_GATEWAYS))?;
+    let nat_gateways = unread.keep(NAT_GATEWAYS, list!(gateways).await.during(NAT_GATEWAYS))?;
     let endpoints = aws.ec2().describe_vpc_endpoints().filters(of_vpc());
-    let endpoints: Result<_, _> = endpoints.into_paginator().items().send().collect().await;
-    let vpc_endpoints = unread.keep(VPC_ENDPOINTS, endpoints.during(VPC_ENDPOINTS))?;
+    let vpc_endpoints = unread.keep(VPC_ENDPOINTS, list!(endpoints).await.during(VPC_ENDPOINTS))?;
     let groups = find_security_groups(aws, &vpc).await;
     let security_groups = unread.keep("ec2:DescribeSecurityGroups", groups)?;
     // Not worth a failure, whatever the answer: it is one check of many.
@@ -147,8 +144,7 @@ impl Unreadable {
 
 async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<String>, Error> {
     let pages = aws.eks().list_nodegroups().cluster_name(cluster);
-    let names = pages.into_paginator().items().send().try_collect().await;
-    names.during(NODE_GROUPS)
+    list!(pages).await.during(NODE_GROUPS)
 }
 
 async fn version(aws: &Aws, cluster: &Cluster) -> Result<Option<ClusterVersionInformation>, Error> {
@@ -193,8 +189,7 @@ async fn pod_role(
         let attached = iam_role::attached_policies(aws, name).await;
         found.attached = unread.keep("iam:ListAttachedRolePolicies", attached)?;
         let inline = aws.iam().list_role_policies().role_name(name);
-        let inline = inline.into_paginator().items().send();
-        found.inline = unread.keep(INLINE, inline.try_collect().await.during(INLINE))?;
+        found.inline = unread.keep(INLINE, list!(inline).await.during(INLINE))?;
     }
     if has_entries {
         found.entry = unread.keep(ACCESS_ENTRY, access_entries::find(aws, target, &arn).await)?;
@@ -213,9 +208,7 @@ async fn users(
         .eks()
         .list_access_entries()
         .cluster_name(&target.cluster_name);
-    let principals: Result<Vec<String>, _> =
-        pages.into_paginator().items().send().try_collect().await;
-    let principals = unread.keep(ACCESS_ENTRIES, principals.during(ACCESS_ENTRIES))?;
+    let principals = unread.keep(ACCESS_ENTRIES, list!(pages).await.during(ACCESS_ENTRIES))?;
     let mut users = vec![];
     for arn in principals.read().into_iter().flatten() {
         let is_of_pods = pod_roles.iter().any(|role| role.arn == *arn);

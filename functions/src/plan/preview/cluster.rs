@@ -7,7 +7,7 @@ use aws_sdk_eks::types::{
 };
 
 use super::{Change, Resource};
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::spec::{LogType, Selector};
 use crate::model::{KubernetesVersion, Plan, Target, tags};
@@ -116,9 +116,8 @@ fn log_type(log_type: LogType) -> &'static str {
 
 async fn principals(aws: &Aws, target: &Target) -> Result<Vec<String>, Error> {
     let call = aws.eks().list_access_entries();
-    let call = call.cluster_name(&target.cluster_name).into_paginator();
-    let principals: Result<Vec<_>, _> = call.items().send().collect().await;
-    principals.during("eks:ListAccessEntries")
+    let call = call.cluster_name(&target.cluster_name);
+    list!(call).await.during("eks:ListAccessEntries")
 }
 
 /// Whether an entry is ours and of a person, not of pods.
@@ -131,9 +130,10 @@ async fn is_surplus(aws: &Aws, target: &Target, principal: &str) -> Result<bool,
 async fn of_entry(aws: &Aws, target: &Target, principal: &str) -> Result<Change, Error> {
     let call = aws.eks().list_associated_access_policies();
     let call = call.cluster_name(&target.cluster_name);
-    let call = call.principal_arn(principal).into_paginator();
-    let policies: Result<Vec<_>, _> = call.items().send().collect().await;
-    let policies = policies.during("eks:ListAssociatedAccessPolicies")?;
+    let call = call.principal_arn(principal);
+    let policies = list!(call)
+        .await
+        .during("eks:ListAssociatedAccessPolicies")?;
     let is_admin = policies.iter().any(|policy| {
         let scope = policy.access_scope().and_then(|scope| scope.r#type());
         let arn = policy.policy_arn().unwrap_or_default();

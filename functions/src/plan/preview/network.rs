@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{
 };
 
 use super::{Change, Resource};
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::plan::Zone;
 use crate::model::{Plan, tags};
@@ -160,8 +160,7 @@ fn leads_to(table: &RouteTable, next_hop: &str) -> bool {
 async fn vpc(aws: &Aws, plan: &Plan) -> Result<Option<Vpc>, Error> {
     let call = aws.ec2().describe_vpcs();
     let call = call.set_filters(Some(tags::ec2_filters_for(&plan.target, "vpc")));
-    let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let vpcs = vpcs.during("ec2:DescribeVpcs")?;
+    let vpcs = list!(call).await.during("ec2:DescribeVpcs")?;
     let first = vpcs.into_iter().min_by_key(|vpc| vpc.vpc_id.clone());
     let Some(vpc) = first else {
         return Ok(None);
@@ -203,16 +202,14 @@ async fn has_dns(aws: &Aws, vpc: Option<&Vpc>) -> Result<Option<bool>, Error> {
 async fn subnets(aws: &Aws, plan: &Plan) -> Result<Vec<Subnet>, Error> {
     let call = aws.ec2().describe_subnets();
     let call = call.set_filters(Some(tags::ec2_filters(&plan.target)));
-    let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    subnets.during("ec2:DescribeSubnets")
+    list!(call).await.during("ec2:DescribeSubnets")
 }
 
 async fn internet_gateway(aws: &Aws, plan: &Plan) -> Result<Option<InternetGateway>, Error> {
     let call = aws.ec2().describe_internet_gateways();
     let filters = tags::ec2_filters_for(&plan.target, "internet-gateway");
-    let call = call.set_filters(Some(filters)).into_paginator();
-    let gateways: Result<Vec<_>, _> = call.items().send().collect().await;
-    let gateways = gateways.during("ec2:DescribeInternetGateways")?;
+    let call = call.set_filters(Some(filters));
+    let gateways = list!(call).await.during("ec2:DescribeInternetGateways")?;
     let is_idle = |it: &InternetGateway| it.attachments().is_empty();
     let best = gateways
         .into_iter()
@@ -223,8 +220,7 @@ async fn internet_gateway(aws: &Aws, plan: &Plan) -> Result<Option<InternetGatew
 async fn nat_gateways(aws: &Aws, plan: &Plan) -> Result<Vec<NatGateway>, Error> {
     let call = aws.ec2().describe_nat_gateways();
     let call = call.set_filter(Some(tags::ec2_filters(&plan.target)));
-    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let mut gateways = gateways.during("ec2:DescribeNatGateways")?;
+    let mut gateways = list!(call).await.during("ec2:DescribeNatGateways")?;
     gateways.retain(|gateway| {
         matches!(
             gateway.state(),

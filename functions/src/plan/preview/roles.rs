@@ -3,7 +3,7 @@
 use aws_sdk_iam::types::Role;
 
 use super::{Change, Resource};
-use crate::aws::Aws;
+use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::names::RoleOf;
 use crate::model::{Plan, tags};
@@ -86,9 +86,7 @@ impl Wanted {
 
     async fn has_policy(&self, aws: &Aws, role: &str) -> Result<bool, Error> {
         let call = aws.iam().list_attached_role_policies().role_name(role);
-        let policies = call.into_paginator().items().send();
-        let policies: Result<Vec<_>, _> = policies.collect().await;
-        let policies = policies.during("iam:ListAttachedRolePolicies")?;
+        let policies = list!(call).await.during("iam:ListAttachedRolePolicies")?;
         let mut names = policies.iter().filter_map(|policy| policy.policy_name());
         Ok(names.any(|name| name == self.policy))
     }

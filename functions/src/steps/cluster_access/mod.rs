@@ -21,7 +21,7 @@ use aws_sdk_eks::types::{AccessScope, AccessScopeType};
 use serde::Serialize;
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::error::is_iam_propagation;
 use crate::contract::{During, Error, NoInput, Outcome, Removed, Resource, Step};
 use crate::model::{Plan, Target, tags};
@@ -100,9 +100,8 @@ async fn find(aws: &Aws, target: &Target) -> Result<Option<Vec<String>>, Error> 
     let pages = aws
         .eks()
         .list_access_entries()
-        .cluster_name(&target.cluster_name)
-        .into_paginator();
-    match pages.items().send().try_collect().await {
+        .cluster_name(&target.cluster_name);
+    match list!(pages).await {
         Err(error) if eks::is_absent(&error) => Ok(None),
         answer => answer.during("eks:ListAccessEntries").map(Some),
     }
@@ -187,12 +186,8 @@ async fn is_admin(aws: &Aws, target: &Target, principal: &str) -> Result<bool, E
         .eks()
         .list_associated_access_policies()
         .cluster_name(&target.cluster_name)
-        .principal_arn(principal)
-        .into_paginator();
-    let policies: Vec<_> = pages
-        .items()
-        .send()
-        .try_collect()
+        .principal_arn(principal);
+    let policies = list!(pages)
         .await
         .during("eks:ListAssociatedAccessPolicies")?;
     let admin_policy = admin_policy(target);

@@ -9,7 +9,7 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{NatGateway, NatGatewayAddress, NatGatewayState, ResourceType};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, ZoneNatGateway, names, tags, zones};
@@ -38,8 +38,7 @@ pub(crate) struct Place<'a> {
 pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<NatGateway>, Error> {
     let call = aws.ec2().describe_nat_gateways();
     let call = call.set_filter(Some(tags::ec2_filters(target)));
-    let gateways: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    gateways.during("ec2:DescribeNatGateways")
+    list!(call).await.during("ec2:DescribeNatGateways")
 }
 
 /// Creates the gateway that comes after the dead ones; its id.

@@ -4,7 +4,7 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, tags};
@@ -77,9 +77,8 @@ async fn find(aws: &Aws, target: &Target) -> Result<Vec<InternetGateway>, Error>
 
 async fn find_by(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<InternetGateway>, Error> {
     let call = aws.ec2().describe_internet_gateways();
-    let call = call.set_filters(Some(filters)).into_paginator();
-    let gateways: Result<Vec<_>, _> = call.items().send().collect().await;
-    gateways.during("ec2:DescribeInternetGateways")
+    let call = call.set_filters(Some(filters));
+    list!(call).await.during("ec2:DescribeInternetGateways")
 }
 
 async fn create(aws: &Aws, plan: &Plan) -> Result<String, Error> {

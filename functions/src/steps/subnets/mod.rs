@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::{ResourceType, Subnet, SubnetState, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Outcome, Removed, Resource, Step, wait};
 use crate::model::plan::Zone;
@@ -100,16 +100,14 @@ impl Step for Subnets {
 async fn find(aws: &Aws, target: &Target) -> Result<Vec<Subnet>, Error> {
     let call = aws.ec2().describe_subnets();
     let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    subnets.during(DESCRIBE)
+    list!(call).await.during(DESCRIBE)
 }
 
 /// All subnets of the VPC, ours or not.
 async fn find_in_vpc(aws: &Aws, vpc_id: &str) -> Result<Vec<Subnet>, Error> {
     let call = aws.ec2().describe_subnets();
     let call = call.filters(tags::ec2_filter("vpc-id", vpc_id));
-    let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    subnets.during(DESCRIBE)
+    list!(call).await.during(DESCRIBE)
 }
 
 async fn ensure_one(

@@ -16,7 +16,7 @@ use aws_sdk_ec2::types::{
 use serde::{Deserialize, Serialize};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Resource, Step, wait};
 use crate::model::{Plan, Target, tags};
@@ -103,8 +103,7 @@ impl Step for Vpc {
 async fn find(aws: &Aws, target: &Target) -> Result<Vec<Ec2Vpc>, Error> {
     let call = aws.ec2().describe_vpcs();
     let call = call.set_filters(Some(tags::ec2_filters_for(target, ROLE)));
-    let vpcs: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    vpcs.during("ec2:DescribeVpcs")
+    list!(call).await.during("ec2:DescribeVpcs")
 }
 
 /// Creates the VPC. The visit ends here: whatever failed after it would forget the id.
@@ -151,8 +150,7 @@ async fn with_subnets(aws: &Aws, vpcs: &[Ec2Vpc]) -> Result<Vec<String>, Error> 
         .set_values(Some(ids.collect()))
         .build();
     let call = aws.ec2().describe_subnets().filters(of_vpcs);
-    let subnets: Result<Vec<_>, _> = call.into_paginator().items().send().collect().await;
-    let subnets = subnets.during("ec2:DescribeSubnets")?.into_iter();
+    let subnets = list!(call).await.during("ec2:DescribeSubnets")?.into_iter();
     Ok(subnets.filter_map(|subnet| subnet.vpc_id).collect())
 }
 

@@ -9,8 +9,7 @@ use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::ProvideErrorMetadata;
 use aws_sdk_ssm::types::ParameterType;
 
-use crate::aws::codes;
-use crate::aws::telemetry::{changed, changing};
+use crate::aws::{change, codes};
 use crate::contract::{During, Error};
 
 const GET: &str = "ssm:GetParameter";
@@ -45,13 +44,12 @@ impl Started {
     /// Says so of a cluster; it is no matter if it was said before.
     pub(crate) async fn add(&self, cluster: &Cluster<'_>, execution: &str) -> Result<(), Error> {
         let name = cluster.below(&self.path);
-        changing(PUT, &name);
         let call = self.ssm.put_parameter().name(&name).value(execution);
-        match call.r#type(ParameterType::String).send().await {
+        let call = call.r#type(ParameterType::String);
+        match change(PUT, &name, call.send()).await {
             Err(error) if error.code() == Some(codes::PARAMETER_ALREADY_EXISTS) => return Ok(()),
             answer => answer.during(PUT)?,
         };
-        changed(PUT, &name);
         Ok(())
     }
 }

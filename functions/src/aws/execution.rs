@@ -3,7 +3,7 @@
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 
-use crate::aws::telemetry::{changed, changing};
+use crate::aws::change;
 use crate::contract::{During, Error};
 use crate::model::Spec;
 
@@ -21,9 +21,9 @@ pub async fn start(
 ) -> Result<bool, Error> {
     let input = serde_json::to_string(spec);
     let input = input.map_err(|error| Error::Unexpected(error.to_string()))?;
-    changing(START, name);
     let call = sfn.start_execution().state_machine_arn(state_machine_arn);
-    let answer = call.name(name).input(input).send().await;
+    let call = call.name(name).input(input);
+    let answer = change(START, name, call.send()).await;
     let exists = answer.as_ref().is_err_and(|error| {
         let error = error.as_service_error();
         error.is_some_and(StartExecutionError::is_execution_already_exists)
@@ -32,6 +32,5 @@ pub async fn start(
         return Ok(false);
     }
     answer.during(START)?;
-    changed(START, name);
     Ok(true)
 }

@@ -1,5 +1,5 @@
-//! What every call of AWS shares: clients and sessions of the target account, error codes, the lists, and
-//! the log lines around a change.
+//! What every call of AWS shares: clients and sessions of the target account, error codes, and the two
+//! kinds of calls: those that change something, and those that list.
 
 pub(crate) mod calls;
 mod clients;
@@ -10,6 +10,6 @@ pub mod refusals;
 pub mod session;
 pub mod telemetry;
 
-pub(crate) use calls::list;
+pub(crate) use calls::{change, list};
 pub use clients::{Aws, Base};
 pub use session::Session;

@@ -5,8 +5,7 @@ use aws_sdk_ssm::config::http::HttpResponse;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 
-use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Base, codes};
+use crate::aws::{Base, change, codes};
 use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::registry::entry::Entry;
@@ -71,16 +70,15 @@ impl Store {
 
     pub(crate) async fn create(&self, entry: &Entry) -> Result<(), Error> {
         let name = self.name(&entry.target);
-        changing(PUT, &name);
         let call = self.ssm.put_parameter().name(&name).value(entry.value()?);
-        match call.r#type(ParameterType::String).send().await {
+        let call = call.r#type(ParameterType::String);
+        match change(PUT, &name, call.send()).await {
             // Another execution's, or an earlier attempt's whose answer was lost: the next look says.
             Err(error) if error.code() == Some(codes::PARAMETER_ALREADY_EXISTS) => {
                 return Err(Error::NotYetVisible(format!("{name} was made meanwhile")));
             }
             answer => answer.during(PUT)?,
         };
-        changed(PUT, &name);
         Ok(())
     }
 
@@ -88,13 +86,12 @@ impl Store {
     /// parameter: so an entry that was deleted meanwhile does not come back.
     pub(crate) async fn update(&self, entry: &Entry) -> Result<bool, Error> {
         let name = self.name(&entry.target);
-        changing(PUT, &name);
         let call = self.ssm.put_parameter().name(&name).value(entry.value()?);
-        match call.overwrite(true).send().await {
+        let call = call.overwrite(true);
+        match change(PUT, &name, call.send()).await {
             Err(error) if is_type_required(&error) => return Ok(false),
             answer => answer.during(PUT)?,
         };
-        changed(PUT, &name);
         Ok(true)
     }
 
@@ -107,12 +104,11 @@ impl Store {
             Err(error) if is_missing(&error) => return Ok(false),
             answer => answer.during(GET)?,
         };
-        changing(DELETE, &name);
-        match self.ssm.delete_parameter().name(&name).send().await {
+        let call = self.ssm.delete_parameter().name(&name);
+        match change(DELETE, &name, call.send()).await {
             Err(error) if is_missing(&error) => return Ok(false),
             answer => answer.during(DELETE)?,
         };
-        changed(DELETE, &name);
         Ok(true)
     }
 }

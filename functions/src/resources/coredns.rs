@@ -5,8 +5,7 @@ use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileStatus, ResolveConflicts, Update};
 use serde_json::{Map, Value, json};
 
-use crate::aws::Aws;
-use crate::aws::telemetry::{changed, changing};
+use crate::aws::{Aws, change};
 use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::resources::eks::{self, COREDNS};
@@ -70,7 +69,6 @@ pub async fn update(
     version: Option<&str>,
     configuration: Option<&str>,
 ) -> Result<Asked, Error> {
-    changing(UPDATE, COREDNS);
     let call = aws
         .eks()
         .update_addon()
@@ -79,7 +77,7 @@ pub async fn update(
         .set_addon_version(version.map(str::to_owned))
         .set_configuration_values(configuration.map(str::to_owned))
         .resolve_conflicts(ResolveConflicts::Overwrite);
-    let answer = match call.send().await {
+    let answer = match change(UPDATE, COREDNS, call.send()).await {
         Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason = format!("add-on coredns cannot be updated yet: {message}");
@@ -87,7 +85,6 @@ pub async fn update(
         }
         answer => answer.during(UPDATE)?,
     };
-    changed(UPDATE, COREDNS);
     Ok(Asked::Accepted(answer.update))
 }
 

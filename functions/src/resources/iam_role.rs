@@ -13,8 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, change, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Outcome, Removed, Resource};
 use crate::model::names::RoleOf;
@@ -139,8 +138,8 @@ async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
         detach(aws, name, &policy_arn).await?;
     }
     remove_inline_policies(aws, name).await?;
-    changing("iam:DeleteRole", name);
-    match aws.iam().delete_role().role_name(name).send().await {
+    let call = aws.iam().delete_role().role_name(name);
+    match change("iam:DeleteRole", name, call.send()).await {
         Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => return Ok(None),
         Err(error) if error.code() == Some(codes::DELETE_CONFLICT) => {
             return Err(Error::ResourceConflict(format!(
@@ -150,7 +149,6 @@ async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
         }
         answer => answer.during("iam:DeleteRole")?,
     };
-    changed("iam:DeleteRole", name);
     Ok(Some(Resource::new("AWS::IAM::Role", name)))
 }
 
@@ -158,13 +156,12 @@ async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
 async fn remove_inline_policies(aws: &Aws, name: &str) -> Result<(), Error> {
     let call = aws.iam().list_role_policies().role_name(name);
     for policy in list!(call).await.during("iam:ListRolePolicies")? {
-        changing("iam:DeleteRolePolicy", &policy);
         let call = aws.iam().delete_role_policy().role_name(name);
-        match call.policy_name(&policy).send().await {
+        let call = call.policy_name(&policy);
+        match change("iam:DeleteRolePolicy", &policy, call.send()).await {
             Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {}
             answer => {
                 answer.during("iam:DeleteRolePolicy")?;
-                changed("iam:DeleteRolePolicy", &policy);
             }
         }
     }
@@ -182,16 +179,14 @@ pub async fn ensure_service_linked(aws: &Aws, role: ServiceLinkedRole) -> Result
     if find(aws, role.name).await?.is_some() {
         return Ok(());
     }
-    changing("iam:CreateServiceLinkedRole", role.name);
     let call = aws
         .iam()
         .create_service_linked_role()
         .aws_service_name(role.service);
-    match call.send().await {
+    match change("iam:CreateServiceLinkedRole", role.name, call.send()).await {
         Err(error) if is_taken(&error) => {}
         answer => {
             answer.during("iam:CreateServiceLinkedRole")?;
-            changed("iam:CreateServiceLinkedRole", role.name);
         }
     }
     Ok(())
@@ -236,7 +231,6 @@ fn require_ours(role: &Role, target: &Target) -> Result<(), Error> {
 
 async fn create(aws: &Aws, plan: &Plan, wanted: &ServiceRole) -> Result<Role, Error> {
     let name = &wanted.of.name(&plan.target);
-    changing("iam:CreateRole", name);
     let call = aws
         .iam()
         .create_role()
@@ -245,7 +239,7 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &ServiceRole) -> Result<Role, Er
         .assume_role_policy_document(wanted.trust.to_string())
         .set_permissions_boundary(plan.permissions_boundary_arn.clone())
         .set_tags(Some(tags::iam(plan, wanted.role)?));
-    let role = match call.send().await {
+    let role = match change("iam:CreateRole", name, call.send()).await {
         // An earlier attempt made it and GetRole does not see it yet.
         Err(error) if error.code() == Some(codes::ENTITY_ALREADY_EXISTS) => {
             return Err(Error::NotYetVisible(format!(
@@ -257,7 +251,6 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &ServiceRole) -> Result<Role, Er
             "iam:CreateRole: Role",
         )?,
     };
-    changed("iam:CreateRole", name);
     attach(aws, name, wanted).await?;
     Ok(role)
 }
@@ -296,28 +289,26 @@ fn trusts(role: &Role, wanted: &Value) -> bool {
 }
 
 async fn update_trust(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error> {
-    changing("iam:UpdateAssumeRolePolicy", name);
-    aws.iam()
+    let call = aws
+        .iam()
         .update_assume_role_policy()
         .role_name(name)
-        .policy_document(wanted.trust.to_string())
-        .send()
+        .policy_document(wanted.trust.to_string());
+    change("iam:UpdateAssumeRolePolicy", name, call.send())
         .await
         .during("iam:UpdateAssumeRolePolicy")?;
-    changed("iam:UpdateAssumeRolePolicy", name);
     Ok(())
 }
 
 async fn put_boundary(aws: &Aws, name: &str, boundary_arn: &str) -> Result<(), Error> {
-    changing("iam:PutRolePermissionsBoundary", name);
-    aws.iam()
+    let call = aws
+        .iam()
         .put_role_permissions_boundary()
         .role_name(name)
-        .permissions_boundary(boundary_arn)
-        .send()
+        .permissions_boundary(boundary_arn);
+    change("iam:PutRolePermissionsBoundary", name, call.send())
         .await
         .during("iam:PutRolePermissionsBoundary")?;
-    changed("iam:PutRolePermissionsBoundary", name);
     Ok(())
 }
 
@@ -335,30 +326,27 @@ pub async fn attached_policies(aws: &Aws, name: &str) -> Result<Vec<String>, Err
 }
 
 async fn attach(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error> {
-    changing("iam:AttachRolePolicy", name);
-    aws.iam()
+    let call = aws
+        .iam()
         .attach_role_policy()
         .role_name(name)
-        .policy_arn(&wanted.policy_arn)
-        .send()
+        .policy_arn(&wanted.policy_arn);
+    change("iam:AttachRolePolicy", name, call.send())
         .await
         .during("iam:AttachRolePolicy")?;
-    changed("iam:AttachRolePolicy", name);
     Ok(())
 }
 
 async fn detach(aws: &Aws, name: &str, policy_arn: &str) -> Result<(), Error> {
-    changing("iam:DetachRolePolicy", name);
     let call = aws
         .iam()
         .detach_role_policy()
         .role_name(name)
         .policy_arn(policy_arn);
-    match call.send().await {
+    match change("iam:DetachRolePolicy", name, call.send()).await {
         Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {}
         answer => {
             answer.during("iam:DetachRolePolicy")?;
-            changed("iam:DetachRolePolicy", name);
         }
     }
     Ok(())

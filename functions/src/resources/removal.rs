@@ -6,8 +6,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::aws::codes;
-use crate::aws::telemetry::{changed, changing};
+use crate::aws::{change, codes};
 use crate::contract::{During, Error, Outcome, Removed, Resource};
 
 /// How long to wait for what still depends on a resource, in seconds.
@@ -41,8 +40,7 @@ impl Removal {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        changing(action, &resource.id);
-        match call.await {
+        match change(action, &resource.id, call).await {
             Err(error) if error.code().is_some_and(|code| not_found.contains(&code)) => {}
             Err(error) if is_in_use(&error) => {
                 self.is_blocked = true;
@@ -52,7 +50,6 @@ impl Removal {
             }
             answer => {
                 answer.during(action)?;
-                changed(action, &resource.id);
                 self.removed.removed.push(resource);
             }
         }

@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::{
 };
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, change, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, names, tags};
@@ -239,16 +239,14 @@ async fn set_route(
 
 /// False if there is one to somewhere else. The same route again is a success.
 async fn create_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<bool, Error> {
-    changing(CREATE_ROUTE, table_id);
-    let answer = aws
+    let call = aws
         .ec2()
         .create_route()
         .route_table_id(table_id)
         .destination_cidr_block(DEFAULT_DESTINATION)
         .set_gateway_id(next_hop.internet_gateway())
-        .set_nat_gateway_id(next_hop.nat_gateway())
-        .send()
-        .await;
+        .set_nat_gateway_id(next_hop.nat_gateway());
+    let answer = change(CREATE_ROUTE, table_id, call.send()).await;
     if let Err(error) = &answer {
         if error.code() == Some(codes::ROUTE_ALREADY_EXISTS) {
             return Ok(false);
@@ -256,22 +254,19 @@ async fn create_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Resul
         refuse_unseen_attachment(error)?;
     }
     answer.during(CREATE_ROUTE)?;
-    changed(CREATE_ROUTE, table_id);
     Ok(true)
 }
 
 /// False if there is none.
 async fn replace_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Result<bool, Error> {
-    changing(REPLACE_ROUTE, table_id);
-    let answer = aws
+    let call = aws
         .ec2()
         .replace_route()
         .route_table_id(table_id)
         .destination_cidr_block(DEFAULT_DESTINATION)
         .set_gateway_id(next_hop.internet_gateway())
-        .set_nat_gateway_id(next_hop.nat_gateway())
-        .send()
-        .await;
+        .set_nat_gateway_id(next_hop.nat_gateway());
+    let answer = change(REPLACE_ROUTE, table_id, call.send()).await;
     if let Err(error) = &answer {
         if says(error, codes::NO_ROUTE_MESSAGE) {
             return Ok(false);
@@ -279,7 +274,6 @@ async fn replace_route(aws: &Aws, table_id: &str, next_hop: NextHop<'_>) -> Resu
         refuse_unseen_attachment(error)?;
     }
     answer.during(REPLACE_ROUTE)?;
-    changed(REPLACE_ROUTE, table_id);
     Ok(true)
 }
 
@@ -322,27 +316,24 @@ async fn repair_association(
         association.route_table_association_id(),
         "ec2:DescribeRouteTables: the id of an association",
     )?;
-    changing(REPLACE_ASSOCIATION, subnet_id);
-    aws.ec2()
+    let call = aws
+        .ec2()
         .replace_route_table_association()
         .association_id(id)
-        .route_table_id(table_id)
-        .send()
+        .route_table_id(table_id);
+    change(REPLACE_ASSOCIATION, subnet_id, call.send())
         .await
         .during(REPLACE_ASSOCIATION)?;
-    changed(REPLACE_ASSOCIATION, subnet_id);
     Ok(())
 }
 
 async fn associate(aws: &Aws, table_id: &str, subnet_id: &str) -> Result<(), Error> {
-    changing(ASSOCIATE, subnet_id);
-    let answer = aws
+    let call = aws
         .ec2()
         .associate_route_table()
         .route_table_id(table_id)
-        .subnet_id(subnet_id)
-        .send()
-        .await;
+        .subnet_id(subnet_id);
+    let answer = change(ASSOCIATE, subnet_id, call.send()).await;
     if let Err(error) = &answer
         && error.code() == Some(codes::ALREADY_ASSOCIATED)
     {
@@ -351,7 +342,6 @@ async fn associate(aws: &Aws, table_id: &str, subnet_id: &str) -> Result<(), Err
         return Err(Error::NotYetVisible(format!("{subnet_id}: {message}")));
     }
     answer.during(ASSOCIATE)?;
-    changed(ASSOCIATE, subnet_id);
     Ok(())
 }
 

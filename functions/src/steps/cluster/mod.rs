@@ -35,8 +35,7 @@ use aws_sdk_eks::operation::create_cluster::CreateClusterError;
 use aws_sdk_eks::types::{Cluster as EksCluster, ClusterHealth, ClusterStatus, VpcConfigResponse};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, Outcome, Removed, Step};
 use crate::model::{Plan, Target, ZoneSubnets, tags, zones};
@@ -188,8 +187,7 @@ async fn create(
 ) -> Result<Outcome<Output>, Error> {
     let name = &plan.target.cluster_name;
     let subnet_ids = private_subnet_ids(input);
-    changing("eks:CreateCluster", name);
-    let answer = aws
+    let call = aws
         .eks()
         .create_cluster()
         .name(name)
@@ -203,9 +201,8 @@ async fn create(
         .set_logging(config::logging_of_new(&plan.logging))
         .set_encryption_config(config::encryption(plan))
         .deletion_protection(plan.deletion_protection)
-        .set_tags(Some(tags::map(plan, "cluster")))
-        .send()
-        .await;
+        .set_tags(Some(tags::map(plan, "cluster")));
+    let answer = change("eks:CreateCluster", name, call.send()).await;
     match answer {
         Err(error) if eks::is_in_use(&error) => {
             return created_meanwhile(aws, plan, input, memory).await;
@@ -215,7 +212,6 @@ async fn create(
         }
         answer => answer.during("eks:CreateCluster")?,
     };
-    changed("eks:CreateCluster", name);
     failed::remember_made(memory, name);
     let reason = format!("control plane {name} is being created");
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
@@ -310,18 +306,16 @@ async fn ask(
     memory: &mut Memory,
 ) -> Result<bool, Error> {
     let name = &plan.target.cluster_name;
-    changing("eks:UpdateClusterConfig", name);
     // No token of our own: the request states what is wanted, so repeating it is harmless, while a
     // token made from it would make a later, second repair look like this one's repetition.
     let call = update.apply(aws.eks().update_cluster_config().name(name));
     let was_taken = memory.id(&update.to_string()).is_some();
-    let answer = match call.send().await {
+    let answer = match change("eks:UpdateClusterConfig", name, call.send()).await {
         Err(error) if is_nothing_to_update(&error) => return Ok(false),
         Err(error) if was_taken && is_bad_parameter(&error) => return Ok(false),
         Err(error) if eks::passes_by_itself(&error) => return Ok(true),
         answer => answer.during("eks:UpdateClusterConfig")?,
     };
-    changed("eks:UpdateClusterConfig", name);
     remember(memory, what, answer.update());
     Ok(true)
 }
@@ -361,9 +355,9 @@ async fn turn_protection_off(
         return Ok(pending(target, cluster));
     }
     let name = &target.cluster_name;
-    changing("eks:UpdateClusterConfig", name);
     let call = aws.eks().update_cluster_config().name(name);
-    match call.deletion_protection(false).send().await {
+    let call = call.deletion_protection(false);
+    match change("eks:UpdateClusterConfig", name, call.send()).await {
         Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
             let reason =
@@ -372,7 +366,6 @@ async fn turn_protection_off(
         }
         answer => answer.during("eks:UpdateClusterConfig")?,
     };
-    changed("eks:UpdateClusterConfig", name);
     let reason = format!("deletion protection of {name} is being turned off");
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
 }
@@ -388,8 +381,8 @@ async fn delete(
     if cluster.deletion_protection() == Some(true) && !is_failed {
         return Err(eks::deletion_protected(target));
     }
-    changing("eks:DeleteCluster", name);
-    let answer = aws.eks().delete_cluster().name(name).send().await;
+    let call = aws.eks().delete_cluster().name(name);
+    let answer = change("eks:DeleteCluster", name, call.send()).await;
     match answer {
         Err(error) if eks::is_absent(&error) => return leftovers::remove(aws, target).await,
         // A profile that is being deleted, or the update in progress that no describe call shows.
@@ -400,7 +393,6 @@ async fn delete(
         }
         answer => answer.during("eks:DeleteCluster")?,
     };
-    changed("eks:DeleteCluster", name);
     let reason = format!("control plane {name} is being deleted");
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
 }

@@ -8,8 +8,7 @@
 use aws_sdk_eks::error::ProvideErrorMetadata;
 use aws_sdk_eks::types::{Cluster, InsightStatusValue};
 
-use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, Outcome};
 use crate::model::kubernetes_version::is_upgrade;
@@ -68,7 +67,6 @@ async fn start<T>(
     memory: &mut Memory,
 ) -> Result<Outcome<T>, Error> {
     let (name, version) = (&plan.target.cluster_name, &plan.kubernetes_version);
-    changing("eks:UpdateClusterVersion", name);
     // No token of our own: EKS takes one update at a time and no version twice, while a token made of the
     // versions would, after an update that failed, bring back that one instead of starting another.
     let call = aws
@@ -76,7 +74,7 @@ async fn start<T>(
         .update_cluster_version()
         .name(name)
         .version(version);
-    let answer = match call.send().await {
+    let answer = match change("eks:UpdateClusterVersion", name, call.send()).await {
         // Another update, or what EKS does after the last upgrade and does not show.
         Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
@@ -88,7 +86,6 @@ async fn start<T>(
         }
         answer => answer.during("eks:UpdateClusterVersion")?,
     };
-    changed("eks:UpdateClusterVersion", name);
     remember(memory, &format!("Kubernetes {version}"), answer.update());
     Ok(upgrading(plan, current))
 }

@@ -20,8 +20,7 @@ use aws_sdk_eks::error::ProvideErrorMetadata;
 use aws_sdk_eks::types::{AccessScope, AccessScopeType};
 use serde::Serialize;
 
-use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, change, codes, list};
 use crate::contract::error::is_iam_propagation;
 use crate::contract::{During, Error, NoInput, Outcome, Removed, Resource, Step};
 use crate::model::{Plan, Target, tags};
@@ -121,16 +120,14 @@ async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Er
 
 /// Makes the entry of `principal`, which is the plan's administrator number `index`.
 async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result<(), Error> {
-    changing("eks:CreateAccessEntry", principal);
-    let answer = aws
+    let call = aws
         .eks()
         .create_access_entry()
         .cluster_name(&plan.target.cluster_name)
         .principal_arn(principal)
         .r#type("STANDARD")
-        .set_tags(Some(tags::map(plan, "access-entry")))
-        .send()
-        .await;
+        .set_tags(Some(tags::map(plan, "access-entry")));
+    let answer = change("eks:CreateAccessEntry", principal, call.send()).await;
     match answer {
         Err(error) if eks::is_in_use(&error) => require_entry(aws, plan, principal).await?,
         Err(error) if is_unseen_principal(&error) => {
@@ -145,7 +142,6 @@ async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result
         }
         answer => {
             answer.during("eks:CreateAccessEntry")?;
-            changed("eks:CreateAccessEntry", principal);
         }
     }
     Ok(())
@@ -198,36 +194,33 @@ async fn is_admin(aws: &Aws, target: &Target, principal: &str) -> Result<bool, E
 }
 
 async fn grant(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error> {
-    changing("eks:AssociateAccessPolicy", principal);
     let scope = AccessScope::builder()
         .r#type(AccessScopeType::Cluster)
         .build();
-    aws.eks()
+    let call = aws
+        .eks()
         .associate_access_policy()
         .cluster_name(&target.cluster_name)
         .principal_arn(principal)
         .policy_arn(admin_policy(target))
-        .access_scope(scope)
-        .send()
+        .access_scope(scope);
+    change("eks:AssociateAccessPolicy", principal, call.send())
         .await
         .during("eks:AssociateAccessPolicy")?;
-    changed("eks:AssociateAccessPolicy", principal);
     Ok(())
 }
 
 /// Whether this call deleted it; false if it was gone already.
 async fn delete(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
-    changing("eks:DeleteAccessEntry", principal);
     let call = aws
         .eks()
         .delete_access_entry()
         .cluster_name(&target.cluster_name)
         .principal_arn(principal);
-    match call.send().await {
+    match change("eks:DeleteAccessEntry", principal, call.send()).await {
         Err(error) if eks::is_absent(&error) => return Ok(false),
         answer => answer.during("eks:DeleteAccessEntry")?,
     };
-    changed("eks:DeleteAccessEntry", principal);
     Ok(true)
 }
 

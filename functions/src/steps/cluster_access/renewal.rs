@@ -11,8 +11,7 @@
 
 use aws_sdk_eks::types::{AccessEntry, FargateProfile};
 
-use crate::aws::Aws;
-use crate::aws::telemetry::{changed, changing};
+use crate::aws::{Aws, change};
 use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::{Plan, Target, names, tags};
@@ -47,11 +46,11 @@ async fn adopt(aws: &Aws, plan: &Plan, entry: &AccessEntry) -> Result<(), Error>
     }
     let arn = entry.access_entry_arn();
     let arn = required(arn, "eks:DescribeAccessEntry: accessEntryArn")?;
-    changing("eks:TagResource", arn);
     let call = aws.eks().tag_resource().resource_arn(arn);
     let call = call.set_tags(Some(tags::map(plan, OF_PODS)));
-    call.send().await.during("eks:TagResource")?;
-    changed("eks:TagResource", arn);
+    change("eks:TagResource", arn, call.send())
+        .await
+        .during("eks:TagResource")?;
     Ok(())
 }
 
@@ -84,7 +83,6 @@ pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str, is_there: bool) -> Resul
 
 async fn create_of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {
     let target = &plan.target;
-    changing("eks:CreateAccessEntry", arn);
     let call = aws
         .eks()
         .create_access_entry()
@@ -92,11 +90,10 @@ async fn create_of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> 
         .principal_arn(arn)
         .r#type(FARGATE_LINUX)
         .set_tags(Some(tags::map(plan, OF_PODS)));
-    match call.send().await {
+    match change("eks:CreateAccessEntry", arn, call.send()).await {
         Err(error) if eks::is_in_use(&error) => return Err(still_there(arn)),
         answer => answer.during("eks:CreateAccessEntry")?,
     };
-    changed("eks:CreateAccessEntry", arn);
     Ok(())
 }
 

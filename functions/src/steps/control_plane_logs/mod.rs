@@ -11,8 +11,7 @@
 use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;
 use serde::Serialize;
 
-use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, change, codes};
 use crate::contract::{During, Error, NoInput, Outcome, Removed, Resource, Step};
 use crate::model::{Plan, Target, tags};
 use crate::resources::log_group::{self, Owner};
@@ -51,15 +50,13 @@ impl Step for ControlPlaneLogs {
 
 async fn create(aws: &Aws, plan: &Plan) -> Result<(), Error> {
     let name = log_group::name(&plan.target);
-    changing(CREATE, &name);
     let call = aws.logs().create_log_group().log_group_name(&name);
     let call = call.set_tags(Some(tags::map(plan, "control-plane-logs")));
-    match call.send().await {
+    match change(CREATE, &name, call.send()).await {
         // An earlier attempt's, or EKS's: whose it is matters to the removal only.
         Err(error) if error.code() == Some(codes::RESOURCE_ALREADY_EXISTS) => {}
         answer => {
             answer.during(CREATE)?;
-            changed(CREATE, &name);
         }
     }
     Ok(())
@@ -67,15 +64,13 @@ async fn create(aws: &Aws, plan: &Plan) -> Result<(), Error> {
 
 async fn delete(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
     let name = log_group::name(target);
-    changing(DELETE, &name);
     let call = aws.logs().delete_log_group().log_group_name(&name);
-    match call.send().await {
+    match change(DELETE, &name, call.send()).await {
         Err(error) if error.code() == Some(codes::RESOURCE_NOT_FOUND) => {
             return Ok(Outcome::Ready(Removed::default()));
         }
         answer => answer.during(DELETE)?,
     };
-    changed(DELETE, &name);
     Ok(Outcome::Ready(Removed {
         removed: vec![Resource::new(log_group::KIND, name)],
     }))

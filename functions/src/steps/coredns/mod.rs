@@ -32,8 +32,7 @@ use aws_sdk_eks::error::ProvideErrorMetadata;
 use aws_sdk_eks::types::{Addon, AddonHealth, AddonStatus, Cluster, ResolveConflicts};
 use serde::Serialize;
 
-use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Step};
 use crate::model::{Plan, Target, tags};
@@ -209,7 +208,6 @@ async fn create(
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
     let version = version::default_on(aws, birth.kubernetes).await?;
-    changing("eks:CreateAddon", COREDNS);
     let call = aws
         .eks()
         .create_addon()
@@ -219,7 +217,7 @@ async fn create(
         .configuration_values(coredns::wanted(birth))
         .resolve_conflicts(ResolveConflicts::Overwrite)
         .set_tags(Some(tags::map(plan, COREDNS)));
-    match call.send().await {
+    match change("eks:CreateAddon", COREDNS, call.send()).await {
         // It exists by now, or the cluster is changing: the next look decides.
         Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
@@ -228,7 +226,6 @@ async fn create(
         }
         answer => answer.during("eks:CreateAddon")?,
     };
-    changed("eks:CreateAddon", COREDNS);
     let reason = format!("add-on coredns {version} is being created");
     Ok(later(
         reason,
@@ -239,15 +236,14 @@ async fn create(
 /// Tags an add-on that came with the cluster or that a person made, so that it is ours from now on.
 async fn adopt(aws: &Aws, plan: &Plan, addon: &Addon) -> Result<(), Error> {
     let arn = required(addon.addon_arn(), "eks:DescribeAddon: addonArn")?;
-    changing("eks:TagResource", arn);
-    aws.eks()
+    let call = aws
+        .eks()
         .tag_resource()
         .resource_arn(arn)
-        .set_tags(Some(tags::map(plan, COREDNS)))
-        .send()
+        .set_tags(Some(tags::map(plan, COREDNS)));
+    change("eks:TagResource", arn, call.send())
         .await
         .during("eks:TagResource")?;
-    changed("eks:TagResource", arn);
     Ok(())
 }
 
@@ -315,20 +311,18 @@ fn is_busy(error: &impl ProvideErrorMetadata) -> bool {
 }
 
 async fn delete_addon(aws: &Aws, target: &Target) -> Result<Deletion, Error> {
-    changing("eks:DeleteAddon", COREDNS);
     let call = aws
         .eks()
         .delete_addon()
         .cluster_name(&target.cluster_name)
         .addon_name(COREDNS);
-    match call.send().await {
+    match change("eks:DeleteAddon", COREDNS, call.send()).await {
         Err(error) if eks::is_absent(&error) => return Ok(Deletion::Gone),
         Err(error) if is_busy(&error) => {
             return Ok(Deletion::Refused(eks::message(&error).to_owned()));
         }
         answer => answer.during("eks:DeleteAddon")?,
     };
-    changed("eks:DeleteAddon", COREDNS);
     Ok(Deletion::Begun)
 }
 

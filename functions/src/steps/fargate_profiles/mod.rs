@@ -23,8 +23,7 @@ use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileError;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileStatus};
 use serde::Serialize;
 
-use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, Outcome, Removed, Step};
 use crate::model::{Plan, Target, tags, zones};
@@ -188,12 +187,10 @@ async fn create(
     memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
     let name = wanted.name();
-    changing("eks:CreateFargateProfile", name);
-    let answer = wanted
+    let call = wanted
         .request(aws.eks().create_fargate_profile(), &plan.target)
-        .set_tags(Some(tags::map(plan, &format!("fargate-profile-{name}"))))
-        .send()
-        .await;
+        .set_tags(Some(tags::map(plan, &format!("fargate-profile-{name}"))));
+    let answer = change("eks:CreateFargateProfile", name, call.send()).await;
     match answer {
         Err(error) if eks::passes_by_itself(&error) => {
             return in_use(aws, plan, wanted, eks::message(&error)).await;
@@ -210,7 +207,6 @@ async fn create(
         }
         answer => answer.during("eks:CreateFargateProfile")?,
     };
-    changed("eks:CreateFargateProfile", name);
     memory.remember(name, name);
     let reason = format!("Fargate profile {name} is being created");
     Ok(Outcome::pending(CREATING_CHECK_SECONDS, reason))
@@ -299,13 +295,12 @@ async fn delete(
         profile.fargate_profile_name(),
         "eks:DescribeFargateProfile: fargateProfileName",
     )?;
-    changing("eks:DeleteFargateProfile", name);
     let call = aws
         .eks()
         .delete_fargate_profile()
         .cluster_name(&target.cluster_name)
         .fargate_profile_name(name);
-    match call.send().await {
+    match change("eks:DeleteFargateProfile", name, call.send()).await {
         Err(error) if eks::is_absent(&error) => {}
         Err(error) if eks::passes_by_itself(&error) => {
             let message = eks::message(&error);
@@ -314,7 +309,6 @@ async fn delete(
         }
         answer => {
             answer.during("eks:DeleteFargateProfile")?;
-            changed("eks:DeleteFargateProfile", name);
         }
     }
     if profile.status() == Some(&FargateProfileStatus::DeleteFailed) {

@@ -4,7 +4,7 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, change, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, tags};
@@ -130,9 +130,9 @@ async fn attach(
             id(other)?
         )));
     }
-    changing(ATTACH, gateway_id);
     let call = aws.ec2().attach_internet_gateway().vpc_id(vpc_id);
-    let answer = call.internet_gateway_id(gateway_id).send().await;
+    let call = call.internet_gateway_id(gateway_id);
+    let answer = change(ATTACH, gateway_id, call.send()).await;
     if let Err(error) = &answer
         && error.code() == Some(codes::ALREADY_ASSOCIATED)
     {
@@ -147,7 +147,6 @@ async fn attach(
         )));
     }
     answer.during(ATTACH)?;
-    changed(ATTACH, gateway_id);
     Ok(gateway_id.to_owned())
 }
 

@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::{ResourceType, Subnet, SubnetState, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, change, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Outcome, Removed, Resource, Step, wait};
 use crate::model::plan::Zone;
@@ -192,15 +192,12 @@ async fn repair(aws: &Aws, subnet: &Subnet, wanted: &Wanted<'_>) -> Result<(), E
         return Ok(());
     }
     let id = id(subnet)?;
-    changing(TAG, id);
-    aws.ec2()
+    let call = aws
+        .ec2()
         .create_tags()
         .resources(id)
-        .tags(Tag::builder().key(key).value(value).build())
-        .send()
-        .await
-        .during(TAG)?;
-    changed(TAG, id);
+        .tags(Tag::builder().key(key).value(value).build());
+    change(TAG, id, call.send()).await.during(TAG)?;
     Ok(())
 }
 

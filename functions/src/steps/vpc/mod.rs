@@ -16,7 +16,7 @@ use aws_sdk_ec2::types::{
 use serde::{Deserialize, Serialize};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, change, codes, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Resource, Step, wait};
 use crate::model::{Plan, Target, tags};
@@ -161,8 +161,8 @@ async fn remove_surplus(
     kept: &Ec2Vpc,
 ) -> Result<(), Error> {
     let (surplus, kept) = (id(surplus)?, id(kept)?);
-    changing(DELETE, surplus);
-    let answer = aws.ec2().delete_vpc().vpc_id(surplus).send().await;
+    let call = aws.ec2().delete_vpc().vpc_id(surplus);
+    let answer = change(DELETE, surplus, call.send()).await;
     match answer.as_ref().err().and_then(ProvideErrorMetadata::code) {
         Some(codes::VPC_NOT_FOUND) => return Ok(()),
         Some(codes::DEPENDENCY_VIOLATION) => {
@@ -175,7 +175,6 @@ async fn remove_surplus(
         _ => {}
     }
     answer.during(DELETE)?;
-    changed(DELETE, surplus);
     Ok(())
 }
 
@@ -219,9 +218,9 @@ async fn repair(aws: &Aws, vpc_id: &str) -> Result<(), Error> {
         if is_on(aws, vpc_id, name).await? {
             continue;
         }
-        changing(MODIFY_ATTRIBUTE, vpc_id);
-        call.send().await.during(MODIFY_ATTRIBUTE)?;
-        changed(MODIFY_ATTRIBUTE, vpc_id);
+        change(MODIFY_ATTRIBUTE, vpc_id, call.send())
+            .await
+            .during(MODIFY_ATTRIBUTE)?;
     }
     Ok(())
 }

@@ -14,11 +14,11 @@
 //!
 //! It knows nothing of its users. A rule says beside it where AWS states it.
 
+pub mod api_error;
 pub mod call;
 pub mod clock;
 pub mod ec2;
 pub mod eks;
-pub mod fault;
 pub mod iam;
 pub mod kms;
 pub mod kubernetes;
@@ -48,9 +48,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use api_error::ApiError;
 pub use call::{Call, Record};
 pub use clock::Clock;
-pub use fault::Fault;
 pub use opening::{Opening, Quarantine};
 pub use refusal::Refusal;
 pub use seed::Seed;

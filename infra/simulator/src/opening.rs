@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 
@@ -122,23 +122,25 @@ impl Opening {
         service: &str,
         operation: &str,
         params: Option<&Params>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         let subscribe = "The AWS Access Key Id needs a subscription for the service";
         match service {
             "iam" if is_early(self.iam_from, now) => {
-                Err(Fault::new(403, "OptInRequired", subscribe))
+                Err(ApiError::new(403, "OptInRequired", subscribe))
             }
             "ec2" if is_early(self.ec2_from, now) => {
                 let message = "You are not subscribed to this service. Please go to \
                                http://aws.amazon.com to subscribe.";
-                Err(Fault::new(401, "OptInRequired", message))
+                Err(ApiError::new(401, "OptInRequired", message))
             }
             "ec2" => self.check_change(now, operation, params),
-            "eks" if is_early(self.subscribed_from, now) => {
-                Err(Fault::new(403, "SubscriptionRequiredException", subscribe))
-            }
+            "eks" if is_early(self.subscribed_from, now) => Err(ApiError::new(
+                403,
+                "SubscriptionRequiredException",
+                subscribe,
+            )),
             "logs" if is_early(self.subscribed_from, now) => {
-                Err(Fault::client("SubscriptionRequiredException", subscribe))
+                Err(ApiError::client("SubscriptionRequiredException", subscribe))
             }
             _ => Ok(()),
         }
@@ -149,7 +151,7 @@ impl Opening {
         now: Timestamp,
         operation: &str,
         params: Option<&Params>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         let is_dry = params.and_then(|params| params.get("DryRun")) == Some("true");
         let is_hidden = is_dry && self.hides_from_dry_runs;
         if crate::ec2::only_reads(operation) || is_hidden {
@@ -158,7 +160,7 @@ impl Opening {
         if self.blocked {
             let message = "This account is currently blocked and not recognized as a valid account. \
                            Please contact aws-verification@amazon.com if you have questions.";
-            return Err(Fault::client("Blocked", message));
+            return Err(ApiError::client("Blocked", message));
         }
         if is_early(self.verified_from, now) {
             let message = "Your request for accessing resources in this region is being validated, \
@@ -168,7 +170,7 @@ impl Opening {
                            please allow up to 4 hours for this process to complete. If the issue \
                            still persists, please let us know by writing to \
                            aws-verification@amazon.com for further assistance.";
-            return Err(Fault::client("PendingVerification", message));
+            return Err(ApiError::client("PendingVerification", message));
         }
         Ok(())
     }
@@ -185,7 +187,7 @@ pub(crate) fn check(
     service: &str,
     operation: &str,
     params: Option<&Params>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     match context.state.accounts.get(&context.account) {
         None => Ok(()),
         Some(account) => (account.opening).check(context.now, service, operation, params),

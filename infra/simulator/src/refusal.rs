@@ -1,6 +1,6 @@
 //! Answers that AWS may give to any call, whatever it asks for: tests make them happen.
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 use crate::throttle;
 
@@ -22,10 +22,10 @@ pub(crate) fn check(
     context: &mut Context<'_>,
     service: &str,
     operation: &str,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     match context.refusal.take() {
         None => Ok(()),
-        Some(refusal) => Err(refusal.fault(service, operation)),
+        Some(refusal) => Err(refusal.error(service, operation)),
     }
 }
 
@@ -33,7 +33,7 @@ impl Refusal {
     /// Codes of 500 and 503: EC2's list of server error codes, botocore's EKS, CloudWatch Logs, Service
     /// Quotas and SSM models, IAM's and STS' common errors. The words of an explicit deny: IAM user guide,
     /// troubleshoot access denied error messages.
-    fn fault(self, service: &str, operation: &str) -> Fault {
+    fn error(self, service: &str, operation: &str) -> ApiError {
         match self {
             Self::Throttled => throttle::refusal(service, operation),
             Self::InternalError => {
@@ -46,7 +46,7 @@ impl Refusal {
                     "ssm" => "InternalServerError",
                     _ => "InternalFailure",
                 };
-                Fault::new(500, code, "An internal error has occurred")
+                ApiError::new(500, code, "An internal error has occurred")
             }
             Self::Unavailable => {
                 let code = match service {
@@ -54,7 +54,7 @@ impl Refusal {
                     _ => "ServiceUnavailable",
                 };
                 let message = "The server is overloaded and can't handle the request.";
-                Fault::new(503, code, message)
+                ApiError::new(503, code, message)
             }
             Self::ExplicitDeny => {
                 let code = match service {
@@ -66,7 +66,7 @@ impl Refusal {
                     "User is not authorized to perform: {service}:{operation} with an explicit deny \
                      in a service control policy"
                 );
-                Fault::new(403, code, message)
+                ApiError::new(403, code, message)
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::iam::trust::Document;
 use crate::opening::Opening;
 use crate::refusal::Refusal;
@@ -98,14 +98,14 @@ impl State {
         account: &str,
         role: &str,
         policy: Option<&str>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         if let Some(policy) = policy {
             Document::parse(policy)?.check_identity_policy()?;
         }
         let roles = self.accounts.get(account).map(|account| &account.iam);
         let role = roles.and_then(|iam| iam.role(role)).ok_or_else(|| {
             let message = format!("The role with name {role} cannot be found.");
-            Fault::new(404, "NoSuchEntity", message)
+            ApiError::new(404, "NoSuchEntity", message)
         })?;
         let session = sts::Session {
             account: account.to_owned(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 
@@ -194,7 +194,7 @@ pub(crate) fn check(
     service: &str,
     operation: &str,
     params: &Params,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let Some(throttling) = &context.state.weather.throttling else {
         return Ok(());
     };
@@ -216,16 +216,16 @@ pub(crate) fn check(
 /// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for KMS its developer guide, throttling requests; for Systems Manager re:Post, throttling of
 /// Parameter Store; for EKS awslabs/amazon-eks-ami pull request 218, where nothing is modelled; for
 /// Service Quotas botocore's model.
-pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
+pub(crate) fn refusal(service: &str, operation: &str) -> ApiError {
     match service {
-        "ec2" => Fault::new(503, "RequestLimitExceeded", "Request limit exceeded."),
+        "ec2" => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
         "eks" if EKS_MODELLED.contains(&operation) => {
-            Fault::new(429, "ThrottlingException", "Rate exceeded")
+            ApiError::new(429, "ThrottlingException", "Rate exceeded")
         }
-        "eks" => Fault::new(429, "TooManyRequestsException", "Too Many Requests"),
-        "kms" | "logs" | "ssm" => Fault::client("ThrottlingException", "Rate exceeded"),
-        "servicequotas" => Fault::client("TooManyRequestsException", "Too Many Requests"),
-        _ => Fault::client("Throttling", "Rate exceeded"),
+        "eks" => ApiError::new(429, "TooManyRequestsException", "Too Many Requests"),
+        "kms" | "logs" | "ssm" => ApiError::client("ThrottlingException", "Rate exceeded"),
+        "servicequotas" => ApiError::client("TooManyRequestsException", "Too Many Requests"),
+        _ => ApiError::client("Throttling", "Rate exceeded"),
     }
 }
 

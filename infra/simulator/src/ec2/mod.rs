@@ -54,7 +54,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Lifetime;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::weather::end_of_lag;
@@ -182,18 +182,18 @@ impl Default for Quotas {
 
 impl Quotas {
     /// Refuses one more of `what` if there are `used` of `quota` already.
-    fn check(used: usize, quota: usize, code: &str, what: &str) -> Result<(), Fault> {
+    fn check(used: usize, quota: usize, code: &str, what: &str) -> Result<(), ApiError> {
         if used < quota {
             return Ok(());
         }
         let message = format!("The maximum number of {what} has been reached.");
-        Err(Fault::client(code, message))
+        Err(ApiError::client(code, message))
     }
 }
 
 /// What every operation is: it reads or changes the networking and answers with the children of its
 /// response element.
-type Operation = fn(&mut Ec2, &Request<'_>) -> Result<Vec<Element>, Fault>;
+type Operation = fn(&mut Ec2, &Request<'_>) -> Result<Vec<Element>, ApiError>;
 
 /// Answers `operation` with the children of its response element.
 ///
@@ -203,10 +203,10 @@ pub fn handle(
     context: &mut Context<'_>,
     operation: &str,
     params: &Params,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let work = find(operation).ok_or_else(|| {
         let message = format!("The action {operation} is not valid for this web service.");
-        Fault::client("InvalidAction", message)
+        ApiError::client("InvalidAction", message)
     })?;
     let (account, region) = (context.account.clone(), context.region.clone());
     let weather = context.state.weather.clone();
@@ -229,7 +229,7 @@ pub fn handle(
     // targets and states are looked at (captured: radkawar/stackd, testdata/aws/ec2).
     if request.flag("DryRun")? == Some(true) {
         let message = "Request would have succeeded, but DryRun flag is set.";
-        return Err(Fault::new(412, "DryRunOperation", message));
+        return Err(ApiError::new(412, "DryRunOperation", message));
     }
     let ec2 = context.ec2();
     ec2.settle(request.now);

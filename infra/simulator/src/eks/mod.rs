@@ -39,8 +39,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Lifetime;
+use crate::api_error::ApiError;
 use crate::ec2::Ec2;
-use crate::fault::Fault;
 use crate::iam::Iam;
 use crate::logs::Logs;
 use crate::seed::Seed;
@@ -156,7 +156,7 @@ pub struct Surroundings<'a> {
 }
 
 /// What every operation is: it reads or changes the clusters and answers with its output.
-type Operation = fn(&mut Context<'_>, &Request<'_>) -> Result<Value, Fault>;
+type Operation = fn(&mut Context<'_>, &Request<'_>) -> Result<Value, ApiError>;
 
 /// Answers a call by its method and path.
 pub fn handle(
@@ -170,7 +170,7 @@ pub fn handle(
     let Some(work) = work else {
         return RestAnswer {
             operation,
-            result: Err(Fault::new(
+            result: Err(ApiError::new(
                 404,
                 "UnknownOperationException",
                 "no such operation",
@@ -184,7 +184,7 @@ pub fn handle(
             result: Ok(answer),
         };
     }
-    let result = work(context, &request).map_err(|fault| name_cluster(fault, &request));
+    let result = work(context, &request).map_err(|error| name_cluster(error, &request));
     if let Ok(answer) = &result {
         tokens::remember(context, operation, &request, answer);
     }
@@ -193,10 +193,10 @@ pub fn handle(
 
 /// Errors about what is in a cluster name it (captured answers of a real account, and botocore's EKS
 /// model, where most errors have the member).
-fn name_cluster(fault: Fault, request: &Request<'_>) -> Fault {
+fn name_cluster(error: ApiError, request: &Request<'_>) -> ApiError {
     match request.path {
-        ["clusters", name, ..] => fault.with("clusterName", *name),
-        _ => fault,
+        ["clusters", name, ..] => error.with("clusterName", *name),
+        _ => error,
     }
 }
 
@@ -227,7 +227,7 @@ impl Eks {
     ///
     /// # Errors
     /// `ResourceNotFoundException`.
-    fn cluster(&mut self, name: &str) -> Result<&mut Cluster, Fault> {
+    fn cluster(&mut self, name: &str) -> Result<&mut Cluster, ApiError> {
         let missing = || refusal::not_found(&format!("No cluster found for name: {name}."));
         self.clusters.get_mut(name).ok_or_else(missing)
     }

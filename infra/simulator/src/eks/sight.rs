@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Cluster;
 use super::refusal::{client, not_found};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::state::Context;
 use crate::weather::end_of_lag;
@@ -45,7 +45,7 @@ impl Sight {
 
     /// The error of `DescribeCluster` for a missing cluster, in either of its spellings (the Terraform
     /// AWS provider, internal/service/eks/cluster.go).
-    pub(super) fn cluster_missing(&self, name: &str) -> Fault {
+    pub(super) fn cluster_missing(&self, name: &str) -> ApiError {
         let message = format!("No cluster found for name: {name}.");
         let key = format!("{name}/{}", self.now);
         let share = self.client_exception_share;

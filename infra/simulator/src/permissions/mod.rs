@@ -20,7 +20,7 @@ mod sts;
 
 use serde_json::Value;
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::iam::policy::{Attempt, Effect, effect};
 use crate::iam::trust::Document;
 use crate::iam::{Iam, Role};
@@ -54,7 +54,7 @@ struct Needed {
     /// What is known of the request.
     keys: Keys,
     /// The answer if it is missing, where that is not the usual one.
-    instead: Option<Fault>,
+    instead: Option<ApiError>,
 }
 
 /// What an action is about.
@@ -88,8 +88,8 @@ impl Needed {
         self
     }
 
-    fn or_else(mut self, fault: Fault) -> Self {
-        self.instead = Some(fault);
+    fn or_else(mut self, error: ApiError) -> Self {
+        self.instead = Some(error);
         self
     }
 }
@@ -187,7 +187,7 @@ fn check_organization(
     service: &str,
     who: &Identity,
     all: &[Needed],
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let Some(quarantine) = quarantine(context) else {
         return Ok(());
     };
@@ -206,7 +206,7 @@ pub(crate) fn check(
     service: &str,
     operation: &str,
     asked: &Asked<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let session = context.session().cloned();
     if session.is_none() && quarantine(context).is_none() {
         return Ok(());
@@ -359,21 +359,23 @@ fn parse(text: &str) -> Option<Document> {
 
 /// EC2's error codes, the common errors of EKS, CloudWatch Logs, Service Quotas and SSM, IAM's and STS' common errors. EC2 names no
 /// resource where there is none.
-fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &str) -> Fault {
+fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &str) -> ApiError {
     let on = match &resource.shown {
         Some(shown) => format!(" on resource: {shown}"),
         None => String::new(),
     };
     let message = format!("User: {who} is not authorized to perform: {action}{on} {why}");
     match service {
-        "ec2" => Fault::new(
+        "ec2" => ApiError::new(
             403,
             "UnauthorizedOperation",
             format!("You are not authorized to perform this operation. {message}"),
         ),
-        "eks" => Fault::new(403, "AccessDeniedException", message),
-        "kms" | "logs" | "servicequotas" | "ssm" => Fault::client("AccessDeniedException", message),
-        _ => Fault::new(403, "AccessDenied", message),
+        "eks" => ApiError::new(403, "AccessDeniedException", message),
+        "kms" | "logs" | "servicequotas" | "ssm" => {
+            ApiError::client("AccessDeniedException", message)
+        }
+        _ => ApiError::new(403, "AccessDenied", message),
     }
 }
 

@@ -15,7 +15,7 @@ use super::request::{Request, Tags, epoch_seconds};
 use super::sight::Sight;
 use super::tokens::Token;
 use super::{Cluster, Surroundings, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::{Context, partition};
 
 pub(super) use create::create;
@@ -209,7 +209,7 @@ fn default_username(principal_arn: &str, name: &str, account: &str, region: &str
 pub(super) fn cluster_with_entries<'a>(
     eks: &'a mut super::Eks,
     name: &str,
-) -> Result<&'a mut Cluster, Fault> {
+) -> Result<&'a mut Cluster, ApiError> {
     let cluster = eks.cluster(name)?;
     if cluster.authentication_mode == "CONFIG_MAP" {
         return Err(invalid_request(
@@ -224,14 +224,14 @@ pub(super) fn cluster_with_entries<'a>(
 pub(super) fn find<'a>(
     cluster: &'a mut Cluster,
     principal_arn: &str,
-) -> Result<&'a mut AccessEntry, Fault> {
+) -> Result<&'a mut AccessEntry, ApiError> {
     cluster
         .access_entries
         .get_mut(principal_arn)
         .ok_or_else(missing)
 }
 
-fn missing() -> Fault {
+fn missing() -> ApiError {
     not_found(
         "The specified principalArn could not be found. You can view your available access entries \
          with 'list-access-entries'.",
@@ -239,7 +239,10 @@ fn missing() -> Fault {
 }
 
 /// `DescribeAccessEntry`.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
     let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
@@ -252,7 +255,7 @@ pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Resu
 }
 
 /// `ListAccessEntries`: all, or those with a policy.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let policy = request.query("associatedPolicyArn");
     let sight = Sight::of(context);
     let (eks, _) = parts(context);
@@ -270,7 +273,7 @@ pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<V
 }
 
 /// `DeleteAccessEntry`.
-pub(super) fn delete(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn delete(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     find(cluster, request.child())?;

@@ -4,19 +4,19 @@ use serde_json::{Value, json};
 
 use super::coredns::{VERSIONS, schema};
 use super::{COREDNS, find, missing};
+use crate::api_error::ApiError;
 use crate::eks::page::page;
 use crate::eks::parts;
 use crate::eks::refusal::{invalid_parameter, not_found};
 use crate::eks::request::Request;
 use crate::eks::sight::Sight;
-use crate::fault::Fault;
 use crate::state::Context;
 
 /// `DescribeAddon`.
 pub(in crate::eks) fn describe(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let (now, sight) = (context.now, Sight::of(context));
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
@@ -31,7 +31,7 @@ pub(in crate::eks) fn describe(
 pub(in crate::eks) fn list(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
@@ -44,7 +44,7 @@ pub(in crate::eks) fn list(
 pub(in crate::eks) fn versions(
     _context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let kubernetes = request.query("kubernetesVersion");
     let is_wanted = request
         .query("addonName")
@@ -90,7 +90,7 @@ pub(in crate::eks) fn versions(
 pub(in crate::eks) fn configuration(
     _context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let name = request.query("addonName").unwrap_or_default();
     let version = request.query("addonVersion").unwrap_or_default();
     if name.is_empty() || version.is_empty() {

@@ -21,7 +21,7 @@ use super::tokens::Token;
 use super::{
     AccessEntry, Addon, Capability, FargateProfile, Update, health, insight, parts, version,
 };
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::kubernetes::{Deployment, Workload};
 use crate::state::Context;
 
@@ -179,7 +179,7 @@ impl Cluster {
     }
 
     /// Refuses work on a cluster that is on its way up or down.
-    pub(super) fn check_active(&self, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn check_active(&self, now: Timestamp) -> Result<(), ApiError> {
         match self.status(now) {
             status @ ("CREATING" | "DELETING" | "FAILED") => {
                 let message = format!("Cluster {} is in status {status}, not ACTIVE.", self.name);
@@ -191,7 +191,7 @@ impl Cluster {
 
     /// Refuses changes of a cluster that is being deleted (a captured answer of DisassociateAccessPolicy; the
     /// other changes of what is in a cluster are taken to be refused alike).
-    pub(super) fn check_not_deleting(&self, what: &str) -> Result<(), Fault> {
+    pub(super) fn check_not_deleting(&self, what: &str) -> Result<(), ApiError> {
         if self.gone_at.is_some() {
             return Err(invalid_request(&format!(
                 "Failed to {what} because cluster was in DELETING state"
@@ -204,7 +204,7 @@ impl Cluster {
     ///
     /// apache/airflow pull request 73219: for more than ten minutes after a Fargate profile became
     /// ACTIVE, a cluster that says ACTIVE refuses deletions.
-    pub(super) fn check_no_update(&self, what: &str, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn check_no_update(&self, what: &str, now: Timestamp) -> Result<(), ApiError> {
         let mut profiles = self.fargate_profiles.values();
         let is_busy = self.update_in_progress().is_some()
             || self.is_updating_secretly(now)
@@ -223,7 +223,7 @@ impl Cluster {
             || addons.any(|addon| now < addon.installed_at)
     }
 
-    pub(super) fn update_in_progress_fault(&self, what: &str) -> Fault {
+    pub(super) fn update_in_progress_fault(&self, what: &str) -> ApiError {
         in_use(&format!(
             "Cannot {what} because cluster {} currently has an update in progress",
             self.name
@@ -335,7 +335,10 @@ impl VpcConfig {
 }
 
 /// `DescribeCluster`.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
     let (now, sight) = (context.now, Sight::of(context));
     let name = request.cluster();
     let cluster = context.eks().clusters.get(name);
@@ -345,7 +348,7 @@ pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Resu
 }
 
 /// `ListClusters`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let clusters = eks.clusters.values();

@@ -15,7 +15,7 @@ use super::request::{Request, Tags, epoch_seconds};
 use super::sight::Sight;
 use super::tokens::Token;
 use super::{Cluster, health, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::iam::wildcard;
 use crate::state::Context;
 
@@ -124,7 +124,10 @@ impl FargateProfile {
 }
 
 /// `DescribeFargateProfile`.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
     let (now, sight) = (context.now, Sight::of(context));
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
@@ -136,7 +139,7 @@ pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Resu
 }
 
 /// `ListFargateProfiles`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
@@ -149,18 +152,18 @@ pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<V
     )
 }
 
-fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a FargateProfile, Fault> {
+fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a FargateProfile, ApiError> {
     let profile = cluster.fargate_profiles.get(name);
     profile.ok_or_else(|| missing(name))
 }
 
-fn missing(name: &str) -> Fault {
+fn missing(name: &str) -> ApiError {
     not_found(&format!("No Fargate Profile found with name: {name}."))
 }
 
 /// Profiles are made and deleted one at a time (hashicorp/terraform-provider-aws issues 13372 and
 /// 16272; botocore's EKS model, CreateFargateProfile and DeleteFargateProfile).
-fn check_alone(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), Fault> {
+fn check_alone(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), ApiError> {
     let mut profiles = cluster.fargate_profiles.values();
     let changes = ["CREATING", "DELETING"];
     let Some(busy) = profiles.find(|profile| changes.contains(&profile.status(now))) else {

@@ -15,7 +15,7 @@ use super::refusal::{in_use, not_found};
 use super::request::{Request, epoch_seconds};
 use super::sight::Sight;
 use super::{Cluster, after, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::state::Context;
 
@@ -133,7 +133,7 @@ fn begin(
 ///
 /// aws/aws-cdk issue 33452, and rancher/eks-operator issue 547 for the version;
 /// aws/containers-roadmap issue 1500 for EKS' own changes.
-fn check_alone(cluster: &Cluster, change: &Change, now: Timestamp) -> Result<(), Fault> {
+fn check_alone(cluster: &Cluster, change: &Change, now: Timestamp) -> Result<(), ApiError> {
     if cluster.is_updating_secretly(now) {
         return Err(cluster.update_in_progress_fault(change.kind()));
     }
@@ -150,7 +150,10 @@ fn check_alone(cluster: &Cluster, change: &Change, now: Timestamp) -> Result<(),
 }
 
 /// `DescribeUpdate`: an add-on's update is found only with the add-on's name.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
     let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
@@ -164,7 +167,7 @@ pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Resu
 }
 
 /// `ListUpdates`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let sight = Sight::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;

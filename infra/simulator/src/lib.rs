@@ -19,6 +19,7 @@ pub mod call;
 pub mod clock;
 pub mod ec2;
 pub mod eks;
+pub mod faults;
 pub mod iam;
 pub mod kms;
 pub mod kubernetes;
@@ -38,7 +39,6 @@ pub mod sts;
 #[cfg(test)]
 mod testing;
 pub mod throttle;
-pub mod weather;
 pub mod wire;
 pub mod xml;
 
@@ -51,12 +51,12 @@ use serde::{Deserialize, Serialize};
 pub use api_error::ApiError;
 pub use call::{Call, Record};
 pub use clock::Clock;
+pub use faults::Faults;
 pub use opening::{Opening, Quarantine};
 pub use refusal::Refusal;
 pub use seed::Seed;
 pub use state::{Account, Context, State};
 pub use throttle::Throttling;
-pub use weather::Weather;
 
 /// How a simulator is set up.
 #[derive(Debug, Clone)]

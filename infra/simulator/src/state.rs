@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::api_error::ApiError;
+use crate::faults::Faults;
 use crate::iam::trust::Document;
 use crate::opening::Opening;
 use crate::refusal::Refusal;
 use crate::seed::Seed;
-use crate::weather::Weather;
 use crate::{ec2, eks, iam, kms, logs, ssm, sts, throttle};
 
 /// The id of the organization that accounts are in.
@@ -23,8 +23,8 @@ pub struct State {
     pub accounts: BTreeMap<String, Account>,
     /// Sessions of assumed roles.
     pub sessions: sts::Sessions,
-    /// How rough AWS is. Tests turn it up.
-    pub weather: Weather,
+    /// Which faults AWS has: few, unless tests ask for more.
+    pub faults: Faults,
     /// How much is left of what callers may ask for.
     pub throttle_levels: throttle::Levels,
 }

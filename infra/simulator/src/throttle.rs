@@ -188,14 +188,14 @@ impl Levels {
     }
 }
 
-/// Refuses a call for which there is no token, if the weather has buckets.
+/// Refuses a call for which there is no token, if throttling is turned on.
 pub(crate) fn check(
     context: &mut Context<'_>,
     service: &str,
     operation: &str,
     params: &Params,
 ) -> Result<(), ApiError> {
-    let Some(throttling) = &context.state.weather.throttling else {
+    let Some(throttling) = &context.state.faults.throttling else {
         return Ok(());
     };
     let (name, bucket) = throttling.bucket(service, operation, params);
@@ -242,7 +242,7 @@ mod tests {
 
     fn throttled(simulator: &crate::Simulator, factor: f64) {
         simulator.change(|state| {
-            state.weather.throttling = Some(Throttling::default().times(factor));
+            state.faults.throttling = Some(Throttling::default().times(factor));
         });
     }
 

@@ -244,7 +244,7 @@ mod tests {
         let world = World::new();
         world
             .simulator
-            .change(|state| state.weather.ec2_id_lag_seconds = 30.0);
+            .change(|state| state.faults.ec2_id_lag_seconds = 30.0);
         let vpc = world.vpc().await;
         let by_id = || world.ec2.describe_vpcs().vpc_ids(&vpc).send();
         assert_eq!(code(by_id().await), "InvalidVpcID.NotFound");

@@ -9,7 +9,7 @@ use super::request::Request;
 use super::tags::{self, Tags};
 use super::{Ec2, Quotas, yes};
 use crate::api_error::ApiError;
-use crate::weather::end_of_lag;
+use crate::faults::end_of_lag;
 use crate::xml::Element;
 
 /// An internet gateway.
@@ -64,7 +64,7 @@ pub(super) fn attach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     set_vpc(ec2, id, Some(vpc_id.to_owned()));
     // EC2 developer guide, eventual consistency. Terraform waits for the attachment to be `available`
     // before it makes routes.
-    let lag = request.weather.ec2_id_lag_seconds;
+    let lag = request.faults.ec2_id_lag_seconds;
     if lag > 0.0 {
         let routable_at = end_of_lag(request.seed, request.now, lag, "routable", id);
         if let Some(gateway) = ec2.internet_gateways.get_mut(id) {

@@ -55,9 +55,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Lifetime;
 use crate::api_error::ApiError;
+use crate::faults::end_of_lag;
 use crate::params::Params;
 use crate::state::Context;
-use crate::weather::end_of_lag;
 use crate::xml::Element;
 
 pub use address::Address;
@@ -209,7 +209,7 @@ pub fn handle(
         ApiError::client("InvalidAction", message)
     })?;
     let (account, region) = (context.account.clone(), context.region.clone());
-    let weather = context.state.weather.clone();
+    let faults = context.state.faults.clone();
     let opted_in = (context.state.accounts.get(&account))
         .map(|account| account.opted_in.clone())
         .unwrap_or_default();
@@ -219,7 +219,7 @@ pub fn handle(
         region: &region,
         partition: context.partition(),
         seed: context.seed,
-        weather: &weather,
+        faults: &faults,
         opted_in: &opted_in,
         params,
     };
@@ -340,7 +340,7 @@ impl Ec2 {
         let name = format!("{}/{}/{name}", request.account, request.region);
         let id = self.fresh_id(request.seed, prefix, &name);
         // EC2 developer guide, eventual consistency: a new id may be unknown to the next call.
-        let lag = request.weather.ec2_id_lag_seconds;
+        let lag = request.faults.ec2_id_lag_seconds;
         if lag > 0.0 {
             let until = end_of_lag(request.seed, request.now, lag, "visible", &id);
             self.hidden.insert(id.clone(), until);

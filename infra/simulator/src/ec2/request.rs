@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::kind::Kind;
 use crate::api_error::ApiError;
+use crate::faults::Faults;
 use crate::params::Params;
 use crate::seed::Seed;
-use crate::weather::Weather;
 
 /// What an operation gets beside the networking.
 pub(super) struct Request<'a> {
@@ -17,7 +17,7 @@ pub(super) struct Request<'a> {
     pub region: &'a str,
     pub partition: &'static str,
     pub seed: Seed,
-    pub weather: &'a Weather,
+    pub faults: &'a Faults,
     /// The regions that the account has opted in to.
     pub opted_in: &'a BTreeSet<String>,
     pub params: &'a Params,

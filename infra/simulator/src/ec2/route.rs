@@ -454,7 +454,7 @@ mod tests {
         let vpc = world.vpc().await;
         let table = world.route_table(&vpc).await;
         let gateway = world.internet_gateway().await;
-        (world.simulator).change(|state| state.weather.ec2_id_lag_seconds = 30.0);
+        (world.simulator).change(|state| state.faults.ec2_id_lag_seconds = 30.0);
         world.attach(&gateway, &vpc).await;
         let create = || to_anywhere(&world, &table).gateway_id(&gateway).send();
         assert_eq!(code(create().await), "InvalidParameterValue");

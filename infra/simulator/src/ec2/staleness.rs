@@ -1,7 +1,7 @@
 //! What lists show late: what is new, what was deleted, and tags that were changed.
 //!
 //! EC2 developer guide, eventual consistency: the result of a command may not be visible to all that
-//! follow. Nothing of this happens unless the weather says so.
+//! follow. Nothing of this happens unless [`Faults`](crate::Faults) says so.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::{
     NetworkAcl, NetworkInterface, RouteTable, SecurityGroup, Subnet, TransitGatewayAttachment, Vpc,
     VpcEndpoint, VpcPeeringConnection, VpnGateway,
 };
-use crate::weather::end_of_lag;
+use crate::faults::end_of_lag;
 
 /// What lists do not know yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ impl Staleness {
 }
 
 fn until(request: &Request<'_>, what: &str, key: &str) -> Timestamp {
-    let seconds = request.weather.ec2_list_lag_seconds;
+    let seconds = request.faults.ec2_list_lag_seconds;
     end_of_lag(request.seed, request.now, seconds, what, key)
 }
 
@@ -142,7 +142,7 @@ impl Ec2 {
         request: &Request<'_>,
         work: impl FnOnce(&mut Self) -> R,
     ) -> R {
-        if request.weather.ec2_list_lag_seconds <= 0.0 {
+        if request.faults.ec2_list_lag_seconds <= 0.0 {
             return work(self);
         }
         let before = self.clone();
@@ -188,12 +188,12 @@ mod tests {
 
     const LAG: u64 = 30;
 
-    fn rough() -> World {
+    fn with_lag() -> World {
         let world = World::new();
         #[allow(clippy::cast_precision_loss, reason = "it is small")]
         world
             .simulator
-            .change(|state| state.weather.ec2_list_lag_seconds = LAG as f64);
+            .change(|state| state.faults.ec2_list_lag_seconds = LAG as f64);
         world
     }
 
@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn new_things_are_missing_in_lists_but_known_by_their_id() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         assert_eq!(listed(&world).await, 0);
         let by_id = world.ec2.describe_vpcs().vpc_ids(&vpc).send().await;
@@ -222,7 +222,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn deleted_things_are_still_listed_but_gone_for_everything_else() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         wait(LAG).await;
         let delete = || world.ec2.delete_vpc().vpc_id(&vpc).send();
@@ -235,7 +235,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn things_that_nobody_saw_are_not_listed_when_they_are_gone() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         world.ec2.delete_vpc().vpc_id(&vpc).send().await.unwrap();
         assert_eq!(listed(&world).await, 0);
@@ -243,7 +243,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn new_tags_are_not_found_at_once() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         wait(LAG).await;
         let tag = Tag::builder().key("team").value("a").build();
@@ -262,7 +262,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tags_are_described_as_late_as_their_resources_are_listed() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         let set = |value: &str| {
             let tag = Tag::builder().key("team").value(value).build();
@@ -283,7 +283,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn new_tags_of_what_others_made_are_not_found_at_once() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         let mut id = String::new();
         world.change(|ec2| id = ec2.add_vpn_gateway(Seed(1), &vpc, Tags::new()));
@@ -302,7 +302,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn released_addresses_are_still_listed() {
-        let world = rough();
+        let world = with_lag();
         let id = world.address().await;
         wait(LAG).await;
         let call = world.ec2.release_address().allocation_id(&id).send();

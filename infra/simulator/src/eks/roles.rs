@@ -52,7 +52,7 @@ impl Words {
         Self {
             seed: context.seed,
             now: context.now,
-            other_share: context.state.weather.eks_other_words_share,
+            other_share: context.state.faults.eks_other_words_share,
         }
     }
 
@@ -197,8 +197,8 @@ mod tests {
     async fn role_that_has_not_spread_is_refused_in_several_ways() {
         let world = World::without_roles().await;
         world.simulator.change(|state| {
-            state.weather.iam_lag_seconds = 600.0;
-            state.weather.eks_other_words_share = 0.8;
+            state.faults.iam_lag_seconds = 600.0;
+            state.faults.eks_other_words_share = 0.8;
         });
         world.cluster_role().await;
         let mut said = std::collections::BTreeSet::new();

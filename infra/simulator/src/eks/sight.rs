@@ -1,6 +1,6 @@
 //! What EKS does not find yet, though it has accepted it.
 //!
-//! Nothing of this happens unless the weather says so. It is about reading only: what was accepted has
+//! Nothing of this happens unless [`Faults`](crate::Faults) says so. It is about reading only: what was accepted has
 //! its name, and keeps others from it.
 
 use jiff::Timestamp;
@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use super::Cluster;
 use super::refusal::{client, not_found};
 use crate::api_error::ApiError;
+use crate::faults::end_of_lag;
 use crate::seed::Seed;
 use crate::state::Context;
-use crate::weather::end_of_lag;
 
 /// What a call sees.
 #[derive(Debug, Clone, Copy)]
@@ -23,12 +23,12 @@ pub(super) struct Sight {
 
 impl Sight {
     pub(super) fn of(context: &Context<'_>) -> Self {
-        let weather = &context.state.weather;
+        let faults = &context.state.faults;
         Self {
             seed: context.seed,
             now: context.now,
-            lag_seconds: weather.eks_lag_seconds,
-            client_exception_share: weather.eks_client_exception_share,
+            lag_seconds: faults.eks_lag_seconds,
+            client_exception_share: faults.eks_client_exception_share,
         }
     }
 
@@ -62,17 +62,17 @@ mod tests {
 
     const LAG: u64 = 30;
 
-    fn roughen(world: &World) {
+    fn add_lag(world: &World) {
         #[allow(clippy::cast_precision_loss, reason = "it is small")]
         world
             .simulator
-            .change(|state| state.weather.eks_lag_seconds = LAG as f64);
+            .change(|state| state.faults.eks_lag_seconds = LAG as f64);
     }
 
     #[tokio::test(start_paused = true)]
     async fn new_cluster_is_not_found_at_once() {
         let world = World::new().await;
-        roughen(&world);
+        add_lag(&world);
         world.cluster_creating().await;
         let describe = || world.eks.describe_cluster().name("demo").send();
         let early = describe().await;
@@ -90,7 +90,7 @@ mod tests {
     async fn new_profile_addon_and_entry_are_not_found_at_once() {
         let world = World::new().await;
         world.cluster_active().await;
-        roughen(&world);
+        add_lag(&world);
         let (eks, missing) = (&world.eks, "ResourceNotFoundException");
 
         world.profile("kube-system").await;
@@ -126,7 +126,7 @@ mod tests {
     async fn new_update_is_not_found_at_once() {
         let world = World::new().await;
         world.cluster_active().await;
-        roughen(&world);
+        add_lag(&world);
         let call = world.eks.update_cluster_config().name("demo");
         let update = call.deletion_protection(true).send().await.unwrap();
         let id = update.update.unwrap().id.unwrap();
@@ -144,7 +144,7 @@ mod tests {
         let world = World::without_roles().await;
         world
             .simulator
-            .change(|state| state.weather.eks_client_exception_share = 0.5);
+            .change(|state| state.faults.eks_client_exception_share = 0.5);
         let mut codes = std::collections::BTreeSet::new();
         for _ in 0..20 {
             let call = world.eks.describe_cluster().name("demo").send().await;

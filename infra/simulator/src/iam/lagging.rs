@@ -73,7 +73,7 @@ impl Spreading {
     pub(super) fn of(context: &Context<'_>) -> Self {
         let account = context.state.accounts.get(&context.account);
         let slow_until = account.and_then(|account| account.opening.slow_iam_until);
-        let seconds = context.state.weather.iam_lag_seconds;
+        let seconds = context.state.faults.iam_lag_seconds;
         let is_slow = is_early(slow_until, context.now);
         Self {
             seed: context.seed,

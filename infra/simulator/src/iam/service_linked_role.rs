@@ -121,7 +121,7 @@ pub fn ensure(context: &mut Context<'_>, service: &str) {
         context.partition()
     );
     role.managed.set([policy].into(), context.now, context.now);
-    let share = context.state.weather.eks_service_linked_lag_share;
+    let share = context.state.faults.eks_service_linked_lag_share;
     if !context.seed.hits("service-linked-lag", &role.arn, share) {
         role.trust = Lagging::new(trust, context.now);
     }

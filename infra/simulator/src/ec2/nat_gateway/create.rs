@@ -166,7 +166,7 @@ fn failure_on_arrival(
 
 /// What befalls some. Message: botocore's EC2 model, NatGateway.FailureMessage.
 fn internal_error(request: &Request<'_>, id: &str) -> Option<Failure> {
-    let share = request.weather.nat_gateway_failure_share;
+    let share = request.faults.nat_gateway_failure_share;
     let seed = request.seed;
     seed.hits("nat-gateway-failure", id, share)
         .then(|| Failure {
@@ -298,7 +298,7 @@ mod tests {
         let network = world.network().await;
         let address = world.address().await;
         let share = |share| {
-            (world.simulator).change(|state| state.weather.nat_gateway_failure_share = share);
+            (world.simulator).change(|state| state.faults.nat_gateway_failure_share = share);
         };
         share(1.0);
         let id = world.nat_gateway(&network.public, &address).await;

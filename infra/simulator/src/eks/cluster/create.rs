@@ -365,7 +365,7 @@ mod tests {
         let world = World::without_roles().await;
         world
             .simulator
-            .change(|state| state.weather.iam_lag_seconds = 600.0);
+            .change(|state| state.faults.iam_lag_seconds = 600.0);
         world.service_linked_role().await;
         world.cluster_role().await;
         wait(15).await;

@@ -14,6 +14,7 @@
 //!
 //! It knows nothing of its users. A rule says beside it where AWS states it.
 
+pub mod activation;
 pub mod api_error;
 pub mod call;
 pub mod clock;
@@ -24,7 +25,6 @@ pub mod iam;
 pub mod kms;
 pub mod kubernetes;
 pub mod logs;
-pub mod opening;
 pub mod params;
 mod permissions;
 pub mod quotas;
@@ -48,11 +48,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use activation::{Activation, Quarantine};
 pub use api_error::ApiError;
 pub use call::{Call, Record};
 pub use clock::Clock;
 pub use faults::Faults;
-pub use opening::{Opening, Quarantine};
 pub use refusal::Refusal;
 pub use seed::Seed;
 pub use state::{Account, Context, State};

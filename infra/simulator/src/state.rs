@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::activation::Activation;
 use crate::api_error::ApiError;
 use crate::faults::Faults;
 use crate::iam::trust::Document;
-use crate::opening::Opening;
 use crate::refusal::Refusal;
 use crate::seed::Seed;
 use crate::{ec2, eks, iam, kms, logs, ssm, sts, throttle};
@@ -162,7 +162,7 @@ pub struct Account {
     pub iam: iam::Iam,
     /// What works already. An account works from its beginning unless tests say otherwise.
     #[serde(default)]
-    pub opening: Opening,
+    pub activation: Activation,
     /// The regions that it has enabled of those that need it ([`crate::regions`]).
     #[serde(default)]
     pub opted_in: BTreeSet<String>,

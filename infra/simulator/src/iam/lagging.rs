@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::opening::is_early;
+use crate::activation::is_early;
 use crate::seed::Seed;
 use crate::state::Context;
 
@@ -72,7 +72,7 @@ const SLOW_SECONDS: f64 = 180.0;
 impl Spreading {
     pub(super) fn of(context: &Context<'_>) -> Self {
         let account = context.state.accounts.get(&context.account);
-        let slow_until = account.and_then(|account| account.opening.slow_iam_until);
+        let slow_until = account.and_then(|account| account.activation.slow_iam_until);
         let seconds = context.state.faults.iam_lag_seconds;
         let is_slow = is_early(slow_until, context.now);
         Self {

@@ -20,11 +20,11 @@ mod sts;
 
 use serde_json::Value;
 
+use crate::activation::Quarantine;
 use crate::api_error::ApiError;
 use crate::iam::policy::{Attempt, Effect, effect};
 use crate::iam::trust::Document;
 use crate::iam::{Iam, Role};
-use crate::opening::Quarantine;
 use crate::params::Params;
 use crate::state::Context;
 use crate::sts::Session;
@@ -178,7 +178,7 @@ fn needed(
 /// The service control policy that lies on the caller's account, if there is one.
 fn quarantine<'a>(context: &'a Context<'_>) -> Option<&'a Quarantine> {
     let account = context.state.accounts.get(&context.account)?;
-    account.opening.quarantine.as_ref()
+    account.activation.quarantine.as_ref()
 }
 
 /// Refuses what a service control policy forbids all principals of the caller's account.

@@ -3,11 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::session::{Session, identity};
+use crate::activation::is_early;
 use crate::api_error::ApiError;
 use crate::iam::Role;
 use crate::iam::request::{invalid, name, number, required};
 use crate::iam::trust::{Caller, Document};
-use crate::opening::is_early;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
@@ -137,7 +137,7 @@ fn account_of(arn: &str) -> Result<&str, ApiError> {
 /// reference, AssumeRole, RegionDisabledException), and a brand-new account not at once.
 fn check_region(context: &Context<'_>, account: &str) -> Result<(), ApiError> {
     let is_served = context.state.accounts.get(account).is_none_or(|account| {
-        account.has_enabled(&context.region) && !is_early(account.opening.sts_from, context.now)
+        account.has_enabled(&context.region) && !is_early(account.activation.sts_from, context.now)
     });
     if !is_served {
         let message = format!(
@@ -166,7 +166,7 @@ fn trusting_role<'a>(
     };
     let account = context.state.accounts.get(account).ok_or_else(denied)?;
     // Right after an account's creation its role cannot be assumed yet.
-    if is_early(account.opening.assumable_from, context.now) {
+    if is_early(account.activation.assumable_from, context.now) {
         return Err(denied());
     }
     let role = account.iam.role_by_arn(arn).ok_or_else(denied)?;

@@ -15,7 +15,7 @@ use crate::params::Params;
 use crate::permissions::{self, Asked};
 use crate::state::Context;
 use crate::{
-    Simulator, ec2, eks, iam, kms, logs, opening, quotas, refusal, regions, ssm, sts, throttle,
+    Simulator, activation, ec2, eks, iam, kms, logs, quotas, refusal, regions, ssm, sts, throttle,
 };
 use aws_json::Operations;
 
@@ -79,7 +79,7 @@ fn admit(
         Asked::Params(params) => Some(*params),
         Asked::Rest(..) | Asked::Input(_) => None,
     };
-    opening::check(context, service, operation, params)?;
+    activation::check(context, service, operation, params)?;
     throttle::check(
         context,
         service,

@@ -1,4 +1,4 @@
-//! A new account becomes usable bit by bit.
+//! Account activation: a new account becomes usable bit by bit.
 //!
 //! What is known of it is what users ran into; AWS states only that it takes a while (botocore's
 //! Organizations model, CreateAccount).
@@ -13,7 +13,7 @@ use crate::state::Context;
 /// From when on what of an account works; what has no time works always.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Opening {
+pub struct Activation {
     /// STS serves it: `RegionDisabledException` before (org-formation/org-formation-cli issue 465).
     pub sts_from: Option<Timestamp>,
     /// Its roles can be assumed: `AccessDenied` before (boto/boto3 issue 1216).
@@ -78,7 +78,7 @@ const IAM: f64 = 0.3;
 const EC2: f64 = 0.5;
 const SUBSCRIBED: f64 = 0.7;
 
-impl Opening {
+impl Activation {
     /// One stage after the other: STS, roles, IAM, EC2 for reading, EKS and logs, and `ready_after` the
     /// creation EC2 for changes.
     #[must_use]
@@ -190,7 +190,7 @@ pub(crate) fn check(
 ) -> Result<(), ApiError> {
     match context.state.accounts.get(&context.account) {
         None => Ok(()),
-        Some(account) => (account.opening).check(context.now, service, operation, params),
+        Some(account) => (account.activation).check(context.now, service, operation, params),
     }
 }
 
@@ -206,21 +206,21 @@ mod tests {
     /// An hour and a half.
     const READY: SignedDuration = SignedDuration::from_mins(90);
 
-    /// A member account that was just made.
-    fn opening(opening: impl FnOnce(Timestamp) -> Opening) -> World {
+    /// A member account that is being activated.
+    fn with_activation(activation: impl FnOnce(Timestamp) -> Activation) -> World {
         let world = World::new();
         world.member();
         let now = world.simulator.now();
-        let opening = opening(now);
+        let activation = activation(now);
         world
             .simulator
-            .change_account(MEMBER, |account| account.opening = opening);
+            .change_account(MEMBER, |account| account.activation = activation);
         world
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_account_opens_in_stages() {
-        let world = opening(|now| Opening::in_stages(now, READY));
+    async fn account_is_activated_in_stages() {
+        let world = with_activation(|now| Activation::in_stages(now, READY));
         let assume = || world.assume(MANAGEMENT).send();
         assert_eq!(code(assume().await), "RegionDisabledException");
         wait(9 * 60).await;
@@ -280,16 +280,16 @@ mod tests {
         create().send().await.unwrap();
         let account = world
             .simulator
-            .look_into(MEMBER, |account| account.opening.ready_at());
+            .look_into(MEMBER, |account| account.activation.ready_at());
         assert_eq!(account.unwrap(), Some(world.simulator.now()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn dry_runs_may_not_tell() {
-        let world = opening(|now| Opening {
+        let world = with_activation(|now| Activation {
             verified_from: Some(now + 60.seconds()),
             hides_from_dry_runs: true,
-            ..Opening::default()
+            ..Activation::default()
         });
         let ec2 = client!(aws_sdk_ec2, world.simulator, MEMBER, REGION);
         let create = |dry| {
@@ -302,32 +302,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_blocked_account_stays_blocked() {
-        let world = opening(|_| Opening {
+        let world = with_activation(|_| Activation {
             blocked: true,
-            ..Opening::default()
+            ..Activation::default()
         });
         let ec2 = client!(aws_sdk_ec2, world.simulator, MEMBER, REGION);
         ec2.describe_vpcs().send().await.unwrap();
         wait(24 * 3600).await;
         let dry = ec2.create_internet_gateway().dry_run(true).send().await;
         assert_eq!(code(dry), "Blocked");
-        let at = |opening: &Opening| opening.ready_at();
+        let at = |activation: &Activation| activation.ready_at();
         let ready = world
             .simulator
-            .look_into(MEMBER, |account| at(&account.opening));
+            .look_into(MEMBER, |account| at(&account.activation));
         assert_eq!(ready, Some(None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_quarantine_denies_all_but_what_needs_no_permission_until_it_is_taken_off() {
         for is_allow_list in [false, true] {
-            let world = opening(|now| Opening {
+            let world = with_activation(|now| Activation {
                 quarantine: Some(Quarantine {
                     until: now + 600.seconds(),
                     is_allow_list,
                     exempt: vec![],
                 }),
-                ..Opening::default()
+                ..Activation::default()
             });
             // Whoever assumes the role is in another account.
             let credentials = world.assume(MANAGEMENT).send().await.unwrap().credentials;
@@ -356,13 +356,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_quarantine_does_not_bind_the_roles_that_it_exempts() {
-        let world = opening(|now| Opening {
+        let world = with_activation(|now| Activation {
             quarantine: Some(Quarantine {
                 until: now + 600.seconds(),
                 is_allow_list: false,
                 exempt: vec!["OrganizationAccountAccessRole".to_owned()],
             }),
-            ..Opening::default()
+            ..Activation::default()
         });
         let credentials = world.assume(MANAGEMENT).send().await.unwrap().credentials;
         let key = &credentials.unwrap().access_key_id;
@@ -375,9 +375,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_services_role_takes_minutes_to_spread_in_a_new_account() {
-        let world = opening(|now| Opening {
+        let world = with_activation(|now| Activation {
             slow_iam_until: Some(now + 600.seconds()),
-            ..Opening::default()
+            ..Activation::default()
         });
         let iam = client!(aws_sdk_iam, world.simulator, MEMBER, REGION);
         let create = iam.create_service_linked_role();

@@ -369,7 +369,7 @@ async fn the_wrong_statements_of_before_are_denied_by_name() {
             statements.push(wrong.clone());
             *document = policy.to_string();
             let created_at = role.created_at;
-            role.inline = simulator::iam::Lagging::new(inline, created_at);
+            role.inline = simulator::iam::EventuallyConsistent::new(inline, created_at);
         });
         let input = json!({"clusterName": "demo"});
         let execution = world.provision(input).await;

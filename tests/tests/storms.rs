@@ -13,7 +13,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use simulator::iam::Lagging;
+use simulator::iam::EventuallyConsistent;
 use simulator::{Faults, State};
 use tests::faults::Script;
 use tests::world::{ACCOUNT, region, small_input};
@@ -185,8 +185,8 @@ const DRIFTS: &[(&str, Drift)] = &[
 ];
 
 /// A part of a role that everybody has seen for long.
-fn old<T: Clone>(value: T) -> Lagging<T> {
-    Lagging::new(value, Timestamp::UNIX_EPOCH)
+fn old<T: Clone>(value: T) -> EventuallyConsistent<T> {
+    EventuallyConsistent::new(value, Timestamp::UNIX_EPOCH)
 }
 
 /// What there is when nothing goes wrong.

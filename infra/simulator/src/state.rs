@@ -58,7 +58,8 @@ impl State {
         for (name, trust) in roles {
             let role = self.role_of_old(id, name, trust);
             let administrator = "arn:aws:iam::aws:policy/AdministratorAccess";
-            role.managed = iam::Lagging::new([administrator.to_owned()].into(), role.created_at);
+            role.managed =
+                iam::EventuallyConsistent::new([administrator.to_owned()].into(), role.created_at);
         }
     }
 
@@ -67,7 +68,7 @@ impl State {
     pub fn add_role(&mut self, account: &str, name: &str, trust: &str, permissions: &str) {
         let role = self.role_of_old(account, name, trust);
         let inline = [("permissions".to_owned(), permissions.to_owned())].into();
-        role.inline = iam::Lagging::new(inline, role.created_at);
+        role.inline = iam::EventuallyConsistent::new(inline, role.created_at);
     }
 
     /// The name may have a path before it.

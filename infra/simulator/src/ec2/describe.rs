@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Ec2;
+use super::eventual_consistency::Listed;
 use super::filters::Filters;
 use super::kind::Kind;
 use super::request::{Request, invalid_value};
-use super::staleness::Listed;
 use super::tags::Tags;
 use crate::api_error::ApiError;
 use crate::xml::Element;

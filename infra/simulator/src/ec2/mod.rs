@@ -1,8 +1,8 @@
 //! EC2 networking: VPCs, subnets, gateways, addresses, routes, security groups, network interfaces.
 //!
 //! One file for each kind of resource, with its operations and the rules that EC2 states for it. What
-//! they share: `kind` (ids and their error codes), `describe` and `filters`, `staleness` (what lists
-//! show late), `tags`, `tokens`.
+//! they share: `kind` (ids and their error codes), `describe` and `filters`, `eventual_consistency` (what
+//! lists show late), `tags`, `tokens`.
 //!
 //! What others put into a VPC (instances, load balancers' interfaces, peering connections, endpoints,
 //! virtual private and egress-only internet gateways) has no operations that make it: it is added by
@@ -20,6 +20,7 @@ pub mod carrier_gateway;
 mod cidr;
 mod describe;
 pub mod egress_only_internet_gateway;
+mod eventual_consistency;
 mod filters;
 pub mod instance;
 pub mod internet_gateway;
@@ -34,7 +35,6 @@ mod request;
 pub mod route;
 pub mod route_table;
 pub mod security_group;
-mod staleness;
 pub mod subnet;
 mod tag_description;
 pub mod tags;
@@ -146,7 +146,7 @@ pub struct Ec2 {
     /// Ids that other calls do not see yet, and until when.
     hidden: BTreeMap<String, Timestamp>,
     /// What lists do not know yet.
-    staleness: staleness::Staleness,
+    eventual_consistency: eventual_consistency::EventualConsistency,
 }
 
 /// What an account may have in a region, with AWS' defaults (VPC user guide, Amazon VPC quotas;
@@ -233,7 +233,7 @@ pub fn handle(
     }
     let ec2 = context.ec2();
     ec2.settle(request.now);
-    ec2.lagging(&request, |ec2| work(ec2, &request))
+    ec2.eventually_consistent(&request, |ec2| work(ec2, &request))
 }
 
 /// All operations, by their names.
@@ -326,7 +326,7 @@ impl Ec2 {
     /// Lets happen what happens by itself until `now`.
     pub fn settle(&mut self, now: Timestamp) {
         self.hidden.retain(|_, until| *until > now);
-        self.staleness.forget(now);
+        self.eventual_consistency.forget(now);
         nat_gateway::settle(self, now);
         // Groups before interfaces: they go by what used them at their time.
         vpc_endpoint::settle(self, now);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Ec2;
 use super::describe::{Resource, Spelling, describe_listed};
+use super::eventual_consistency::Listed;
 use super::kind::Kind;
 use super::request::Request;
-use super::staleness::Listed;
 use super::tags::Tags;
 use crate::api_error::ApiError;
 use crate::xml::Element;

@@ -2,8 +2,8 @@
 //!
 //! One file or folder for each kind of resource. What they share: `request` (reading), `refusal` (the
 //! errors), `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC),
-//! `log_group` (what it does in CloudWatch Logs), `sight` (what it does not find yet), `tokens` (requests
-//! that are repeated) and `settle` (what happens by itself).
+//! `log_group` (what it does in CloudWatch Logs), `eventual_consistency` (what it does not find yet),
+//! `tokens` (requests that are repeated) and `settle` (what happens by itself).
 //!
 //! EKS Auto Mode, hybrid nodes, Outposts, node groups and IPv6 are refused, never silently ignored.
 
@@ -12,6 +12,7 @@ pub mod access_policy;
 pub mod addon;
 pub mod capability;
 pub mod cluster;
+mod eventual_consistency;
 pub mod fargate_profile;
 mod insight;
 mod log_group;
@@ -23,7 +24,6 @@ mod request;
 mod roles;
 mod routes;
 mod settle;
-mod sight;
 mod tag;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lagging::Spreading;
+use super::eventual_consistency::Spreading;
 use super::page::page;
 use super::request::{POLICY_NAME_MAX, document, limit_exceeded, name, no_such_entity, role_name};
 use super::role::encode;

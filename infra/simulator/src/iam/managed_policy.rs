@@ -1,6 +1,6 @@
 //! Managed policies and their attachment to roles.
 
-use super::lagging::Spreading;
+use super::eventual_consistency::Spreading;
 use super::page::page;
 use super::request::{limit_exceeded, no_such_entity, policy_arn, role_name};
 use crate::api_error::ApiError;

@@ -1,13 +1,13 @@
 //! IAM: roles, their trust and policies, service-linked roles.
 //!
 //! IAM answers for what it was told at once; other services see it a few seconds later
-//! ([`Lagging`]). What a policy allows: `policy`; who is asked: [`crate::permissions`].
+//! ([`EventuallyConsistent`]). What a policy allows: `policy`; who is asked: [`crate::permissions`].
 
 mod boundary;
 mod condition;
+mod eventual_consistency;
 mod inline_policy;
 mod instance_profile;
-mod lagging;
 mod managed_policy;
 mod page;
 pub(crate) mod policy;
@@ -31,7 +31,7 @@ use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
 
-pub use lagging::Lagging;
+pub use eventual_consistency::EventuallyConsistent;
 pub use role::Role;
 
 /// The IAM of one account.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::lagging::{Lagging, Spreading};
+use super::eventual_consistency::{EventuallyConsistent, Spreading};
 use super::page::page;
 use super::request::{description, document, invalid, limit_exceeded, number, role_name};
 use super::tags::{self, Tags};
@@ -35,11 +35,11 @@ pub struct Role {
     /// How long a session of it may be, in seconds.
     pub max_session_seconds: u32,
     /// The policy that says who may assume it, as it was given.
-    pub trust: Lagging<String>,
+    pub trust: EventuallyConsistent<String>,
     /// ARNs of the managed policies attached to it.
-    pub managed: Lagging<BTreeSet<String>>,
+    pub managed: EventuallyConsistent<BTreeSet<String>>,
     /// Inline policies by name.
-    pub inline: Lagging<BTreeMap<String, String>>,
+    pub inline: EventuallyConsistent<BTreeMap<String, String>>,
     /// The ARN of its permissions boundary.
     pub boundary: Option<String>,
     /// Tags.
@@ -89,9 +89,9 @@ impl Role {
             created_at,
             description: None,
             max_session_seconds: SESSION_SECONDS,
-            trust: Lagging::new(trust.to_owned(), created_at),
-            managed: Lagging::new(BTreeSet::new(), created_at),
-            inline: Lagging::new(BTreeMap::new(), created_at),
+            trust: EventuallyConsistent::new(trust.to_owned(), created_at),
+            managed: EventuallyConsistent::new(BTreeSet::new(), created_at),
+            inline: EventuallyConsistent::new(BTreeMap::new(), created_at),
             boundary: None,
             tags: Tags::new(),
         }
@@ -184,7 +184,7 @@ pub(super) fn make(context: &mut Context<'_>, path: &str, name: &str, trust: &st
     let id = format!("AROA{}", context.seed.hex("role", &key, 17).to_uppercase());
     let at = Spreading::of(context).visible_at(&arn);
     Role {
-        trust: Lagging::new(trust.to_owned(), at),
+        trust: EventuallyConsistent::new(trust.to_owned(), at),
         ..Role::of_old(&arn, id, trust, context.now)
     }
 }

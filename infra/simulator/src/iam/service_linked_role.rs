@@ -1,6 +1,6 @@
 //! Service-linked roles.
 
-use super::lagging::Lagging;
+use super::eventual_consistency::EventuallyConsistent;
 use super::request::{description, required};
 use super::role::{Answer, make};
 use crate::api_error::ApiError;
@@ -123,7 +123,7 @@ pub fn ensure(context: &mut Context<'_>, service: &str) {
     role.managed.set([policy].into(), context.now, context.now);
     let share = context.state.faults.eks_service_linked_lag_share;
     if !context.seed.hits("service-linked-lag", &role.arn, share) {
-        role.trust = Lagging::new(trust, context.now);
+        role.trust = EventuallyConsistent::new(trust, context.now);
     }
     context.iam().roles.insert(name.to_lowercase(), role);
 }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access_policy::{Association, CLUSTER_ADMIN, EVENT_POLICY, arn_of};
+use super::eventual_consistency::EventualConsistency;
 use super::page::page;
 use super::refusal::{invalid_request, not_found};
 use super::request::{Request, Tags, epoch_seconds};
-use super::sight::Sight;
 use super::tokens::Token;
 use super::{Cluster, Surroundings, parts};
 use crate::api_error::ApiError;
@@ -243,12 +243,12 @@ pub(super) fn describe(
     context: &mut Context<'_>,
     request: &Request<'_>,
 ) -> Result<Value, ApiError> {
-    let sight = Sight::of(context);
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     let name = cluster.name.clone();
     let entry = find(cluster, request.child())?;
-    if !sight.sees(&entry.arn, entry.created_at) {
+    if !consistency.shows(&entry.arn, entry.created_at) {
         return Err(missing());
     }
     Ok(json!({"accessEntry": entry.to_json(&name)}))
@@ -257,13 +257,13 @@ pub(super) fn describe(
 /// `ListAccessEntries`: all, or those with a policy.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let policy = request.query("associatedPolicyArn");
-    let sight = Sight::of(context);
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     let entries = cluster.access_entries.values();
     let entries = entries.filter(|entry| {
         policy.is_none_or(|arn| entry.policies.contains_key(arn))
-            && sight.sees(&entry.arn, entry.created_at)
+            && consistency.shows(&entry.arn, entry.created_at)
     });
     page(
         request,

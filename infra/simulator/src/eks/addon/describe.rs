@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::coredns::{VERSIONS, schema};
 use super::{COREDNS, find, missing};
 use crate::api_error::ApiError;
+use crate::eks::eventual_consistency::EventualConsistency;
 use crate::eks::page::page;
 use crate::eks::parts;
 use crate::eks::refusal::{invalid_parameter, not_found};
 use crate::eks::request::Request;
-use crate::eks::sight::Sight;
 use crate::state::Context;
 
 /// `DescribeAddon`.
@@ -17,11 +17,11 @@ pub(in crate::eks) fn describe(
     context: &mut Context<'_>,
     request: &Request<'_>,
 ) -> Result<Value, ApiError> {
-    let (now, sight) = (context.now, Sight::of(context));
+    let (now, consistency) = (context.now, EventualConsistency::of(context));
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let addon = find(cluster, request.child())?;
-    if !sight.sees(&addon.arn, addon.created_at) {
+    if !consistency.shows(&addon.arn, addon.created_at) {
         return Err(missing(cluster, &addon.name));
     }
     Ok(json!({"addon": addon.to_json(cluster, now)}))
@@ -32,11 +32,11 @@ pub(in crate::eks) fn list(
     context: &mut Context<'_>,
     request: &Request<'_>,
 ) -> Result<Value, ApiError> {
-    let sight = Sight::of(context);
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let addons = cluster.addons.values();
-    let seen = addons.filter(|it| sight.sees(&it.arn, it.created_at));
+    let seen = addons.filter(|it| consistency.shows(&it.arn, it.created_at));
     page(request, "addons", seen.map(|addon| json!(addon.name)))
 }
 

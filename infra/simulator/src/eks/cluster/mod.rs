@@ -13,10 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::eventual_consistency::EventualConsistency;
 use super::page::page;
 use super::refusal::{in_use, invalid_request};
 use super::request::{Request, Tags, epoch_seconds};
-use super::sight::Sight;
 use super::tokens::Token;
 use super::{
     AccessEntry, Addon, Capability, FargateProfile, Update, health, insight, parts, version,
@@ -339,20 +339,20 @@ pub(super) fn describe(
     context: &mut Context<'_>,
     request: &Request<'_>,
 ) -> Result<Value, ApiError> {
-    let (now, sight) = (context.now, Sight::of(context));
+    let (now, consistency) = (context.now, EventualConsistency::of(context));
     let name = request.cluster();
     let cluster = context.eks().clusters.get(name);
-    let cluster = cluster.filter(|cluster| sight.sees_cluster(cluster));
-    let cluster = cluster.ok_or_else(|| sight.cluster_missing(name))?;
+    let cluster = cluster.filter(|cluster| consistency.shows_cluster(cluster));
+    let cluster = cluster.ok_or_else(|| consistency.cluster_missing(name))?;
     Ok(json!({"cluster": cluster.to_json(now)}))
 }
 
 /// `ListClusters`.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
-    let sight = Sight::of(context);
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let clusters = eks.clusters.values();
-    let seen = clusters.filter(|cluster| sight.sees_cluster(cluster));
+    let seen = clusters.filter(|cluster| consistency.shows_cluster(cluster));
     page(request, "clusters", seen.map(|cluster| json!(cluster.name)))
 }
 

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::eventual_consistency::EventualConsistency;
 use super::page::page;
 use super::refusal::{in_use, not_found};
 use super::request::{Request, Tags, epoch_seconds};
-use super::sight::Sight;
 use super::tokens::Token;
 use super::{Cluster, health, parts};
 use crate::api_error::ApiError;
@@ -128,11 +128,11 @@ pub(super) fn describe(
     context: &mut Context<'_>,
     request: &Request<'_>,
 ) -> Result<Value, ApiError> {
-    let (now, sight) = (context.now, Sight::of(context));
+    let (now, consistency) = (context.now, EventualConsistency::of(context));
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let profile = find(cluster, request.child())?;
-    if !sight.sees(&profile.arn, profile.created_at) {
+    if !consistency.shows(&profile.arn, profile.created_at) {
         return Err(missing(&profile.name));
     }
     Ok(json!({"fargateProfile": profile.to_json(&cluster.name, now)}))
@@ -140,11 +140,11 @@ pub(super) fn describe(
 
 /// `ListFargateProfiles`.
 pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
-    let sight = Sight::of(context);
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let profiles = cluster.fargate_profiles.values();
-    let seen = profiles.filter(|it| sight.sees(&it.arn, it.created_at));
+    let seen = profiles.filter(|it| consistency.shows(&it.arn, it.created_at));
     page(
         request,
         "fargateProfileNames",

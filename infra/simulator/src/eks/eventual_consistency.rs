@@ -1,4 +1,4 @@
-//! What EKS does not find yet, though it has accepted it.
+//! Eventual consistency of EKS: what it does not find yet, though it has accepted it.
 //!
 //! Nothing of this happens unless [`Faults`](crate::Faults) says so. It is about reading only: what was accepted has
 //! its name, and keeps others from it.
@@ -14,14 +14,14 @@ use crate::state::Context;
 
 /// What a call sees.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sight {
+pub(super) struct EventualConsistency {
     seed: Seed,
     now: Timestamp,
     lag_seconds: f64,
     client_exception_share: f64,
 }
 
-impl Sight {
+impl EventualConsistency {
     pub(super) fn of(context: &Context<'_>) -> Self {
         let faults = &context.state.faults;
         Self {
@@ -33,14 +33,14 @@ impl Sight {
     }
 
     /// Whether what was accepted at a time shows by now.
-    pub(super) fn sees(&self, arn_or_id: &str, accepted_at: Timestamp) -> bool {
+    pub(super) fn shows(&self, arn_or_id: &str, accepted_at: Timestamp) -> bool {
         let key = format!("{arn_or_id}/{accepted_at}");
         let lag = self.lag_seconds;
         self.now >= end_of_lag(self.seed, accepted_at, lag, "eks-visible", &key)
     }
 
-    pub(super) fn sees_cluster(&self, cluster: &Cluster) -> bool {
-        self.sees(&cluster.arn, cluster.created_at)
+    pub(super) fn shows_cluster(&self, cluster: &Cluster) -> bool {
+        self.shows(&cluster.arn, cluster.created_at)
     }
 
     /// The error of `DescribeCluster` for a missing cluster, in either of its spellings (the Terraform

@@ -1,4 +1,4 @@
-//! What IAM knows at once and other services see a few seconds later.
+//! Eventual consistency of IAM: what it knows at once, other services see a few seconds later.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,14 @@ use crate::state::Context;
 
 /// A value that others see late.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lagging<T> {
+pub struct EventuallyConsistent<T> {
     current: T,
     /// What others see until `visible_at`; nothing if it is new.
     before: Option<T>,
     visible_at: Timestamp,
 }
 
-impl<T> Lagging<T> {
+impl<T> EventuallyConsistent<T> {
     /// A new value: others see nothing until `visible_at`.
     pub fn new(value: T, visible_at: Timestamp) -> Self {
         Self {
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn new_value_is_not_seen_before_its_time() {
-        let value = Lagging::new("a", at(10));
+        let value = EventuallyConsistent::new("a", at(10));
         assert_eq!(value.current(), &"a");
         assert_eq!(value.seen_at(at(9)), None);
         assert_eq!(value.seen_at(at(10)), Some(&"a"));
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn old_value_is_seen_until_the_change_has_spread() {
-        let mut value = Lagging::new("a", at(10));
+        let mut value = EventuallyConsistent::new("a", at(10));
         value.set("b", at(20), at(30));
         assert_eq!(value.current(), &"b");
         assert_eq!(value.seen_at(at(29)), Some(&"a"));
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn change_before_anybody_saw_the_first_value_shows_nothing_of_it() {
-        let mut value = Lagging::new("a", at(10));
+        let mut value = EventuallyConsistent::new("a", at(10));
         value.set("b", at(5), at(8));
         assert_eq!(value.seen_at(at(9)), None);
         assert_eq!(value.seen_at(at(10)), Some(&"b"));

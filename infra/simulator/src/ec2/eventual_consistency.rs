@@ -1,4 +1,4 @@
-//! What lists show late: what is new, what was deleted, and tags that were changed.
+//! Eventual consistency of EC2: lists show late what is new, what was deleted, and tags that were changed.
 //!
 //! EC2 developer guide, eventual consistency: the result of a command may not be visible to all that
 //! follow. Nothing of this happens unless [`Faults`](crate::Faults) says so.
@@ -21,7 +21,7 @@ use crate::faults::end_of_lag;
 
 /// What lists do not know yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Staleness {
+pub(super) struct EventualConsistency {
     /// New ids that lists leave out, and until when.
     missing: BTreeMap<String, Timestamp>,
     /// Old tags by id, and until when they are shown.
@@ -61,7 +61,7 @@ macro_rules! kinds {
             }
         })*
 
-        impl Staleness {
+        impl EventualConsistency {
             /// Remembers in what the networking differs from what it was `before` the request.
             fn remember(&mut self, before: Ec2, after: &Ec2, request: &Request<'_>) {
                 $(
@@ -97,7 +97,7 @@ kinds! {
     transit_gateway_attachments: TransitGatewayAttachment,
 }
 
-impl Staleness {
+impl EventualConsistency {
     /// Forgets what everybody knows by `now`.
     pub(super) fn forget(&mut self, now: Timestamp) {
         self.missing.retain(|_, until| *until > now);
@@ -137,7 +137,7 @@ fn until(request: &Request<'_>, what: &str, key: &str) -> Timestamp {
 
 impl Ec2 {
     /// Does the work of a request, and lets lists lag behind it.
-    pub(super) fn lagging<R>(
+    pub(super) fn eventually_consistent<R>(
         &mut self,
         request: &Request<'_>,
         work: impl FnOnce(&mut Self) -> R,
@@ -147,15 +147,15 @@ impl Ec2 {
         }
         let before = self.clone();
         let answer = work(self);
-        let mut staleness = std::mem::take(&mut self.staleness);
-        staleness.remember(before, self, request);
-        self.staleness = staleness;
+        let mut consistency = std::mem::take(&mut self.eventual_consistency);
+        consistency.remember(before, self, request);
+        self.eventual_consistency = consistency;
         answer
     }
 
     /// Whether lists leave the id out although it exists.
     pub(super) fn is_missing_in_lists(&self, id: &str) -> bool {
-        self.staleness.missing.contains_key(id)
+        self.eventual_consistency.missing.contains_key(id)
     }
 
     /// Resources as lists have them: with what was deleted, and with old tags.
@@ -163,13 +163,13 @@ impl Ec2 {
         &self,
         all: &'a BTreeMap<String, R>,
     ) -> Cow<'a, BTreeMap<String, R>> {
-        let remains = R::remains(&self.staleness.remains);
-        if remains.is_empty() && self.staleness.tags.is_empty() {
+        let remains = R::remains(&self.eventual_consistency.remains);
+        if remains.is_empty() && self.eventual_consistency.tags.is_empty() {
             return Cow::Borrowed(all);
         }
         let mut listed = all.clone();
         listed.extend(remains.iter().map(|(id, it)| (id.clone(), it.clone())));
-        for (id, (tags, _)) in &self.staleness.tags {
+        for (id, (tags, _)) in &self.eventual_consistency.tags {
             if let Some(resource) = listed.get_mut(id) {
                 resource.set_tags(tags.clone());
             }

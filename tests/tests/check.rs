@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::ssm::Parameter;
-use simulator::{Call, Refusal, State};
+use simulator::{Call, InjectedError, State};
 use tests::faults::Script;
 use tests::world::{ACCOUNT, REGION, checking, region};
 use tests::{Execution, World, project};
@@ -291,7 +291,7 @@ async fn what_could_not_be_recorded_is_told_again_rather_than_lost() {
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_cannot_be_read_fails_the_check_by_its_name() {
     let world = provisioned(71, &[demo()]).await;
-    world.simulator.refuse_next(Refusal::ExplicitDeny);
+    world.simulator.fail_next_call(InjectedError::ExplicitDeny);
     let execution = world.check().await;
     let failure = execution.failure();
     assert_eq!(failure.error, "ExplicitDeny");

@@ -56,7 +56,7 @@ pub struct Quarantine {
 impl Quarantine {
     /// Why a principal may not do something, in the words of IAM's user guide (troubleshoot access denied
     /// error messages); `None` if it may.
-    pub(crate) fn refusal(&self, now: Timestamp, principal: &str, action: &str) -> Option<String> {
+    pub(crate) fn denial(&self, now: Timestamp, principal: &str, action: &str) -> Option<String> {
         let name = principal.rsplit('/').next().unwrap_or_default();
         if now >= self.until || self.exempt.iter().any(|exempt| exempt == name) {
             return None;

@@ -22,6 +22,7 @@ pub mod ec2;
 pub mod eks;
 pub mod faults;
 pub mod iam;
+pub mod injected_error;
 pub mod kms;
 pub mod kubernetes;
 pub mod logs;
@@ -30,7 +31,6 @@ mod permissions;
 pub mod quotas;
 #[cfg(test)]
 mod readme;
-pub mod refusal;
 pub mod regions;
 pub mod seed;
 pub mod ssm;
@@ -53,7 +53,7 @@ pub use api_error::ApiError;
 pub use call::{Call, Record};
 pub use clock::Clock;
 pub use faults::Faults;
-pub use refusal::Refusal;
+pub use injected_error::InjectedError;
 pub use seed::Seed;
 pub use state::{Account, Context, State};
 pub use throttle::Throttling;
@@ -126,7 +126,7 @@ struct World {
     calls: Vec<Call>,
     /// How many calls there were in each account.
     counts: BTreeMap<String, usize>,
-    refusal: Option<Refusal>,
+    injected_error: Option<InjectedError>,
 }
 
 impl World {
@@ -210,9 +210,9 @@ impl Simulator {
         world.state.accounts.get(account).map(look)
     }
 
-    /// The next call gets this answer and has no effect.
-    pub fn refuse_next(&self, refusal: Refusal) {
-        self.world().refusal = Some(refusal);
+    /// The next call gets this error and has no effect.
+    pub fn fail_next_call(&self, error: InjectedError) {
+        self.world().injected_error = Some(error);
     }
 
     /// Changes the world by hand, as somebody at the console would.
@@ -276,9 +276,9 @@ impl Simulator {
         let mut world = self.world();
         // Of other accounts a call sees nothing but roles, and these do not change by themselves.
         world.state.settle_account(self.seed(), account, now);
-        let refusal = world.refusal.take();
+        let injected_error = world.injected_error.take();
         work(&mut Context {
-            refusal,
+            injected_error,
             now,
             account: account.to_owned(),
             region: region.to_owned(),

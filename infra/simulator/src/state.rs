@@ -9,7 +9,7 @@ use crate::activation::Activation;
 use crate::api_error::ApiError;
 use crate::faults::Faults;
 use crate::iam::trust::Document;
-use crate::refusal::Refusal;
+use crate::injected_error::InjectedError;
 use crate::seed::Seed;
 use crate::{ec2, eks, iam, kms, logs, ssm, sts, throttle};
 
@@ -229,8 +229,8 @@ pub struct Context<'a> {
     pub access_key: String,
     /// What durations and ids are drawn from.
     pub seed: Seed,
-    /// Whether the call is to be refused, whatever it asks for.
-    pub(crate) refusal: Option<Refusal>,
+    /// The error that a test wants the call to get, whatever it asks for.
+    pub(crate) injected_error: Option<InjectedError>,
     /// The world.
     pub state: &'a mut State,
 }

@@ -209,14 +209,14 @@ pub(crate) fn check(
     if levels.take(name, bucket, context.now) {
         return Ok(());
     }
-    Err(refusal(service, operation))
+    Err(throttled(service, operation))
 }
 
 /// EC2 developer guide, request throttling; for IAM and STS re:Post, IAM and STS throttling errors; for
 /// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for KMS its developer guide, throttling requests; for Systems Manager re:Post, throttling of
 /// Parameter Store; for EKS awslabs/amazon-eks-ami pull request 218, where nothing is modelled; for
 /// Service Quotas botocore's model.
-pub(crate) fn refusal(service: &str, operation: &str) -> ApiError {
+pub(crate) fn throttled(service: &str, operation: &str) -> ApiError {
     match service {
         "ec2" => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
         "eks" if EKS_MODELLED.contains(&operation) => {

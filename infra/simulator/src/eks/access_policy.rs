@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access_entry::{cluster_with_entries, find};
+use super::errors::{invalid_parameter, invalid_request, not_found};
 use super::page::page;
 use super::parts;
-use super::refusal::{invalid_parameter, invalid_request, not_found};
 use super::request::{Request, check_one_of, epoch_seconds};
 use crate::api_error::ApiError;
 use crate::state::{Context, partition};

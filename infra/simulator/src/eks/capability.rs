@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::errors::invalid_parameter;
 use super::page::page;
 use super::parts;
-use super::refusal::invalid_parameter;
 use super::request::Request;
 use crate::api_error::ApiError;
 use crate::state::Context;

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::Cluster;
-use super::refusal::{client, not_found};
+use super::errors::{client, not_found};
 use crate::api_error::ApiError;
 use crate::faults::end_of_lag;
 use crate::seed::Seed;

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::errors::not_found;
 use super::page::page;
-use super::refusal::not_found;
 use super::request::{Request, check_one_of, epoch_seconds};
 use super::update::KUBELET_SKEW_MAX;
 use super::version::{self, minor};

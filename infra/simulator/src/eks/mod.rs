@@ -1,9 +1,9 @@
 //! EKS: clusters on their way to ACTIVE and beyond, their Fargate profiles, add-ons and access entries.
 //!
-//! One file or folder for each kind of resource. What they share: `request` (reading), `refusal` (the
-//! errors), `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC),
-//! `log_group` (what it does in CloudWatch Logs), `eventual_consistency` (what it does not find yet),
-//! `tokens` (requests that are repeated) and `settle` (what happens by itself).
+//! One file or folder for each kind of resource. What they share: `request` (reading), `errors`,
+//! `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC), `log_group` (what
+//! it does in CloudWatch Logs), `eventual_consistency` (what it does not find yet), `tokens` (requests
+//! that are repeated) and `settle` (what happens by itself).
 //!
 //! EKS Auto Mode, hybrid nodes, Outposts, node groups and IPv6 are refused, never silently ignored.
 
@@ -12,6 +12,7 @@ pub mod access_policy;
 pub mod addon;
 pub mod capability;
 pub mod cluster;
+mod errors;
 mod eventual_consistency;
 pub mod fargate_profile;
 mod insight;
@@ -19,7 +20,6 @@ mod log_group;
 mod network;
 mod node_group;
 mod page;
-mod refusal;
 mod request;
 mod roles;
 mod routes;
@@ -228,7 +228,7 @@ impl Eks {
     /// # Errors
     /// `ResourceNotFoundException`.
     fn cluster(&mut self, name: &str) -> Result<&mut Cluster, ApiError> {
-        let missing = || refusal::not_found(&format!("No cluster found for name: {name}."));
+        let missing = || errors::not_found(&format!("No cluster found for name: {name}."));
         self.clusters.get_mut(name).ok_or_else(missing)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
-use super::refusal::{invalid_parameter, unsupported_zone};
+use super::errors::{invalid_parameter, unsupported_zone};
 use super::{Cluster, Surroundings, after};
 use crate::api_error::ApiError;
 use crate::ec2::route::Target;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::invalid_parameter;
+use super::errors::invalid_parameter;
 use super::request::Request;
 use crate::api_error::ApiError;
 

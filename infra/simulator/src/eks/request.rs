@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::refusal::invalid_parameter;
+use super::errors::invalid_parameter;
 use crate::api_error::ApiError;
 use crate::wire::rest_json::Query;
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rand::seq::IndexedRandom;
 
-use super::refusal::invalid_parameter;
+use super::errors::invalid_parameter;
 use crate::api_error::ApiError;
 use crate::iam::trust::Document;
 use crate::iam::{Iam, Role, service_linked_role};

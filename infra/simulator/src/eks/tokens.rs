@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::refusal::invalid_parameter;
+use super::errors::invalid_parameter;
 use super::request::Request;
 use super::{Eks, parts};
 use crate::api_error::ApiError;

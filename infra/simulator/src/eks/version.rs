@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::errors::invalid_parameter;
 use super::page::page;
-use super::refusal::invalid_parameter;
 use super::request::{Request, check_one_of, epoch_seconds};
 use crate::api_error::ApiError;
 use crate::state::Context;

@@ -251,8 +251,8 @@ impl Call<'_> {
                 // aws-quickstart/quickstart-amazon-eks-cluster-resource-provider issue 25 and
                 // kubernetes-sigs/cluster-api-provider-aws issue 2432.
                 let message = format!("User not authorized to perform {action} operation");
-                let refusal = ApiError::client("InvalidRequestException", message);
-                let needed = Needed::new(action, Resource::new(&key)).or_else(refusal);
+                let error = ApiError::client("InvalidRequestException", message);
+                let needed = Needed::new(action, Resource::new(&key)).or_else(error);
                 let needed = needed.key("kms:viaservice", &via);
                 all.push(match action {
                     "kms:CreateGrant" => needed.key("kms:grantisforawsresource", "true"),

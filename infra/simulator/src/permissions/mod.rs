@@ -192,9 +192,15 @@ fn check_organization(
         return Ok(());
     };
     for needed in all {
-        let why = quarantine.refusal(context.now, &who.principal_arn, &needed.action);
+        let why = quarantine.denial(context.now, &who.principal_arn, &needed.action);
         if let (Some(why), Some(resource)) = (why, needed.resources.first()) {
-            return Err(refusal(service, &who.arn, &needed.action, resource, &why));
+            return Err(access_denied(
+                service,
+                &who.arn,
+                &needed.action,
+                resource,
+                &why,
+            ));
         }
     }
     Ok(())
@@ -229,10 +235,10 @@ pub(crate) fn check(
                 resource: &resource.arns,
                 context: &keys,
             };
-            let Some(why) = policies.refusal(&attempt) else {
+            let Some(why) = policies.denial(&attempt) else {
                 continue;
             };
-            let usual = || refusal(service, &who.arn, &needed.action, resource, &why);
+            let usual = || access_denied(service, &who.arn, &needed.action, resource, &why);
             return Err(needed.instead.clone().unwrap_or_else(usual));
         }
     }
@@ -315,7 +321,7 @@ impl Policies {
 
     /// Why the attempt is refused, in the words of IAM's user guide (troubleshoot access denied error
     /// messages): with a denial before all, else for the first kind of policy that does not allow it.
-    fn refusal(&self, attempt: &Attempt<'_>) -> Option<String> {
+    fn denial(&self, attempt: &Attempt<'_>) -> Option<String> {
         let kinds = [
             (
                 "identity-based policy",
@@ -359,7 +365,13 @@ fn parse(text: &str) -> Option<Document> {
 
 /// EC2's error codes, the common errors of EKS, CloudWatch Logs, Service Quotas and SSM, IAM's and STS' common errors. EC2 names no
 /// resource where there is none.
-fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &str) -> ApiError {
+fn access_denied(
+    service: &str,
+    who: &str,
+    action: &str,
+    resource: &Resource,
+    why: &str,
+) -> ApiError {
     let on = match &resource.shown {
         Some(shown) => format!(" on resource: {shown}"),
         None => String::new(),

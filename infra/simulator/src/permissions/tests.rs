@@ -77,7 +77,7 @@ impl World {
 fn of_every_operation_is_known_what_it_needs() {
     let mut state = State::default();
     let mut context = Context {
-        refusal: None,
+        injected_error: None,
         now: jiff::Timestamp::UNIX_EPOCH,
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),

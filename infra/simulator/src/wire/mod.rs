@@ -15,7 +15,8 @@ use crate::params::Params;
 use crate::permissions::{self, Asked};
 use crate::state::Context;
 use crate::{
-    Simulator, activation, ec2, eks, iam, kms, logs, quotas, refusal, regions, ssm, sts, throttle,
+    Simulator, activation, ec2, eks, iam, injected_error, kms, logs, quotas, regions, ssm, sts,
+    throttle,
 };
 use aws_json::Operations;
 
@@ -73,7 +74,7 @@ fn admit(
     asked: &Asked<'_>,
 ) -> Result<(), ApiError> {
     check_session(context, service)?;
-    refusal::check(context, service, operation)?;
+    injected_error::check(context, service, operation)?;
     regions::check(context, service)?;
     let params = match asked {
         Asked::Params(params) => Some(*params),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{AccessEntry, FARGATE_LINUX, STANDARD, cluster_with_entries};
 use crate::api_error::ApiError;
-use crate::eks::refusal::{in_use, invalid_parameter};
+use crate::eks::errors::{in_use, invalid_parameter};
 use crate::eks::request::{Request, Tags, check_tags};
 use crate::eks::tokens::{Token, earlier};
 use crate::eks::{Surroundings, parts};

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access_policy::{Association, CLUSTER_ADMIN, EVENT_POLICY, arn_of};
+use super::errors::{invalid_request, not_found};
 use super::eventual_consistency::EventualConsistency;
 use super::page::page;
-use super::refusal::{invalid_request, not_found};
 use super::request::{Request, Tags, epoch_seconds};
 use super::tokens::Token;
 use super::{Cluster, Surroundings, parts};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::create::{TIMEOUT, check_members, check_resolve_conflicts};
 use super::{COREDNS, Phase, coredns, find};
 use crate::api_error::ApiError;
-use crate::eks::refusal::{in_use, invalid_request};
+use crate::eks::errors::{in_use, invalid_request};
 use crate::eks::request::Request;
 use crate::eks::tokens::Token;
 use crate::eks::update::{Status, Update};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::api_error::ApiError;
-use crate::eks::refusal::invalid_parameter;
+use crate::eks::errors::invalid_parameter;
 use crate::kubernetes::Template;
 
 /// A version of the add-on, and the Kubernetes versions that it runs on and is the default of.

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::coredns::{VERSIONS, schema};
 use super::{COREDNS, find, missing};
 use crate::api_error::ApiError;
+use crate::eks::errors::{invalid_parameter, not_found};
 use crate::eks::eventual_consistency::EventualConsistency;
 use crate::eks::page::page;
 use crate::eks::parts;
-use crate::eks::refusal::{invalid_parameter, not_found};
 use crate::eks::request::Request;
 use crate::state::Context;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Cluster;
-use super::refusal::not_found;
+use super::errors::not_found;
 use super::request::{Tags, epoch_seconds};
 use super::tokens::Token;
 use super::update::Status;

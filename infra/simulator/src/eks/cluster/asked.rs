@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::check::service_cidr;
 use super::{Logging, VpcConfig};
 use crate::api_error::ApiError;
-use crate::eks::refusal::invalid_parameter;
+use crate::eks::errors::invalid_parameter;
 use crate::eks::request::{Request, Tags, check_one_of, check_tags};
 use crate::eks::{Surroundings, update};
 

@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 
 use crate::api_error::ApiError;
-use crate::eks::refusal::invalid_parameter;
+use crate::eks::errors::invalid_parameter;
 
 /// botocore's EKS model, ClusterName.
 const NAME_MAX: usize = 100;

@@ -10,7 +10,7 @@ use super::asked::CreateCluster;
 use super::check::check_name;
 use super::{Cluster, VpcConfig};
 use crate::api_error::ApiError;
-use crate::eks::refusal::{in_use, limit_exceeded};
+use crate::eks::errors::{in_use, limit_exceeded};
 use crate::eks::request::Request;
 use crate::eks::tokens::{Token, earlier};
 use crate::eks::{AccessEntry, Eks, Surroundings, after, parts, roles, version};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Cluster;
 use crate::api_error::ApiError;
-use crate::eks::refusal::{in_use, invalid_request};
+use crate::eks::errors::{in_use, invalid_request};
 use crate::eks::request::Request;
 use crate::eks::{after, parts};
 use crate::state::Context;

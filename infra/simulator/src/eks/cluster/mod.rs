@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::errors::{in_use, invalid_request};
 use super::eventual_consistency::EventualConsistency;
 use super::page::page;
-use super::refusal::{in_use, invalid_request};
 use super::request::{Request, Tags, epoch_seconds};
 use super::tokens::Token;
 use super::{

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{FargateProfile, Selector, check_alone};
 use crate::api_error::ApiError;
-use crate::eks::refusal::{in_use, invalid_parameter, limit_exceeded};
+use crate::eks::errors::{in_use, invalid_parameter, limit_exceeded};
 use crate::eks::request::{Request, Tags, check_tags};
 use crate::eks::tokens::{Token, earlier};
 use crate::eks::{AccessEntry, Cluster, Surroundings, after, cluster, parts, roles};

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::errors::{in_use, not_found};
 use super::eventual_consistency::EventualConsistency;
 use super::page::page;
-use super::refusal::{in_use, not_found};
 use super::request::{Request, Tags, epoch_seconds};
 use super::tokens::Token;
 use super::{Cluster, health, parts};

@@ -10,7 +10,7 @@ use super::members::{
 use super::{Change, begin, check_alone};
 use crate::api_error::ApiError;
 use crate::eks::cluster::Logging;
-use crate::eks::refusal::{invalid_parameter, invalid_request};
+use crate::eks::errors::{invalid_parameter, invalid_request};
 use crate::eks::request::{Request, check_one_of};
 use crate::eks::tokens::Token;
 use crate::eks::{Cluster, Surroundings, parts, version};

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Change;
 use crate::api_error::ApiError;
 use crate::eks::cluster::{VpcConfig, check_cidrs};
-use crate::eks::refusal::invalid_parameter;
+use crate::eks::errors::invalid_parameter;
 use crate::eks::request::{Request, check_one_of};
 use crate::eks::{Cluster, Surroundings};
 

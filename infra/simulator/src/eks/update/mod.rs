@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::errors::{in_use, not_found};
 use super::eventual_consistency::EventualConsistency;
 use super::page::page;
-use super::refusal::{in_use, not_found};
 use super::request::{Request, epoch_seconds};
 use super::{Cluster, after, parts};
 use crate::api_error::ApiError;

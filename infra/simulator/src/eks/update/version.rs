@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{Change, begin, check_alone};
 use crate::api_error::ApiError;
+use crate::eks::errors::{invalid_parameter, invalid_request, invalid_state};
 use crate::eks::insight::is_ready_for;
-use crate::eks::refusal::{invalid_parameter, invalid_request, invalid_state};
 use crate::eks::request::Request;
 use crate::eks::tokens::Token;
 use crate::eks::version::{minor, of_update};

@@ -3,9 +3,9 @@
 
 mod clients;
 pub mod codes;
+pub mod error_log;
 pub(crate) mod execution;
 pub mod mocks;
-pub mod refusals;
 pub mod session;
 pub mod telemetry;
 

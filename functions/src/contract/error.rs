@@ -161,7 +161,7 @@ impl Error {
 impl Error {
     /// What the error means in an account that is new: a landing zone lets nobody do anything there until
     /// it has set the account up (awslabs/landing-zone-accelerator-on-aws issue 850), so a service control
-    /// policy's refusal is one of an account that is not ready.
+    /// policy's error is one of an account that is not ready.
     #[must_use]
     pub fn in_new_account(self) -> Self {
         match self {

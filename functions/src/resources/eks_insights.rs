@@ -139,7 +139,7 @@ fn compatible_addons(insight: &Insight) -> &[AddonCompatibilityDetail] {
     )
 }
 
-/// The refusal to upgrade to a version: what EKS says, what its insights say, and what to do.
+/// The error of a request to upgrade to a version: what EKS says, what its insights say, and what to do.
 #[must_use]
 pub fn conflict(target: &Target, version: &str, says: &str, insights: &[Insight]) -> Error {
     let name = &target.cluster_name;

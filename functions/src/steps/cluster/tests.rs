@@ -1026,7 +1026,7 @@ mod upgrade {
     }
 
     #[tokio::test]
-    async fn other_refusals_are_what_they_are() {
+    async fn other_errors_stay_what_they_are() {
         let message = "unsupported Kubernetes version 1.36";
         let changes = Changes::refusing(400, codes::INVALID_PARAMETER, message);
         let error = World::old().visit(&changes).await.unwrap_err();

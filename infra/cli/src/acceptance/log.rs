@@ -95,7 +95,7 @@ impl Log {
         for line in self
             .0
             .iter()
-            .filter(|line| line.is(functions::aws::refusals::REFUSED))
+            .filter(|line| line.is(functions::aws::error_log::REFUSED))
         {
             let (call, code) = (line.text("call").to_owned(), line.text("code").to_owned());
             let found = codes.entry((call.clone(), code.clone()));

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_visit_says_is_what_the_next_one_knows() {
+    async fn memory_of_an_invocation_reaches_the_next_one() {
         let mut memory = json!({});
         for looks in 1..=3 {
             let request = json!({

@@ -254,7 +254,7 @@ async fn a_cluster_that_cannot_be_looked_at_is_told_and_hides_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_told_is_told_by_the_next_check() {
+async fn undelivered_findings_are_reported_by_the_next_check() {
     let world = provisioned(68, &[demo(), in_member_account()]).await;
     set_dns_hostnames(&world, ACCOUNT, false);
     let before = entries(&world.simulator.state());
@@ -275,7 +275,7 @@ async fn a_bus_that_refuses_for_a_while_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_recorded_is_told_again_rather_than_lost() {
+async fn unrecorded_findings_are_reported_again_rather_than_lost() {
     let world = provisioned(70, &[demo()]).await;
     set_dns_hostnames(&world, ACCOUNT, false);
     world.follow(Script::with_denied("AmazonSSM.PutParameter"));

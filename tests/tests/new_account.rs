@@ -176,7 +176,7 @@ async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove()
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_else_may_assume_the_member_role() {
+async fn member_role_can_be_assumed_by_the_functions_only() {
     let (world, account) = world_with_member_role(84);
     // A person in hardway's account, with the external id.
     let call = world.aws().sts().assume_role();
@@ -256,7 +256,7 @@ async fn a_quarantine_that_is_never_lifted_is_given_up_after_four_hours_with_its
 
 /// Somebody has forbidden it, and that is not taken off by itself.
 #[tokio::test(start_paused = true)]
-async fn what_the_organization_denies_in_an_account_that_is_not_new_fails_at_once() {
+async fn denial_by_the_organization_in_an_old_account_fails_at_once() {
     for (seed, is_allow_list, age) in [(88, false, None), (89, true, None), (90, false, Some(241))]
     {
         let (world, account) = world_with_member_role(seed);

@@ -557,7 +557,7 @@ async fn check(moment: &Moment, obstacle: &Obstacle) -> Result<BTreeSet<String>,
 }
 
 #[test]
-fn whatever_is_in_the_way_of_a_deletion_is_named_first_or_got_past() {
+fn every_obstacle_to_a_deletion_is_named_first_or_overcome() {
     let moment = moment();
     let obstacles = obstacles();
     let results = many::each(&obstacles, async |_, it| check(&moment, it).await);

@@ -57,7 +57,7 @@ fn require_none(problems: Vec<Option<String>>) {
 }
 
 #[test]
-fn whatever_provisioning_waits_for_in_vain_is_named_and_what_was_made_is_removed() {
+fn every_wait_of_provisioning_that_ends_in_vain_is_named_and_its_resources_are_removed() {
     let waits: Vec<Pending> = many::one(async || {
         let world = new_world();
         let execution = world.provision(input()).await;
@@ -92,7 +92,7 @@ fn whatever_provisioning_waits_for_in_vain_is_named_and_what_was_made_is_removed
 }
 
 #[test]
-fn whatever_a_teardown_waits_for_in_vain_is_named() {
+fn every_wait_of_a_teardown_that_ends_in_vain_is_named() {
     let moments = many::one(async || World::moments_of(SEED, &input()).await);
     // Whatever was made last is in all kinds of states when the teardown comes.
     let some: Vec<Moment> = moments.iter().rev().step_by(9).cloned().collect();

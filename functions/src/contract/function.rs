@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_organization_denies_in_a_new_account_is_not_yet() {
+    async fn denial_by_the_organization_in_a_new_account_is_waited_for() {
         for (is_new_account, name) in [(false, "ExplicitDeny"), (true, "AccountNotReady")] {
             let plan = Plan {
                 is_new_account,

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_remembered_at_first() {
+    fn memory_is_empty_at_first() {
         let memory = Memory::default();
         assert!(memory.is_empty());
         assert_eq!((memory.id("kettle"), memory.looks), (None, 0));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_begun_later_is_waited_for_from_then_on() {
+    fn new_wait_counts_from_its_own_beginning() {
         let wire = json!({"created": {"kettle": "k-1"}, "waitedSeconds": 700});
         let memory: Memory = serde_json::from_value(wire).unwrap();
         assert_eq!(memory.seconds_since_begun(), 700);

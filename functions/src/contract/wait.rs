@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_is_asked_to_wait_is_added_up() {
+    fn waits_of_the_machine_are_added_up() {
         let first = invoke(&json!({}), pending(15)).unwrap();
         assert_eq!(first["memory"], json!({"looks": 1, WAITED: 15}));
         assert_eq!(first["checkAfterSeconds"], 15);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_after_a_long_time_is_ready_and_waits_from_nothing_another_time() {
+    fn ready_after_a_long_time_is_ready_and_the_next_wait_starts_at_zero() {
         let ready = json!({"status": "READY", "cups": 4});
         let answer = invoke(&json!({WAITED: 18_000}), ready).unwrap();
         assert_eq!(answer, json!({"status": "READY", "cups": 4, "memory": {}}));

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_gone_away_is_no_insight() {
+    async fn insight_that_has_disappeared_is_left_out() {
         let gone = || eks_refusal(404, codes::RESOURCE_NOT_FOUND, "gone");
         let described = mock!(Client::describe_insight).then_http_response(gone);
         assert_eq!(errors([&lists(&["a"]), &described]).await, Ok(vec![]));

@@ -403,7 +403,7 @@ async fn drift_is_repaired_one_kind_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_eks_calls_no_drift_is_none() {
+async fn update_without_changes_is_no_drift() {
     let cidrs = vpc().set_public_access_cidrs(Some(vec!["203.0.113.0/24".to_owned()]));
     let mut plan = Plan::example();
     plan.endpoint.public_cidrs = vec!["203.0.113.7/24".to_owned()];
@@ -629,7 +629,7 @@ mod updates {
     }
 
     #[tokio::test]
-    async fn what_is_asked_for_is_remembered() {
+    async fn requested_update_is_remembered() {
         let (update, config) = (ends(UpdateStatus::InProgress), begins());
         let memory = remembered(invoke(&[], &update, &config).await);
         assert_eq!(memory.id(WHAT), Some("u-2"));
@@ -637,7 +637,7 @@ mod updates {
     }
 
     #[tokio::test]
-    async fn what_is_in_progress_is_waited_for_and_not_forgotten() {
+    async fn update_in_progress_is_waited_for_and_not_forgotten() {
         let unseen = mock!(Client::describe_update)
             .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no update"));
         for update in [ends(UpdateStatus::InProgress), unseen] {
@@ -649,7 +649,7 @@ mod updates {
     }
 
     #[tokio::test]
-    async fn what_failed_is_reported_with_its_reasons_and_not_asked_for_again() {
+    async fn failed_update_is_reported_with_its_reasons_and_not_requested_again() {
         for status in [UpdateStatus::Failed, UpdateStatus::Cancelled] {
             let (update, config) = (ends(status.clone()), begins());
             let error = invoke(&[WHAT], &update, &config).await.unwrap_err();
@@ -663,7 +663,7 @@ mod updates {
     }
 
     #[tokio::test]
-    async fn what_succeeded_and_still_looks_like_drift_is_asked_for_once_more() {
+    async fn update_that_succeeded_and_still_looks_like_drift_is_requested_once_more() {
         let (update, config) = (ends(UpdateStatus::Successful), begins());
         let memory = remembered(invoke(&[WHAT], &update, &config).await);
         assert_eq!(memory.id(AGAIN), Some("u-2"));
@@ -987,7 +987,7 @@ mod upgrade {
     }
 
     #[tokio::test]
-    async fn what_eks_does_beside_is_waited_for() {
+    async fn update_by_eks_is_waited_for() {
         let message =
             "Cannot VersionUpdate because cluster demo currently has an update in progress";
         let changes = Changes::refusing(409, codes::RESOURCE_IN_USE, message);
@@ -997,7 +997,7 @@ mod upgrade {
     }
 
     #[tokio::test]
-    async fn what_blocks_an_upgrade_is_a_conflict_that_names_it() {
+    async fn blocked_upgrade_is_a_conflict_that_names_the_obstacle() {
         let kubelets =
             "Kubelet version of Fargate pods must be updated to match cluster version 1.35";
         for (code, message) in [
@@ -1017,7 +1017,7 @@ mod upgrade {
     }
 
     #[tokio::test]
-    async fn what_blocks_an_upgrade_is_reported_without_insights_too() {
+    async fn blocked_upgrade_is_reported_without_insights_too() {
         let changes = Changes::refusing(400, codes::INVALID_STATE, "not ready");
         let world = World {
             insights: mock!(Client::list_insights)
@@ -1119,7 +1119,7 @@ mod leftovers {
     }
 
     #[tokio::test]
-    async fn what_eks_has_let_go_of_is_deleted_and_nothing_else() {
+    async fn released_interfaces_and_group_are_deleted_and_nothing_else() {
         let (interface, group) = (deletes_interface(), deletes_group());
         let seen = interfaces(
             NetworkInterfaceStatus::Available,
@@ -1137,7 +1137,7 @@ mod leftovers {
     }
 
     #[tokio::test]
-    async fn what_eks_still_holds_is_waited_for() {
+    async fn interfaces_that_eks_holds_are_waited_for() {
         let (interface, group) = (deletes_interface(), deletes_group());
         let seen = interfaces(NetworkInterfaceStatus::InUse, &["Amazon EKS demo"]);
         let text = reason(remove([&seen, &interface, &group]).await);

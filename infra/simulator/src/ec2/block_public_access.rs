@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_off_until_somebody_turns_it_on() {
+    async fn block_public_access_is_off_by_default() {
         let world = World::new();
         let network = world.network().await;
         let ids = [&*network.vpc, &*network.public, &*network.private];

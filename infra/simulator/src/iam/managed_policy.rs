@@ -177,7 +177,7 @@ mod tests {
 
     /// LocalStack's snapshot `test_role_attach_policy`, recorded on AWS.
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_arn_cannot_be_parsed() {
+    async fn malformed_arn_cannot_be_parsed() {
         let world = World::new();
         world.role("demo").await;
         let call = world.iam.attach_role_policy().role_name("demo");

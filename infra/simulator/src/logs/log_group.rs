@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_modelled_is_refused() {
+    async fn unmodelled_options_are_refused() {
         let world = World::new();
         let call = world.logs.create_log_group().log_group_name("a");
         let call = call.kms_key_id("arn:aws:kms:x").send().await;

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_known_is_refused() {
+    async fn unknown_quota_is_refused() {
         let world = World::new();
         let get = |service: &str, quota: &str| {
             let call = world.quotas.get_service_quota();

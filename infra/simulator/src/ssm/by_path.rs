@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_cannot_be_asked_is_refused() {
+    async fn invalid_path_or_filter_is_refused() {
         let world = world().await;
         let by_path = |path: &str| world.ssm.get_parameters_by_path().path(path);
         for limit in [0, 11, -1] {

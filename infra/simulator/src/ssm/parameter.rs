@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_overwritten_that_was_not_meant_to_be() {
+    async fn parameter_is_overwritten_only_on_request() {
         let world = World::new();
         world.put("/a/b", "one").await;
         let put = world.ssm.put_parameter().name("/a/b").value("two");
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_missing_has_no_message() {
+    async fn missing_parameter_has_no_message() {
         let world = World::new();
         let refused = world.ssm.get_parameter().name("/a").send().await;
         assert_eq!(code_of(&refused), "ParameterNotFound");
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_modelled_is_refused() {
+    async fn unmodelled_options_are_refused() {
         let world = World::new();
         let put = || world.ssm.put_parameter().name("/a").value("x");
         let string = || put().r#type(ParameterType::String);

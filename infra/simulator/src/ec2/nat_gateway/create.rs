@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bad_weather_makes_it_fail_later_and_the_address_stays_free() {
+    async fn gateway_hit_by_a_fault_fails_later_and_its_address_stays_free() {
         let world = World::new();
         let network = world.network().await;
         let address = world.address().await;

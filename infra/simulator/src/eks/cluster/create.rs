@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_asked_for_is_described() {
+    async fn cluster_is_described_as_it_was_asked_for() {
         let world = World::new().await;
         let setup = LogSetup::builder()
             .types(LogType::Audit)
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn roles_take_minutes_to_spread_in_bad_weather() {
+    async fn roles_take_minutes_to_spread_when_iam_is_slow() {
         let world = World::without_roles().await;
         world
             .simulator

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_eks_made_in_the_vpc_outlives_the_cluster_by_minutes() {
+    async fn interfaces_and_group_outlive_the_cluster_by_minutes() {
         let world = World::new().await;
         world.cluster_active().await;
         delete(&world).await;

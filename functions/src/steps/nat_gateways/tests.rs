@@ -429,7 +429,7 @@ async fn a_replayed_dead_gateway_is_answered_with_the_next_token() {
 }
 
 #[tokio::test]
-async fn gives_up_when_every_token_answers_with_the_past() {
+async fn gives_up_when_every_token_answers_with_a_dead_gateway() {
     let mut account = Account::with(vec![], vec![free("eipalloc-1")]);
     let dead = vec![gateway("nat-old", NatGatewayState::Failed); 9];
     account.create = creates(&account.created, dead);

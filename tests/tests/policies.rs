@@ -4,7 +4,8 @@
 
 use functions::aws::Session;
 use functions::aws::session::POLICY_MAX;
-use functions::model::names::{ROLE_NAME_PREFIX_MAX, RoleNames, RoleOf};
+use functions::model::RoleNames;
+use functions::model::names::{ROLE_NAME_PREFIX_MAX, RoleOf};
 use functions::model::spec::matches_wildcards;
 use std::collections::{BTreeMap, BTreeSet};
 

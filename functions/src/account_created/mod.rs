@@ -141,6 +141,7 @@ impl Starter {
             place: Place {
                 partition: part(1)?,
                 region: part(3)?,
+                iam: base.role_names().clone(),
             },
             state_machine_arn: state_machine_arn.clone(),
         })

@@ -104,6 +104,8 @@ pub struct Place {
     pub region: String,
     /// The partition, for example `aws`.
     pub partition: String,
+    /// How the stack's functions call the roles of clusters.
+    pub iam: RoleNames,
 }
 
 impl Policy {
@@ -183,11 +185,12 @@ impl Policy {
         if account.is_invited && !self.invited_accounts {
             return Some(format!("account {id} was invited, not created"));
         }
-        let (since, joined_at) = (self.joined_since(), account.joined_at);
-        if let (Some(since), Some(at)) = (since, joined_at)
+        // An account that an event tells of has joined by then.
+        let joined_at = account.joined_at.or(account.since);
+        if let (Some(since), Some(at)) = (self.joined_since(), joined_at)
             && at < since
         {
-            return Some(format!("account {id} joined at {at}, before {since}"));
+            return Some(format!("account {id} joined by {at}, before {since}"));
         }
         None
     }
@@ -234,6 +237,7 @@ impl Policy {
         let input = self.input_for(account, &units, place);
         let spec = Spec::parse(&input).and_then(|spec| {
             crate::plan::validate::check(&spec)?;
+            crate::plan::validate::role_names(&place.iam, spec.iam.as_ref())?;
             crate::plan::validate::check_for(&spec, &target(&spec, place))?;
             Ok(spec)
         });
@@ -311,7 +315,7 @@ fn target(spec: &Spec, place: &Place) -> Target {
             role_name: account.role_name,
             external_id: account.external_id,
         },
-        iam: RoleNames::default(),
+        iam: place.iam.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::aws::Aws;
 use crate::aws::mocks::json_refusal;
+use crate::model::RoleNames;
 
 const MACHINE: &str = "arn:aws:states:ap-northeast-1:111122223333:stateMachine:hardway-provision";
 const PARAMETER: &str = "/hardway/new-accounts";
@@ -67,7 +68,17 @@ pub(crate) fn enrolled() -> Value {
 /// A starter that reaches nothing but what the rules answer. Nothing was started before, unless `ssm` has
 /// more than the policy's parameter.
 pub(crate) fn starter(ssm: &[&Rule], sfn: &[&Rule], organizations: &[&Rule]) -> Starter {
-    let base = Base::new(Aws::offline_config());
+    starter_with(RoleNames::default(), ssm, sfn, organizations)
+}
+
+/// A [`starter`] in a stack that calls the roles of clusters so.
+fn starter_with(
+    names: RoleNames,
+    ssm: &[&Rule],
+    sfn: &[&Rule],
+    organizations: &[&Rule],
+) -> Starter {
+    let base = Base::new(Aws::offline_config()).with_role_names(names);
     let settings = Settings {
         parameter: PARAMETER.to_owned(),
         state_machine_arn: MACHINE.to_owned(),
@@ -93,6 +104,15 @@ pub(crate) fn starter(ssm: &[&Rule], sfn: &[&Rule], organizations: &[&Rule]) -> 
         other => panic!("{} rules", other.len()),
     }
     starter
+}
+
+/// Where the stack of [`starter`] is.
+fn place() -> Place {
+    Place {
+        region: "ap-northeast-1".to_owned(),
+        partition: "aws".to_owned(),
+        iam: RoleNames::default(),
+    }
 }
 
 /// Systems Manager as it is before anything was started.
@@ -640,10 +660,7 @@ async fn a_unit_changes_the_input_for_its_accounts_only() {
         panic!("it was created");
     };
     let units = ["r-abcd", "ou-abcd-prod0001", "ou-abcd-apps0001"].map(str::to_owned);
-    let place = Place {
-        region: "ap-northeast-1".to_owned(),
-        partition: "aws".to_owned(),
-    };
+    let place = place();
     let Decision::Build(spec) = policy.decide(&account, &units, &place).unwrap() else {
         panic!("it is built");
     };
@@ -660,6 +677,61 @@ async fn a_unit_changes_the_input_for_its_accounts_only() {
             "access": {"admins": ["arn:aws:iam::444455556666:role/Admin"]},
         })
     );
+}
+
+/// Each would be an execution that `plan` refuses, and the account would count as started.
+#[tokio::test]
+async fn roles_that_the_stack_does_not_reach_are_refused_before_anything_is_started() {
+    let platform = RoleNames {
+        path: "/platform/".to_owned(),
+        name_prefix: "platform-".to_owned(),
+    };
+    for (names, iam, field, expected) in [
+        (
+            RoleNames::default(),
+            json!({"namePrefix": "platform-"}),
+            "input.iam.namePrefix",
+            "RoleNamePrefix",
+        ),
+        (
+            platform.clone(),
+            json!({"path": "/"}),
+            "input.iam.path",
+            "/platform/, which is the stack's ClusterRolePath",
+        ),
+    ] {
+        let policy = json!({"enabled": true, "input": {"clusterName": "main", "iam": iam}});
+        let starter = starter_with(names, &[&parameter(&policy.to_string())], &[], &[]);
+        let text = starter.handle(&created()).await.unwrap_err().to_string();
+        assert!(text.contains(field), "{text}");
+        assert!(text.contains(expected), "{text}");
+    }
+    let iam = json!({"path": "/platform/", "namePrefix": "platform-a-"});
+    let policy = json!({"enabled": true, "input": {"clusterName": "main", "iam": iam}});
+    let Event::Created(account) = Event::parse(&created()).unwrap() else {
+        panic!("it was created");
+    };
+    let policy = Policy::parse(&policy.to_string()).unwrap();
+    let place = Place {
+        iam: platform,
+        ..place()
+    };
+    let decision = policy.decide(&account, &[], &place).unwrap();
+    assert!(matches!(decision, Decision::Build(_)), "{decision:?}");
+}
+
+/// It is a time to begin at, and no mistake.
+#[tokio::test]
+async fn until_joined_since_has_come_no_account_gets_a_cluster() {
+    let policy = json!({
+        "enabled": true,
+        "joinedSince": "9999-01-01T00:00:00Z",
+        "input": {"clusterName": "main"},
+    });
+    let starter = starter(&[&parameter(&policy.to_string())], &[], &[]);
+    let answer = starter.handle(&created()).await.unwrap();
+    assert_eq!(answer.status, Status::Ignored);
+    assert!(answer.reason.contains("before 9999"), "{}", answer.reason);
 }
 
 #[tokio::test]
@@ -753,10 +825,7 @@ fn the_policies_in_the_documentation_are_fit() {
     let Event::Created(account) = Event::parse(&managed()).unwrap() else {
         panic!("it was created");
     };
-    let place = Place {
-        region: "ap-northeast-1".to_owned(),
-        partition: "aws".to_owned(),
-    };
+    let place = place();
     for text in policies {
         let policy = Policy::parse(text).unwrap();
         assert_eq!(policy.passes_over(&account), None);

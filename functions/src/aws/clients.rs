@@ -96,6 +96,15 @@ impl Base {
         &self.roles
     }
 
+    /// The same in a stack whose `MemberRoleName` is this.
+    #[must_use]
+    pub fn with_member_role_name(self, member_role_name: String) -> Self {
+        Self {
+            member_role_name,
+            ..self
+        }
+    }
+
     /// The role that is assumed in another account if the input names none.
     #[must_use]
     pub fn member_role_name(&self) -> &str {

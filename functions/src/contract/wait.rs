@@ -5,7 +5,12 @@
 //! longest wait is, longer than AWS ever takes and shorter than the machine's time-out, and the runner
 //! ends what lasts longer with an error of its own. No clock is needed: what is counted, in the memory of
 //! the state, are the seconds that the machine was asked to wait. So the hours that an account may need to
-//! be ready, which the machine's retries wait for, are no part of another wait.
+//! be ready, which the machine's retries wait for, are no part of another wait, and neither are the days
+//! until an execution is redriven.
+//!
+//! Other retries are no part of it either, and each invocation has all of them, because it enters its Task again.
+//! A fault that passes within the retries of one invocation and comes back at the next may so hold an execution
+//! up longer than its waits say; the machine's time-out ends it then.
 
 use std::time::Duration;
 

@@ -117,11 +117,11 @@ async fn provisioning(
     let spec = Spec::parse(spec)?;
     validate::check(&spec)?;
     let iam = validate::role_names(base.role_names(), spec.iam.as_ref())?;
+    let is_new = new_account::is_new(&spec, started_at)?;
     let (account, region) = (spec.account.as_ref(), spec.region.as_deref());
     let mut target = target(base, &spec.cluster_name, account, region).await?;
     target.iam = iam;
     validate::check_for(&spec, &target)?;
-    let is_new = new_account::is_new(&spec, started_at)?;
 
     let (aws, ready) = readiness::enter(base, &target, &spec, is_new).await?;
     let output = output(&aws, &spec, target, ready, is_new).await;
@@ -162,8 +162,8 @@ async fn output(
     })
 }
 
-/// What an execution with the input `spec` would do, without a state machine and with the caller's own
-/// credentials.
+/// What an execution with the input `spec` would do if it were started now, without a state machine and with
+/// the caller's own credentials.
 ///
 /// # Errors
 /// As the execution would end: [`Error::InvalidRequest`] about the input, [`Error::QuotaExceeded`],
@@ -173,7 +173,7 @@ pub async fn dry_run(base: &Base, spec: &Value) -> Result<(Plan, Preview), Error
     if let Some(members) = spec.as_object_mut() {
         members.insert("dryRun".to_owned(), true.into());
     }
-    match provisioning(base, &spec, None).await? {
+    match provisioning(base, &spec, Some(Timestamp::now())).await? {
         Outcome::Ready(Output {
             plan,
             preview: Some(preview),

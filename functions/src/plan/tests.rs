@@ -355,6 +355,15 @@ async fn bad_input_is_refused_before_aws_is_asked() {
 }
 
 #[tokio::test]
+async fn a_preview_takes_the_time_for_that_of_an_executions_start() {
+    let account = json!({"id": "444455556666", "newSince": "9999-01-01T00:00:00Z"});
+    let input = json!({"clusterName": "demo", "account": account});
+    let base = Base::new(Aws::offline_config());
+    let error = dry_run(&base, &input).await.unwrap_err();
+    assert!(error.to_string().starts_with("account.newSince"), "{error}");
+}
+
+#[tokio::test]
 async fn bad_input_of_a_teardown_is_refused_before_aws_is_asked() {
     for (spec, field) in [
         (json!({"clusterName": "demo", "force": true}), "force"),

@@ -76,6 +76,9 @@ pub struct Plan {
     /// Print the plan as data
     #[arg(long)]
     pub json: bool,
+    /// The CloudFormation stack whose parameters say how roles are called [default: hardway, if it is there]
+    #[arg(long, value_name = "NAME")]
+    pub stack: Option<String>,
 }
 
 /// Options of `hardway start`.
@@ -208,11 +211,14 @@ pub struct Acceptance {
     pub speed: f64,
 }
 
+/// The stack of `make deploy`.
+pub const DEFAULT_STACK: &str = "hardway";
+
 /// Where hardway runs.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Deployed {
     /// The CloudFormation stack that hardway was deployed as
-    #[arg(long, default_value = "hardway")]
+    #[arg(long, default_value = DEFAULT_STACK)]
     pub stack: String,
     /// How many times faster than AWS the time of a kept laptop runs
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
@@ -299,7 +305,7 @@ mod tests {
         let Command::Plan(plan) = args.command else {
             panic!("{args:?}");
         };
-        assert!(!plan.json);
+        assert!(!plan.json && plan.stack.is_none());
         assert!(plan.input.ends_with("x.json"));
     }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::args;
 use crate::input;
+use crate::stack;
 use crate::summary;
 
 /// `hardway plan`: the function `plan` with the caller's own credentials, without a state machine.
@@ -23,6 +24,8 @@ use crate::summary;
 pub async fn run(options: &args::Plan) -> Result<()> {
     let input = input::read(&options.input)?;
     let base = Base::from_env().await;
+    let client = aws_sdk_cloudformation::Client::new(base.config());
+    let base = stack::with_roles_of(&client, options.stack.as_deref(), base).await?;
     let (plan, preview) = functions::plan::dry_run(&base, &input).await?;
     if options.json {
         let output = json!({"plan": plan, "preview": preview});

@@ -13,7 +13,7 @@ use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::{Value, json};
 
-use crate::account_created::tests::{ACCOUNT, parameter, registered, starter, updated};
+use crate::account_created::tests::{ACCOUNT, created, parameter, registered, starter, updated};
 use crate::aws::mocks::json_refusal;
 
 const NOW: &str = "2026-11-28T10:00:00Z";
@@ -221,18 +221,25 @@ async fn an_account_that_joined_too_long_ago_is_passed_over_whatever_happens_to_
             })
     };
     let since = json!({"joinedSince": "2026-11-01T00:00:00Z"});
+    let today = |mut event: Value| {
+        event["time"] = json!(NOW);
+        event
+    };
     for (days, expected) in [(1, Status::Started), (90, Status::Ignored)] {
         let (accepts, _) = recording();
         let starter = starter(&[&policy(&since)], &[&accepts], &[&describe(days)]);
-        let answer = starter.handle(&updated()).await.unwrap();
+        let answer = starter.handle(&today(updated())).await.unwrap();
         assert_eq!(answer.status, expected, "{answer:?}");
     }
     // What is created now is not asked about.
     let (accepts, _) = recording();
-    let starter = starter(&[&policy(&since)], &[&accepts], &[]);
-    let answer = starter
-        .handle(&crate::account_created::tests::created())
-        .await
-        .unwrap();
+    let knowing = starter(&[&policy(&since)], &[&accepts], &[]);
+    let answer = knowing.handle(&today(created())).await.unwrap();
     assert_eq!(answer.status, Status::Started);
+    // Whoever an old event tells of had joined by then, and is not asked about either.
+    for event in [created(), updated()] {
+        let starter = starter(&[&policy(&since)], &[], &[]);
+        let answer = starter.handle(&event).await.unwrap();
+        assert_eq!(answer.status, Status::Ignored, "{answer:?}");
+    }
 }

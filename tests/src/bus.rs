@@ -8,13 +8,13 @@ use crate::asl::Failure;
 #[derive(Debug, Default)]
 pub struct Bus {
     events: Vec<Value>,
-    refusals: usize,
+    errors: usize,
 }
 
 impl Bus {
     /// The next calls are refused.
     pub fn refuse(&mut self, calls: usize) {
-        self.refusals = calls;
+        self.errors = calls;
     }
 
     /// The events since the last time that somebody asked.
@@ -42,8 +42,8 @@ impl Bus {
             assert_eq!(members, ["Source", "DetailType", "EventBusName", "Detail"]);
             assert!(entry["Detail"].is_object(), "{entry:#}");
         }
-        if self.refusals > 0 {
-            self.refusals -= 1;
+        if self.errors > 0 {
+            self.errors -= 1;
             return Err(Failure::new("EventBridge.FailedEntry", "no room"));
         }
         self.events.extend(entries.iter().cloned());

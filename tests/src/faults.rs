@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use simulator::Refusal;
+use simulator::InjectedError;
 use strum::{EnumIter, IntoEnumIterator};
 
 /// What can go wrong with a call of AWS. Every one but the last passes.
@@ -176,13 +176,13 @@ impl Storm {
 }
 
 impl Trouble {
-    /// The refusal that AWS answers with, if it answers.
-    pub(crate) fn refusal(self) -> Option<Refusal> {
+    /// The error that AWS answers with, if it answers.
+    pub(crate) fn injected_error(self) -> Option<InjectedError> {
         match self {
-            Self::Throttled | Self::ThrottledTenTimes => Some(Refusal::Throttled),
-            Self::InternalError => Some(Refusal::InternalError),
-            Self::Unavailable => Some(Refusal::Unavailable),
-            Self::Denied => Some(Refusal::ExplicitDeny),
+            Self::Throttled | Self::ThrottledTenTimes => Some(InjectedError::Throttled),
+            Self::InternalError => Some(InjectedError::InternalError),
+            Self::Unavailable => Some(InjectedError::Unavailable),
+            Self::Denied => Some(InjectedError::ExplicitDeny),
             _ => None,
         }
     }

@@ -76,8 +76,8 @@ pub struct StatesCall {
     pub error: Option<String>,
 }
 
-/// A refusal: its code and message.
-type Refusal = (&'static str, String);
+/// An error: its code and message.
+type ErrorAnswer = (&'static str, String);
 
 impl StepFunctions {
     /// Answers a call.
@@ -113,7 +113,7 @@ impl StepFunctions {
 
     /// `StartExecution`. The same name with the same input while it runs is the same execution; any
     /// other repetition of a name is refused.
-    fn start(&self, world: &World, request: &Value) -> Result<Value, Refusal> {
+    fn start(&self, world: &World, request: &Value) -> Result<Value, ErrorAnswer> {
         let text = |member: &str| request[member].as_str().unwrap_or_default().to_owned();
         let (machine, name, input) = (text("stateMachineArn"), text("name"), text("input"));
         if machine != machine_arn(PROVISION) {
@@ -165,7 +165,7 @@ impl StepFunctions {
     }
 
     /// `DescribeExecution`.
-    fn describe(&self, request: &Value) -> Result<Value, Refusal> {
+    fn describe(&self, request: &Value) -> Result<Value, ErrorAnswer> {
         let arn = request["executionArn"].as_str().unwrap_or_default();
         let inner = self.inner();
         let Some(there) = inner.executions.get(arn) else {

@@ -106,8 +106,8 @@ impl Wire {
         let Some(trouble) = trouble else {
             return self.pass(request).await;
         };
-        if let Some(refusal) = trouble.refusal() {
-            self.simulator.refuse_next(refusal);
+        if let Some(error) = trouble.injected_error() {
+            self.simulator.fail_next_call(error);
             return self.pass(request).await;
         }
         match trouble {

@@ -229,7 +229,7 @@ async fn an_acceptance_passes_and_leaves_nothing_but_its_report() {
 
 /// One test, because a laptop takes seconds to start: what fails half way, and what somebody ends half way.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_ends_an_acceptance_everything_is_removed_and_reported() {
+async fn acceptance_removes_and_reports_everything_however_it_ends() {
     let laptop = laptop().await;
     let mut input = project::read_json("statemachine/examples/cheap.json");
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::ssm::Parameter;
-use simulator::{Call, Refusal, State};
+use simulator::{Call, InjectedError, State};
 use tests::faults::Script;
 use tests::world::{ACCOUNT, REGION, checking, region};
 use tests::{Execution, World, project};
@@ -254,7 +254,7 @@ async fn a_cluster_that_cannot_be_looked_at_is_told_and_hides_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_told_is_told_by_the_next_check() {
+async fn undelivered_findings_are_reported_by_the_next_check() {
     let world = provisioned(68, &[demo(), in_member_account()]).await;
     set_dns_hostnames(&world, ACCOUNT, false);
     let before = entries(&world.simulator.state());
@@ -275,7 +275,7 @@ async fn a_bus_that_refuses_for_a_while_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_recorded_is_told_again_rather_than_lost() {
+async fn unrecorded_findings_are_reported_again_rather_than_lost() {
     let world = provisioned(70, &[demo()]).await;
     set_dns_hostnames(&world, ACCOUNT, false);
     world.follow(Script::with_denied("AmazonSSM.PutParameter"));
@@ -291,7 +291,7 @@ async fn what_could_not_be_recorded_is_told_again_rather_than_lost() {
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_cannot_be_read_fails_the_check_by_its_name() {
     let world = provisioned(71, &[demo()]).await;
-    world.simulator.refuse_next(Refusal::ExplicitDeny);
+    world.simulator.fail_next_call(InjectedError::ExplicitDeny);
     let execution = world.check().await;
     let failure = execution.failure();
     assert_eq!(failure.error, "ExplicitDeny");

@@ -143,7 +143,7 @@ async fn a_role_of_somebody_else_in_the_way_is_named_and_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_elses_subnet_in_the_way_is_named_and_left_alone() {
+async fn foreign_subnet_in_the_way_is_named_and_left_alone() {
     let world = world();
     let machine = world.provision(small_input());
     let intruder = async {

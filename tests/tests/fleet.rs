@@ -418,8 +418,8 @@ async fn wrong_settings_are_refused_before_anything_is_started() {
 
 /// Whatever goes wrong between the function and Step Functions, one execution is started.
 #[test]
-fn whatever_goes_wrong_a_cluster_is_started_once() {
-    // Settings is invocation 0, and calls nothing. The first visit looks twice at most, and starts.
+fn cluster_is_started_once_whatever_goes_wrong() {
+    // Settings is invocation 0, and calls nothing. The first invocation looks twice at most, and starts.
     let mishaps = Mishap::iter().map(|mishap| Script::with_invocation(1, mishap));
     let troubles =
         (0..2).flat_map(|call| Trouble::iter().map(move |it| Script::with_call(call, it)));

@@ -85,7 +85,7 @@ async fn a_control_plane_that_was_in_use_is_never_replaced() {
 
 /// Whether EKS' tokens outlive what they made nobody knows, so both have to do.
 #[tokio::test(start_paused = true)]
-async fn what_was_torn_down_is_built_again_on_the_same_day_whatever_a_token_means_then() {
+async fn cluster_that_was_torn_down_is_built_again_on_the_same_day_whatever_a_token_means_then() {
     for outlive in [false, true] {
         let world = world();
         world

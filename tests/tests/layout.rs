@@ -105,7 +105,7 @@ fn a_step_in_another_step_is_noticed() {
 }
 
 #[test]
-fn what_functions_share_knows_none_of_them() {
+fn shared_modules_know_no_function() {
     let others = others();
     for folder in SHARED {
         for (path, text) in files(&source().join(folder)) {

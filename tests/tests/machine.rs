@@ -597,7 +597,7 @@ impl Invoke for Failing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whichever_step_fails_is_named_by_the_cause_even_if_it_said_nothing() {
+async fn every_failing_step_is_named_by_the_cause_even_if_it_said_nothing() {
     for (machine, definition) in MACHINES.into_iter().zip(definitions()) {
         let mut named = 0;
         for (name, _) in invocations(&definition) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use simulator::{Call, Opening, Quarantine, State};
+use simulator::{Activation, Call, Quarantine, State};
 use tests::member_role::{member_role, trusted_role_arns};
 use tests::world::{ACCOUNT, REGION};
 use tests::{Execution, World, left, project};
@@ -55,7 +55,8 @@ async fn an_account_that_becomes_usable_in_stages_gets_its_cluster_without_a_per
     let minutes = |minutes| begin + SignedDuration::from_mins(minutes);
     world.simulator.change(|state| {
         let ready_after = SignedDuration::try_from(OPEN_AFTER).unwrap();
-        state.accounts.get_mut(MEMBER).unwrap().opening = Opening::in_stages(begin, ready_after);
+        state.accounts.get_mut(MEMBER).unwrap().activation =
+            Activation::in_stages(begin, ready_after);
     });
     let execution = world.provision(input()).await;
     let output = execution.output();
@@ -88,7 +89,7 @@ async fn an_account_that_never_becomes_usable_is_given_up_after_four_hours_and_s
     let world = world(82);
     let never = world.simulator.now() + SignedDuration::from_hours(24);
     world.simulator.change(|state| {
-        state.accounts.get_mut(MEMBER).unwrap().opening.sts_from = Some(never);
+        state.accounts.get_mut(MEMBER).unwrap().activation.sts_from = Some(never);
     });
     let execution = world.provision(input()).await;
     let failure = execution.failure();
@@ -175,7 +176,7 @@ async fn the_member_role_and_its_external_id_are_enough_to_build_and_to_remove()
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_else_may_assume_the_member_role() {
+async fn member_role_can_be_assumed_by_the_functions_only() {
     let (world, account) = world_with_member_role(84);
     // A person in hardway's account, with the external id.
     let call = world.aws().sts().assume_role();
@@ -200,7 +201,7 @@ async fn nobody_else_may_assume_the_member_role() {
 fn quarantine(world: &World, minutes: i64, is_allow_list: bool) {
     let until = world.simulator.now() + SignedDuration::from_mins(minutes);
     world.simulator.change_account(MEMBER, |account| {
-        account.opening.quarantine = Some(Quarantine {
+        account.activation.quarantine = Some(Quarantine {
             until,
             is_allow_list,
             exempt: vec![],
@@ -255,7 +256,7 @@ async fn a_quarantine_that_is_never_lifted_is_given_up_after_four_hours_with_its
 
 /// Somebody has forbidden it, and that is not taken off by itself.
 #[tokio::test(start_paused = true)]
-async fn what_the_organization_denies_in_an_account_that_is_not_new_fails_at_once() {
+async fn denial_by_the_organization_in_an_old_account_fails_at_once() {
     for (seed, is_allow_list, age) in [(88, false, None), (89, true, None), (90, false, Some(241))]
     {
         let (world, account) = world_with_member_role(seed);

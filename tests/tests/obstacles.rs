@@ -148,7 +148,7 @@ fn cluster(state: &mut State) -> &mut simulator::eks::Cluster {
     region(state).eks.clusters.get_mut("demo").unwrap()
 }
 
-/// What nothing can be put in the way of: no refusal of these is known.
+/// What nothing can be put in the way of: no error of these is known.
 const UNOPPOSED: &[&str] = &[
     // It goes whatever its state; EKS's own change is waited for.
     "DeleteAddon",
@@ -537,10 +537,10 @@ async fn check(moment: &Moment, obstacle: &Obstacle) -> Result<BTreeSet<String>,
     };
     match (then, &execution.result) {
         (Named(says), Err(failure)) => {
-            let is_refusal = failure.error == "ResourceConflict" && operations.is_empty();
+            let is_conflict = failure.error == "ResourceConflict" && operations.is_empty();
             let mut says = says.iter();
             match says.find(|it| !failure.cause.contains(*it)) {
-                None if is_refusal => Ok(operations),
+                None if is_conflict => Ok(operations),
                 missing => wrong(format!("{missing:?} of {failure:?} after {operations:?}")),
             }
         }
@@ -557,7 +557,7 @@ async fn check(moment: &Moment, obstacle: &Obstacle) -> Result<BTreeSet<String>,
 }
 
 #[test]
-fn whatever_is_in_the_way_of_a_deletion_is_named_first_or_got_past() {
+fn every_obstacle_to_a_deletion_is_named_first_or_overcome() {
     let moment = moment();
     let obstacles = obstacles();
     let results = many::each(&obstacles, async |_, it| check(&moment, it).await);

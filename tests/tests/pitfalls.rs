@@ -206,7 +206,7 @@ async fn a_run_whose_coredns_came_up_by_luck_does_not_succeed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_put_right_lets_the_next_run_succeed() {
+async fn repaired_pitfall_lets_the_next_run_succeed() {
     for pitfall in [
         Pitfall::NoNatRoute,
         Pitfall::DnsHostnamesOff,

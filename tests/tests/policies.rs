@@ -370,7 +370,7 @@ async fn the_wrong_statements_of_before_are_denied_by_name() {
             statements.push(wrong.clone());
             *document = policy.to_string();
             let created_at = role.created_at;
-            role.inline = simulator::iam::Lagging::new(inline, created_at);
+            role.inline = simulator::iam::EventuallyConsistent::new(inline, created_at);
         });
         let input = json!({"clusterName": "demo"});
         let execution = world.provision(input).await;
@@ -460,7 +460,7 @@ fn no_policy_reaches_a_role_that_is_not_a_clusters() {
 /// Deletions and the like of EC2, EKS and CloudWatch Logs are of what carries a cluster's tag. EKS's network
 /// interfaces carry none that is documented.
 #[test]
-fn what_is_deleted_or_detached_carries_a_tag() {
+fn deletions_and_detachments_require_a_tag() {
     let verbs = ["Delete", "Detach", "Disassociate", "Release"];
     for (name, policy) in session_policies() {
         for [_, action, _, condition] in grants(&policy) {

@@ -70,7 +70,7 @@ fn every_quota_is_looked_at_before_anything_is_created() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_that_is_too_small_is_said_at_once() {
+async fn every_quota_that_is_too_small_is_named_at_once() {
     let world = World::new(93);
     for (_, _, change) in QUOTAS {
         lower(&world, change);
@@ -83,7 +83,7 @@ async fn all_that_is_too_small_is_said_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_cluster_has_already_is_not_needed_once_more() {
+async fn resources_of_the_cluster_are_not_counted_twice() {
     let world = World::new(94);
     let first = world.provision(demo()).await;
     assert!(first.result.is_ok(), "{}", first.timeline());

@@ -118,7 +118,7 @@ async fn nat_gateways_and_routes_are_made_while_the_control_plane_is_being_made(
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_made_twice() {
+async fn second_run_makes_nothing_twice() {
     let world = World::new(7);
     let execution = world.provision(demo()).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());

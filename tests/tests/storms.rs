@@ -13,8 +13,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use simulator::iam::Lagging;
-use simulator::{State, Weather};
+use simulator::iam::EventuallyConsistent;
+use simulator::{Faults, State};
 use tests::faults::Script;
 use tests::world::{ACCOUNT, region, small_input};
 use tests::{Execution, World, graph, many};
@@ -29,8 +29,8 @@ const SHARE: f64 = 0.04;
 const ENDS_AFTER: usize = 150;
 
 /// Eventual consistency at its worst.
-fn rough(rng: &mut ChaCha8Rng) -> Weather {
-    Weather {
+fn inconsistent(rng: &mut ChaCha8Rng) -> Faults {
+    Faults {
         ec2_id_lag_seconds: rng.random_range(0.0..20.0),
         ec2_list_lag_seconds: rng.random_range(0.0..60.0),
         eks_lag_seconds: rng.random_range(0.0..30.0),
@@ -38,17 +38,17 @@ fn rough(rng: &mut ChaCha8Rng) -> Weather {
         eks_other_words_share: 0.5,
         iam_lag_seconds: rng.random_range(5.0..120.0),
         nat_gateway_failure_share: 0.1,
-        ..Weather::default()
+        ..Faults::default()
     }
 }
 
 /// Lists that two executions at once can live with: each sees the other's VPC before it uses its own.
-fn changeable(rng: &mut ChaCha8Rng) -> Weather {
-    Weather {
+fn mildly_inconsistent(rng: &mut ChaCha8Rng) -> Faults {
+    Faults {
         ec2_id_lag_seconds: rng.random_range(0.0..5.0),
         ec2_list_lag_seconds: rng.random_range(0.0..15.0),
         eks_lag_seconds: rng.random_range(0.0..10.0),
-        ..Weather::default()
+        ..Faults::default()
     }
 }
 
@@ -71,9 +71,9 @@ impl Storm {
         }
     }
 
-    fn weather(&mut self, weather: Weather) {
-        self.story.push(format!("{weather:?}"));
-        self.world.simulator.change(|state| state.weather = weather);
+    fn faults(&mut self, faults: Faults) {
+        self.story.push(format!("{faults:?}"));
+        self.world.simulator.change(|state| state.faults = faults);
     }
 
     fn keep(&mut self, execution: &Execution) -> Result<(), String> {
@@ -85,15 +85,15 @@ impl Storm {
     }
 
     async fn one_execution(&mut self) -> Result<(), String> {
-        let weather = rough(&mut self.rng);
-        self.weather(weather);
+        let faults = inconsistent(&mut self.rng);
+        self.faults(faults);
         let execution = self.world.provision(small_input()).await;
         self.keep(&execution)
     }
 
     async fn two_at_once(&mut self) -> Result<(), String> {
-        let weather = changeable(&mut self.rng);
-        self.weather(weather);
+        let faults = mildly_inconsistent(&mut self.rng);
+        self.faults(faults);
         let late = Duration::from_millis(self.rng.random_range(0..600_000));
         let world = &self.world;
         let second = async {
@@ -108,8 +108,8 @@ impl Storm {
     }
 
     async fn stopped_and_started_anew(&mut self) -> Result<(), String> {
-        let weather = rough(&mut self.rng);
-        self.weather(weather);
+        let faults = inconsistent(&mut self.rng);
+        self.faults(faults);
         for number in 1..=2 {
             let at = Duration::from_millis(self.rng.random_range(0..900_000));
             let name = format!("stopped-{number}");
@@ -129,8 +129,8 @@ impl Storm {
             self.story.push(format!("by hand: {what}"));
             self.world.simulator.change(drift);
         }
-        let weather = changeable(&mut self.rng);
-        self.weather(weather);
+        let faults = mildly_inconsistent(&mut self.rng);
+        self.faults(faults);
         let second = self.world.provision_as("second", small_input()).await;
         self.keep(&second)
     }
@@ -185,8 +185,8 @@ const DRIFTS: &[(&str, Drift)] = &[
 ];
 
 /// A part of a role that everybody has seen for long.
-fn old<T: Clone>(value: T) -> Lagging<T> {
-    Lagging::new(value, Timestamp::UNIX_EPOCH)
+fn old<T: Clone>(value: T) -> EventuallyConsistent<T> {
+    EventuallyConsistent::new(value, Timestamp::UNIX_EPOCH)
 }
 
 /// What there is when nothing goes wrong.

@@ -165,7 +165,7 @@ fn nothing_is_left_wherever_an_elaborate_provisioning_stops() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_eks_leaves_behind_for_good_is_removed() {
+async fn interfaces_that_eks_leaves_behind_are_removed() {
     let world = provisioned(35, &demo()).await;
     world.simulator.change(|state| {
         let region = region(state);
@@ -214,7 +214,7 @@ fn add_balancer(state: &mut State) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_elses_interface_stops_the_teardown_before_anything_is_removed() {
+async fn foreign_interface_stops_the_teardown_before_anything_is_removed() {
     let world = provisioned(37, &demo()).await;
     let id = world.simulator.change(add_balancer);
     let changes = world.changes().len();

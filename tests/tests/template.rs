@@ -423,7 +423,7 @@ fn mails_say_what_is_in_the_events() {
 }
 
 #[test]
-fn nothing_happens_by_itself_unless_somebody_says_how_often() {
+fn schedules_are_off_unless_a_rate_is_given() {
     let template = template();
     for (parameter, condition, ids) in [
         (
@@ -489,7 +489,7 @@ fn of_type(kind: &str) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn what_cannot_be_delivered_is_kept() {
+fn undeliverable_events_are_kept() {
     let kept = json!({"!GetAtt": "UndeliveredQueue.Arn"});
     let template = template();
     let policy = template["Resources"]["UndeliveredQueuePolicy"].to_string();
@@ -512,7 +512,7 @@ fn what_cannot_be_delivered_is_kept() {
 }
 
 #[test]
-fn somebody_is_told_of_every_alarm_and_every_queue_has_one() {
+fn every_alarm_notifies_and_every_queue_has_an_alarm() {
     let alarms = of_type("AWS::CloudWatch::Alarm");
     for (id, alarm) in &alarms {
         let topic = json!([{"!Ref": "NotificationsTopic"}]);
@@ -538,7 +538,7 @@ fn somebody_is_told_of_every_alarm_and_every_queue_has_one() {
 }
 
 #[test]
-fn somebody_is_told_of_every_execution_that_does_not_succeed() {
+fn every_failed_execution_notifies() {
     let template = template();
     let rule = &template["Resources"]["FailedExecutionsRule"]["Properties"];
     // Events of services come to the default bus.

@@ -57,7 +57,7 @@ fn require_none(problems: Vec<Option<String>>) {
 }
 
 #[test]
-fn whatever_provisioning_waits_for_in_vain_is_named_and_what_was_made_is_removed() {
+fn every_wait_of_provisioning_that_ends_in_vain_is_named_and_its_resources_are_removed() {
     let waits: Vec<Pending> = many::one(async || {
         let world = new_world();
         let execution = world.provision(input()).await;
@@ -92,7 +92,7 @@ fn whatever_provisioning_waits_for_in_vain_is_named_and_what_was_made_is_removed
 }
 
 #[test]
-fn whatever_a_teardown_waits_for_in_vain_is_named() {
+fn every_wait_of_a_teardown_that_ends_in_vain_is_named() {
     let moments = many::one(async || World::moments_of(SEED, &input()).await);
     // Whatever was made last is in all kinds of states when the teardown comes.
     let some: Vec<Moment> = moments.iter().rev().step_by(9).cloned().collect();
@@ -169,15 +169,15 @@ fn limit(task: &Value) -> Duration {
     longest_wait(task["Resource"].as_str().unwrap(), action)
 }
 
-/// The visits of a wait that asks as often as any step does.
-fn visits(limit: Duration) -> usize {
+/// The invocations of a wait that asks as often as any step does.
+fn invocations(limit: Duration) -> usize {
     let mut age = Duration::ZERO;
-    let mut visits = 1;
+    let mut invocations = 1;
     while age < limit {
         age += Duration::from_secs(check_after(2, age, limit));
-        visits += 1;
+        invocations += 1;
     }
-    visits
+    invocations
 }
 
 /// All that the retriers of a machine allow.
@@ -208,7 +208,7 @@ fn no_history_reaches_its_quota() {
                 } else {
                     1
                 };
-                visits(*limit) * 9 * times
+                invocations(*limit) * 9 * times
             })
             .sum();
         println!("{name}: {events} events of waits, at most {retries} of retries");
@@ -216,12 +216,12 @@ fn no_history_reaches_its_quota() {
     }
     // Each member of a fleet has a history of its own.
     for (state, limit) in waits_of(&definition("fleet")) {
-        assert!(visits(limit) * 9 < 24_000, "{state}");
+        assert!(invocations(limit) * 9 < 24_000, "{state}");
     }
 }
 
-/// Far more than the few calls of a visit take.
-const VISIT_SECONDS: u64 = 10;
+/// Far more than the few calls of an invocation take.
+const INVOCATION_SECONDS: u64 = 10;
 
 /// The longest time between entering a state and the end of its machine, in seconds.
 fn longest_path(machine: &Value, name: &str, on_path: &mut Vec<String>) -> u64 {
@@ -256,10 +256,11 @@ fn longest_stay(state: &Value, is_wait: bool) -> u64 {
     let branches = state["Branches"].as_array().into_iter().flatten();
     let branches =
         branches.map(|it| longest_path(it, it["StartAt"].as_str().unwrap(), &mut vec![]));
-    // What is limited are the seconds between the visits; a visit's few calls take seconds themselves.
+    // What is limited are the seconds between the invocations; the few calls of an invocation take seconds
+    // themselves.
     let wait = if is_wait {
         let limit = limit(state);
-        limit.as_secs() + u64::try_from(visits(limit)).unwrap() * VISIT_SECONDS
+        limit.as_secs() + u64::try_from(invocations(limit)).unwrap() * INVOCATION_SECONDS
     } else {
         0
     };

@@ -220,7 +220,7 @@ async fn a_name_that_is_taken_is_success() {
 }
 
 #[tokio::test]
-async fn what_step_functions_refuses_otherwise_is_an_error() {
+async fn other_errors_of_step_functions_are_errors() {
     let refusal = || json_refusal("AccessDeniedException", "not authorized");
     let refuses = mock!(aws_sdk_sfn::Client::start_execution).then_http_response(refusal);
     let starter = starter(&[&parameter(&minimal().to_string())], &[&refuses], &[]);
@@ -255,7 +255,7 @@ async fn a_policy_that_is_not_enabled_starts_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_policy_does_not_want_is_ignored() {
+async fn accounts_outside_the_policy_are_ignored() {
     let mut policy = minimal();
     policy["excludeAccounts"] = json!([ACCOUNT]);
     let reason = ignored(&created(), &policy).await;
@@ -418,7 +418,7 @@ async fn a_move_counts_for_a_policy_that_depends_on_where_an_account_is() {
 
 /// Step Functions forgets names; an account may be changed years later.
 #[tokio::test]
-async fn what_was_started_or_is_known_is_not_started_again_however_long_ago() {
+async fn started_or_known_clusters_are_never_started_again() {
     for path in [STARTED, REGISTRY] {
         let name = format!("{path}/{ACCOUNT}/ap-northeast-1/main");
         let asked = name.clone();
@@ -437,7 +437,7 @@ async fn what_was_started_or_is_known_is_not_started_again_however_long_ago() {
 }
 
 #[tokio::test]
-async fn what_is_started_is_written_down_and_a_failure_to_do_so_is_an_error() {
+async fn started_execution_is_recorded_and_a_failure_to_record_is_an_error() {
     let (accepts, nothing) = (accepts(NAME, main_cluster(&created())), nothing_started());
     let policy = parameter(&minimal().to_string());
     let writes = mock!(aws_sdk_ssm::Client::put_parameter)
@@ -770,7 +770,7 @@ async fn a_mistake_in_a_units_changes_is_named_where_it_stands() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_see_the_organization_is_told_so() {
+async fn missing_permission_on_the_organization_is_reported() {
     let refusal = || json_refusal("AccessDeniedException", "You don't have permissions");
     let refuses = mock!(aws_sdk_organizations::Client::list_parents).then_http_response(refusal);
     let policy = with(json!({"organizationalUnits": [{"id": "r-abcd", "exclude": true}]}));

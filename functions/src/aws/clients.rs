@@ -14,7 +14,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-use crate::aws::refusals::Refusals;
+use crate::aws::error_log::ErrorLog;
 use crate::aws::{Session, codes};
 use crate::contract::error::{is_of_organization, required};
 use crate::contract::{During, Error};
@@ -253,7 +253,7 @@ macro_rules! services {
                 pub fn $name(&self) -> &$sdk::Client {
                     self.$name.get_or_init(|| {
                         let config = $sdk::config::Builder::from(self.config.as_ref());
-                        $sdk::Client::from_conf(config.interceptor(Refusals).build())
+                        $sdk::Client::from_conf(config.interceptor(ErrorLog).build())
                     })
                 }
             )*

@@ -190,7 +190,7 @@ pub const EXPLICIT_DENY_MESSAGE: &str = "explicit deny";
 /// the call: a list of what is allowed, in place of a denial (IAM user guide, troubleshoot access denied
 /// error messages).
 pub const NOT_ON_ALLOW_LIST_MESSAGE: &str = "no service control policy allows";
-/// What both of a service control policy's refusals say.
+/// What both of a service control policy's errors say.
 pub const SERVICE_CONTROL_POLICY_MESSAGE: &str = "service control policy";
 
 /// Codes of a service quota that is used up.

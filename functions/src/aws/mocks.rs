@@ -1,5 +1,5 @@
 //! For unit tests of steps: real SDK clients whose answers are the rules of aws-smithy-mocks, and
-//! AWS's refusals as they come over the wire.
+//! AWS's errors as they come over the wire.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;

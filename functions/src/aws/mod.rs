@@ -4,9 +4,9 @@
 pub(crate) mod calls;
 mod clients;
 pub mod codes;
+pub mod error_log;
 pub(crate) mod execution;
 pub mod mocks;
-pub mod refusals;
 pub mod session;
 pub mod telemetry;
 

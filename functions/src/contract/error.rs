@@ -161,7 +161,7 @@ impl Error {
 impl Error {
     /// What the error means in an account that is new: a landing zone lets nobody do anything there until
     /// it has set the account up (awslabs/landing-zone-accelerator-on-aws issue 850), so a service control
-    /// policy's refusal is one of an account that is not ready.
+    /// policy's error is one of an account that is not ready.
     #[must_use]
     pub fn in_new_account(self) -> Self {
         match self {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_new_account_says_to_a_first_call_names_account_and_region() {
+    fn first_error_of_a_new_account_names_account_and_region() {
         let target = crate::model::Plan::example().target;
         let first = |code: &str, message: &str| {
             Error::classify("x:Y", code, message, 400).of_first_call(Some(code), &target)
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_control_policy_denies_in_a_new_account_is_not_yet() {
+    fn denial_by_a_service_control_policy_in_a_new_account_is_waited_for() {
         let denied = |message: &str| Error::classify("x:Y", "AccessDenied", message, 403);
         for (message, name) in [
             (

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_visit_says_is_what_the_next_one_knows() {
+    async fn memory_of_an_invocation_reaches_the_next_one() {
         let mut memory = json!({});
         for looks in 1..=3 {
             let request = json!({
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_organization_denies_in_a_new_account_is_not_yet() {
+    async fn denial_by_the_organization_in_a_new_account_is_waited_for() {
         for (is_new_account, name) in [(false, "ExplicitDeny"), (true, "AccountNotReady")] {
             let plan = Plan {
                 is_new_account,

@@ -1,8 +1,8 @@
-//! What a step remembers from one visit to the next.
+//! What a step remembers from one invocation to the next.
 //!
 //! A VPC, an internet gateway and an Elastic IP address are created without a client token, and EC2's
 //! lists may not show a new one for a while: a step that only looks would create it again at every
-//! visit. So the visit that creates one ends there, and its answer carries the id; the state machine
+//! invocation. So the invocation that creates one ends there, and its answer carries the id; the state machine
 //! hands it back with the next request, repetitions after errors included. What is lost with a lost
 //! answer is found by the second look that the machine takes minutes later.
 //!
@@ -20,12 +20,12 @@ use serde::{Deserialize, Serialize};
 pub struct Memory {
     /// Ids by the value of the tag `hardway:role`; those of updates by what they change.
     pub created: BTreeMap<String, String>,
-    /// Visits since the first creation.
+    /// Invocations since the first creation.
     pub looks: u32,
     /// How many seconds the state had waited when what it waits for now was begun.
     #[serde(skip_serializing_if = "is_zero")]
     pub begun_after_seconds: u64,
-    /// How many seconds the state has answered PENDING; the runner says it with each visit.
+    /// How many seconds the state has answered PENDING; the runner says it with each invocation.
     #[serde(skip_serializing)]
     pub waited_seconds: u64,
 }
@@ -69,7 +69,7 @@ impl Memory {
         self.waited_seconds.saturating_sub(self.begun_after_seconds)
     }
 
-    /// What the next visit should know: one more look.
+    /// What the next invocation should know: one more look.
     #[must_use]
     pub fn after_a_look(mut self) -> Self {
         self.looks += 1;
@@ -80,7 +80,7 @@ impl Memory {
 /// The input of a step that needs nothing of earlier steps but remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnlyMemory {
-    /// What the last visit said.
+    /// What the last invocation said.
     #[serde(default)]
     pub memory: Memory,
 }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_remembered_at_first() {
+    fn memory_is_empty_at_first() {
         let memory = Memory::default();
         assert!(memory.is_empty());
         assert_eq!((memory.id("kettle"), memory.looks), (None, 0));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_begun_later_is_waited_for_from_then_on() {
+    fn new_wait_counts_from_its_own_beginning() {
         let wire = json!({"created": {"kettle": "k-1"}, "waitedSeconds": 700});
         let memory: Memory = serde_json::from_value(wire).unwrap();
         assert_eq!(memory.seconds_since_begun(), 700);

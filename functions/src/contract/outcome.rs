@@ -20,7 +20,7 @@ pub enum Outcome<T> {
         check_after: Duration,
         /// What is being waited for, in words that a person at the console understands.
         reason: String,
-        /// What the next visit should know.
+        /// What the next invocation should know.
         memory: Memory,
     },
 }
@@ -35,7 +35,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// The same, with what the next visit should know; `Ready` needs no next visit.
+    /// The same, with what the next invocation should know; `Ready` needs no next invocation.
     #[must_use]
     pub fn remembering(mut self, what: Memory) -> Self {
         if let Self::Pending { memory, .. } = &mut self {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn pending_says_what_the_next_visit_should_know() {
+    fn pending_says_what_the_next_invocation_should_know() {
         let mut memory = Memory::default();
         memory.remember("vpc", "vpc-1");
         let outcome: Outcome<Output> = Outcome::pending(10, "vpc-1 is created");

@@ -8,8 +8,8 @@
 //! be ready, which the machine's retries wait for, are no part of another wait, and neither are the days
 //! until an execution is redriven.
 //!
-//! Other retries are no part of it either, and each visit has all of them, because it enters its Task again.
-//! A fault that passes within the retries of one visit and comes back at the next may so hold an execution
+//! Other retries are no part of it either, and each invocation has all of them, because it enters its Task again.
+//! A fault that passes within the retries of one invocation and comes back at the next may so hold an execution
 //! up longer than its waits say; the machine's time-out ends it then.
 
 use std::time::Duration;
@@ -24,17 +24,17 @@ pub const BRIEF: Duration = Duration::from_mins(15);
 
 /// The share of a wait's age by which it may be noticed late: polls slow down as it grows.
 const AGE_PER_POLL: u64 = 20;
-/// The longest time between two visits, in seconds.
+/// The longest time between two invocations, in seconds.
 const SLOWEST_POLL: u64 = 300;
 
 /// Member of the memory, which the function may read: how many seconds the state has waited.
 const WAITED: &str = "waitedSeconds";
 
-/// The wait that a visit belongs to.
+/// The wait that an invocation belongs to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wait {
     waited: Duration,
-    /// Whether the state keeps a memory between visits.
+    /// Whether the state keeps a memory between invocations.
     remembers: bool,
 }
 
@@ -89,7 +89,7 @@ impl Wait {
     }
 }
 
-/// Seconds until the next visit of a wait of this age: the older, the more, and none long after the limit.
+/// Seconds until the next invocation of a wait of this age: the older, the more, and none long after the limit.
 #[must_use]
 pub fn check_after(asked: u64, age: Duration, limit: Duration) -> u64 {
     let slow = (age.as_secs() / AGE_PER_POLL).min(SLOWEST_POLL);
@@ -103,7 +103,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_hours(1);
 
-    fn visit(memory: &Value, answer: Value) -> Result<Value, Error> {
+    fn invoke(memory: &Value, answer: Value) -> Result<Value, Error> {
         Wait::of(&json!({"memory": memory}))?.judge(answer, LIMIT)
     }
 
@@ -117,18 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_is_asked_to_wait_is_added_up() {
-        let first = visit(&json!({}), pending(15)).unwrap();
+    fn waits_of_the_machine_are_added_up() {
+        let first = invoke(&json!({}), pending(15)).unwrap();
         assert_eq!(first["memory"], json!({"looks": 1, WAITED: 15}));
         assert_eq!(first["checkAfterSeconds"], 15);
-        let second = visit(&first["memory"], pending(20)).unwrap();
+        let second = invoke(&first["memory"], pending(20)).unwrap();
         assert_eq!(second["memory"][WAITED], 35);
     }
 
     #[test]
     fn a_wait_past_its_limit_ends_with_the_last_reason() {
-        assert!(visit(&json!({WAITED: 3599}), pending(15)).is_ok());
-        let error = visit(&json!({WAITED: 3600}), pending(15)).unwrap_err();
+        assert!(invoke(&json!({WAITED: 3599}), pending(15)).is_ok());
+        let error = invoke(&json!({WAITED: 3600}), pending(15)).unwrap_err();
         assert_eq!(error.name(), "WaitTimedOut");
         let text = error.to_string();
         assert!(text.contains("60 minutes"), "{text}");
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn polls_slow_down_with_age_and_the_last_one_is_at_the_limit() {
         for (waited, seconds) in [(300, 15), (600, 30), (1800, 90), (3590, 10)] {
-            let answer = visit(&json!({WAITED: waited}), pending(15)).unwrap();
+            let answer = invoke(&json!({WAITED: waited}), pending(15)).unwrap();
             assert_eq!(answer["checkAfterSeconds"], seconds, "{waited}");
         }
         let day = Duration::from_hours(24);
@@ -154,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_after_a_long_time_is_ready_and_waits_from_nothing_another_time() {
+    fn ready_after_a_long_time_is_ready_and_the_next_wait_starts_at_zero() {
         let ready = json!({"status": "READY", "cups": 4});
-        let answer = visit(&json!({WAITED: 18_000}), ready).unwrap();
+        let answer = invoke(&json!({WAITED: 18_000}), ready).unwrap();
         assert_eq!(answer, json!({"status": "READY", "cups": 4, "memory": {}}));
     }
 

@@ -101,7 +101,7 @@ async fn an_execution_that_runs_is_followed_whoever_started_it() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_takes_one_look() {
+async fn remembered_execution_takes_one_look() {
     let second = format!("{FIRST}.2");
     let running = described(&second, ExecutionStatus::Running, &demo(), 1);
     let sfn = crate::mocked!(aws_sdk_sfn, [&running]);
@@ -181,7 +181,7 @@ async fn an_execution_that_was_stopped_fails_with_its_status() {
 }
 
 #[tokio::test]
-async fn whoever_is_second_looks_again() {
+async fn second_starter_looks_again() {
     let taken = mock!(Client::start_execution).then_error(|| {
         let exists = ExecutionAlreadyExists::builder().build();
         StartExecutionError::ExecutionAlreadyExists(exists)

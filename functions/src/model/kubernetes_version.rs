@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_refused() {
+    fn malformed_version_is_refused() {
         assert_eq!(
             is_upgrade("1.36", "latest").unwrap_err().name(),
             "InvalidRequest"

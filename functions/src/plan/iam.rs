@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_may_not_look_believes() {
+    async fn role_that_may_not_be_read_is_taken_for_right() {
         let denied = refusing(403, "AccessDenied");
         assert_eq!(check_with(&denied, &[ARN]).await, Ok(()));
         let error = check_with(&refusing(400, "Throttling"), &[ARN]).await;

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_is_deleted_first() {
+    fn replaced_resource_is_deleted_first() {
         let all = resources(&[
             (cluster::KIND, Change::Replace),
             (cluster::PROFILE, Change::Create),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_takes_no_time() {
+    fn existing_resource_takes_no_time() {
         let all = resources(&[
             ("AWS::EC2::VPC", Change::Keep),
             (cluster::KIND, Change::Keep),

@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_have_and_the_cluster_wants_is_needed() {
+    fn quota_needed_is_usage_plus_demand() {
         let need = need(Some(3.0), 1.0, 3.0);
         assert_eq!(need.shortage(6.0, false, "eu-west-1"), None);
         let shortage = need.shortage(5.0, false, "eu-west-1").unwrap();

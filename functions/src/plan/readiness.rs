@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_time_heals_is_waited_for_whichever_probe_meets_it() {
+    async fn account_errors_that_pass_are_waited_for_at_every_probe() {
         for (place, probe) in PROBES.into_iter().enumerate() {
             for code in [
                 "OptInRequired",
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_time_does_not_heal_fails_with_what_to_do() {
+    async fn account_errors_that_stay_fail_with_advice() {
         let scp = "not authorized with an explicit deny in a service control policy";
         for probe in PROBES {
             for (code, message, name, advice) in [
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_may_only_read_may_look_at_the_plan() {
+    async fn caller_that_may_only_read_gets_a_preview() {
         let mut spec = spec();
         spec.dry_run = Some(true);
         let probe = "ec2:CreateVpc (dry run)";

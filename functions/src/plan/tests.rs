@@ -116,7 +116,7 @@ async fn a_missing_cluster_has_two_spellings() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_planned() {
+async fn input_is_planned_as_it_is_asked_for() {
     let spec = spec(json!({
         "kubernetesVersion": "1.33",
         "supportType": "EXTENDED",
@@ -271,7 +271,7 @@ async fn old_kubelets_are_in_the_way_of_an_upgrade() {
 }
 
 #[tokio::test]
-async fn who_may_not_read_insights_may_upgrade() {
+async fn caller_that_may_not_read_insights_may_upgrade() {
     let [_, described] = insights(InsightStatusValue::Error);
     let denied = mock!(aws_sdk_eks::Client::list_insights)
         .then_http_response(|| eks_refusal(403, "AccessDeniedException", "not authorized"));

@@ -39,7 +39,7 @@ pub(crate) async fn check_asked(
 }
 
 /// Refuses an upgrade that EKS is known to refuse, because pods run on nodes whose kubelets are too old.
-/// Only what EKS is sure of counts; and who may not read it finds out from EKS's refusal.
+/// Only what EKS is sure of counts; and who may not read it finds out from EKS's error.
 async fn check_kubelets(aws: &Aws, target: &Target, version: &str) -> Result<(), Error> {
     let errors = match eks_insights::find(aws, target, &[InsightStatusValue::Error]).await {
         Err(Error::AccessDenied(_) | Error::ExplicitDeny(_)) => return Ok(()),

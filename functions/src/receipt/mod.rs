@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_and_is_gone_was_removed() {
+    fn resources_that_are_gone_count_as_removed() {
         let receipt = receipt(&resources(&["subnet-1", "subnet-2"]), vec![]).unwrap();
         assert_eq!(receipt.removed, resources(&["subnet-1", "subnet-2"]));
         assert_eq!(receipt.summary, "2 resources were removed, nothing is left");

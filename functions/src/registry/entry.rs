@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_is_a_conflict_that_names_the_parameter() {
+    fn foreign_parameter_is_a_conflict_that_names_it() {
         let error = Entry::parse("/clusters/demo", "hello").unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains("/clusters/demo"), "{error}");

@@ -179,7 +179,7 @@ async fn remove_deletes_even_what_it_cannot_read() {
 }
 
 #[tokio::test]
-async fn what_was_told_is_written_down() {
+async fn reported_findings_are_recorded() {
     let mut entry = Entry::of(target());
     let looked = found(&entry);
     entry.findings.push(told());

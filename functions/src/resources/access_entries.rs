@@ -71,7 +71,7 @@ pub async fn role(aws: &Aws, target: &Target, principal: &str) -> Result<Option<
 /// cannot be known, and is taken to be well.
 ///
 /// # Errors
-/// What IAM answers, if it is no refusal.
+/// What IAM answers, if it is no error.
 pub async fn is_outlived(
     aws: &Aws,
     target: &Target,

@@ -1,5 +1,5 @@
 //! What the steps around one EKS cluster share: looking at the cluster and its Fargate profiles, and
-//! reading EKS's refusals and health issues.
+//! reading EKS's errors and health issues.
 
 use std::fmt::Write as _;
 
@@ -155,7 +155,7 @@ pub fn is_absent(error: &impl ProvideErrorMetadata) -> bool {
     }
 }
 
-/// The refusal to remove a cluster that has deletion protection.
+/// The error of a request to remove a cluster that has deletion protection.
 #[must_use]
 pub fn deletion_protected(target: &Target) -> Error {
     Error::ResourceConflict(format!(
@@ -183,7 +183,7 @@ pub fn passes_by_itself(error: &impl ProvideErrorMetadata) -> bool {
     is_in_use(error) && passing.any(|known| message(error).contains(known))
 }
 
-/// EKS's message in a refusal.
+/// EKS's message in an error.
 #[must_use]
 pub fn message(error: &impl ProvideErrorMetadata) -> &str {
     error.message().unwrap_or("no message")

@@ -138,7 +138,7 @@ fn compatible_addons(insight: &Insight) -> &[AddonCompatibilityDetail] {
     )
 }
 
-/// The refusal to upgrade to a version: what EKS says, what its insights say, and what to do.
+/// The error of a request to upgrade to a version: what EKS says, what its insights say, and what to do.
 #[must_use]
 pub fn conflict(target: &Target, version: &str, says: &str, insights: &[Insight]) -> Error {
     let name = &target.cluster_name;
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_gone_away_is_no_insight() {
+    async fn insight_that_has_disappeared_is_left_out() {
         let gone = || eks_refusal(404, codes::RESOURCE_NOT_FOUND, "gone");
         let described = mock!(Client::describe_insight).then_http_response(gone);
         assert_eq!(errors([&lists(&["a"]), &described]).await, Ok(vec![]));

@@ -49,7 +49,7 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// The refusal, if there is something.
+/// The error, if there is something.
 ///
 /// # Errors
 /// [`Error::ResourceConflict`] that lists each thing with type, id and owner.

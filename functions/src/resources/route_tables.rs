@@ -103,7 +103,7 @@ pub async fn ensure(
 ) -> Result<String, Error> {
     let is_ours = |table: &&RouteTable| tags::ec2_is(table.tags(), &plan.target, wanted.role);
     let mut ours: Vec<&RouteTable> = tables.iter().filter(is_ours).collect();
-    // Of several the one that most of the subnets use, else the one with the smallest id: all visits
+    // Of several the one that most of the subnets use, else the one with the smallest id: all invocations
     // decide alike.
     ours.sort_by_key(|table| {
         (

@@ -135,7 +135,7 @@ impl Facts {
             .unwrap_or_default()
     }
 
-    /// Id of the security group that EKS made, which the pods on Fargate wear.
+    /// Id of the security group that EKS made, which the pods on Fargate have.
     pub(crate) fn cluster_security_group(&self) -> Option<&str> {
         self.vpc_config()?.cluster_security_group_id()
     }

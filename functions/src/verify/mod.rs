@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_not_be_read_is_said_and_fails_nothing() {
+    async fn denied_reads_are_reported_and_fail_nothing() {
         let described = mock!(aws_sdk_eks::Client::describe_cluster).then_output(|| {
             let cluster = fixtures::healthy().cluster;
             DescribeClusterOutput::builder().cluster(cluster).build()

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_another_network_cannot_be_judged() {
+    fn route_into_another_network_cannot_be_judged() {
         let hub = Route::builder().destination_cidr_block("10.0.0.0/8");
         let hub = hub.transit_gateway_id("tgw-1").build();
         assert_eq!(way_with(vec![local(), hub]), WayOut::Elsewhere(""));

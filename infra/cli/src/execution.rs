@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_teardown_adds_to_a_cause_is_kept_on_a_line_of_its_own() {
+    fn teardown_note_in_a_cause_is_kept_on_its_own_line() {
         let original = r#"VPC: {"errorType":"QuotaExceeded","errorMessage":"a quota: x"}"#;
         let cause = format!("{original}\nTeardown: everything was removed.");
         assert_eq!(

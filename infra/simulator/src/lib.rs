@@ -14,22 +14,23 @@
 //!
 //! It knows nothing of its users. A rule says beside it where AWS states it.
 
+pub mod activation;
+pub mod api_error;
 pub mod call;
 pub mod clock;
 pub mod ec2;
 pub mod eks;
-pub mod fault;
+pub mod faults;
 pub mod iam;
+pub mod injected_error;
 pub mod kms;
 pub mod kubernetes;
 pub mod logs;
-pub mod opening;
 pub mod params;
 mod permissions;
 pub mod quotas;
 #[cfg(test)]
 mod readme;
-pub mod refusal;
 pub mod regions;
 pub mod seed;
 pub mod ssm;
@@ -38,7 +39,6 @@ pub mod sts;
 #[cfg(test)]
 mod testing;
 pub mod throttle;
-pub mod weather;
 pub mod wire;
 pub mod xml;
 
@@ -48,15 +48,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use activation::{Activation, Quarantine};
+pub use api_error::ApiError;
 pub use call::{Call, Record};
 pub use clock::Clock;
-pub use fault::Fault;
-pub use opening::{Opening, Quarantine};
-pub use refusal::Refusal;
+pub use faults::Faults;
+pub use injected_error::InjectedError;
 pub use seed::Seed;
 pub use state::{Account, Context, State};
 pub use throttle::Throttling;
-pub use weather::Weather;
 
 /// How a simulator is set up.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ struct World {
     calls: Vec<Call>,
     /// How many calls there were in each account.
     counts: BTreeMap<String, usize>,
-    refusal: Option<Refusal>,
+    injected_error: Option<InjectedError>,
 }
 
 impl World {
@@ -210,9 +210,9 @@ impl Simulator {
         world.state.accounts.get(account).map(look)
     }
 
-    /// The next call gets this answer and has no effect.
-    pub fn refuse_next(&self, refusal: Refusal) {
-        self.world().refusal = Some(refusal);
+    /// The next call gets this error and has no effect.
+    pub fn fail_next_call(&self, error: InjectedError) {
+        self.world().injected_error = Some(error);
     }
 
     /// Changes the world by hand, as somebody at the console would.
@@ -276,9 +276,9 @@ impl Simulator {
         let mut world = self.world();
         // Of other accounts a call sees nothing but roles, and these do not change by themselves.
         world.state.settle_account(self.seed(), account, now);
-        let refusal = world.refusal.take();
+        let injected_error = world.injected_error.take();
         work(&mut Context {
-            refusal,
+            injected_error,
             now,
             account: account.to_owned(),
             region: region.to_owned(),

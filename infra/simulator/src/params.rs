@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 
 /// The parameters of one request, by their flat names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,9 +37,9 @@ impl Params {
     ///
     /// # Errors
     /// `MissingParameter`, as EC2 says it.
-    pub fn require(&self, name: &str) -> Result<&str, Fault> {
+    pub fn require(&self, name: &str) -> Result<&str, ApiError> {
         self.get(name).ok_or_else(|| {
-            Fault::client(
+            ApiError::client(
                 "MissingParameter",
                 format!("The request must contain the parameter {name}"),
             )
@@ -109,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_missing_parameter_is_named() {
-        let fault = Params::default().require("VpcId").unwrap_err();
-        assert_eq!(fault.code, "MissingParameter");
-        assert!(fault.message.contains("VpcId"));
+        let error = Params::default().require("VpcId").unwrap_err();
+        assert_eq!(error.code, "MissingParameter");
+        assert!(error.message.contains("VpcId"));
     }
 }

@@ -1,6 +1,6 @@
 //! Regions: those that every account has, and those that an account has to enable.
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::{Account, Context, partition};
 
 /// Enabled in every account: launched before March 20, 2019 (Account Management reference guide, enable
@@ -73,7 +73,7 @@ impl Account {
 /// Refuses callers whose account has not enabled the region: services there do not know them.
 /// turbot/steampipe-plugin-aws issue 75 (EC2), aws/aws-sdk-ruby issue 2850 (STS), aws-samples/
 /// aws-control-tower-config-customization issue 27 (others). IAM is the same everywhere.
-pub(crate) fn check(context: &Context<'_>, service: &str) -> Result<(), Fault> {
+pub(crate) fn check(context: &Context<'_>, service: &str) -> Result<(), ApiError> {
     let account = context.state.accounts.get(&context.account);
     let is_enabled = match account {
         Some(account) => account.has_enabled(&context.region),
@@ -86,11 +86,11 @@ pub(crate) fn check(context: &Context<'_>, service: &str) -> Result<(), Fault> {
     Err(match service {
         "ec2" => {
             let message = "AWS was not able to validate the provided access credentials";
-            Fault::new(401, "AuthFailure", message)
+            ApiError::new(401, "AuthFailure", message)
         }
-        "eks" => Fault::new(403, "UnrecognizedClientException", invalid),
-        "logs" => Fault::client("UnrecognizedClientException", invalid),
-        _ => Fault::new(403, "InvalidClientTokenId", invalid),
+        "eks" => ApiError::new(403, "UnrecognizedClientException", invalid),
+        "logs" => ApiError::client("UnrecognizedClientException", invalid),
+        _ => ApiError::new(403, "InvalidClientTokenId", invalid),
     })
 }
 

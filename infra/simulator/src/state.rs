@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::activation::Activation;
+use crate::api_error::ApiError;
+use crate::faults::Faults;
 use crate::iam::trust::Document;
-use crate::opening::Opening;
-use crate::refusal::Refusal;
+use crate::injected_error::InjectedError;
 use crate::seed::Seed;
-use crate::weather::Weather;
 use crate::{ec2, eks, iam, kms, logs, ssm, sts, throttle};
 
 /// The id of the organization that accounts are in.
@@ -23,8 +23,8 @@ pub struct State {
     pub accounts: BTreeMap<String, Account>,
     /// Sessions of assumed roles.
     pub sessions: sts::Sessions,
-    /// How rough AWS is. Tests turn it up.
-    pub weather: Weather,
+    /// Which faults AWS has: few, unless tests ask for more.
+    pub faults: Faults,
     /// How much is left of what callers may ask for.
     pub throttle_levels: throttle::Levels,
 }
@@ -58,7 +58,8 @@ impl State {
         for (name, trust) in roles {
             let role = self.role_of_old(id, name, trust);
             let administrator = "arn:aws:iam::aws:policy/AdministratorAccess";
-            role.managed = iam::Lagging::new([administrator.to_owned()].into(), role.created_at);
+            role.managed =
+                iam::EventuallyConsistent::new([administrator.to_owned()].into(), role.created_at);
         }
     }
 
@@ -67,7 +68,7 @@ impl State {
     pub fn add_role(&mut self, account: &str, name: &str, trust: &str, permissions: &str) {
         let role = self.role_of_old(account, name, trust);
         let inline = [("permissions".to_owned(), permissions.to_owned())].into();
-        role.inline = iam::Lagging::new(inline, role.created_at);
+        role.inline = iam::EventuallyConsistent::new(inline, role.created_at);
     }
 
     /// The name may have a path before it.
@@ -98,14 +99,14 @@ impl State {
         account: &str,
         role: &str,
         policy: Option<&str>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         if let Some(policy) = policy {
             Document::parse(policy)?.check_identity_policy()?;
         }
         let roles = self.accounts.get(account).map(|account| &account.iam);
         let role = roles.and_then(|iam| iam.role(role)).ok_or_else(|| {
             let message = format!("The role with name {role} cannot be found.");
-            Fault::new(404, "NoSuchEntity", message)
+            ApiError::new(404, "NoSuchEntity", message)
         })?;
         let session = sts::Session {
             account: account.to_owned(),
@@ -162,7 +163,7 @@ pub struct Account {
     pub iam: iam::Iam,
     /// What works already. An account works from its beginning unless tests say otherwise.
     #[serde(default)]
-    pub opening: Opening,
+    pub activation: Activation,
     /// The regions that it has enabled of those that need it ([`crate::regions`]).
     #[serde(default)]
     pub opted_in: BTreeSet<String>,
@@ -228,8 +229,8 @@ pub struct Context<'a> {
     pub access_key: String,
     /// What durations and ids are drawn from.
     pub seed: Seed,
-    /// Whether the call is to be refused, whatever it asks for.
-    pub(crate) refusal: Option<Refusal>,
+    /// The error that a test wants the call to get, whatever it asks for.
+    pub(crate) injected_error: Option<InjectedError>,
     /// The world.
     pub state: &'a mut State,
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 
@@ -188,14 +188,14 @@ impl Levels {
     }
 }
 
-/// Refuses a call for which there is no token, if the weather has buckets.
+/// Refuses a call for which there is no token, if throttling is turned on.
 pub(crate) fn check(
     context: &mut Context<'_>,
     service: &str,
     operation: &str,
     params: &Params,
-) -> Result<(), Fault> {
-    let Some(throttling) = &context.state.weather.throttling else {
+) -> Result<(), ApiError> {
+    let Some(throttling) = &context.state.faults.throttling else {
         return Ok(());
     };
     let (name, bucket) = throttling.bucket(service, operation, params);
@@ -209,23 +209,23 @@ pub(crate) fn check(
     if levels.take(name, bucket, context.now) {
         return Ok(());
     }
-    Err(refusal(service, operation))
+    Err(throttled(service, operation))
 }
 
 /// EC2 developer guide, request throttling; for IAM and STS re:Post, IAM and STS throttling errors; for
 /// CloudWatch Logs re:Post, throttling in CloudWatch Logs; for KMS its developer guide, throttling requests; for Systems Manager re:Post, throttling of
 /// Parameter Store; for EKS awslabs/amazon-eks-ami pull request 218, where nothing is modelled; for
 /// Service Quotas botocore's model.
-pub(crate) fn refusal(service: &str, operation: &str) -> Fault {
+pub(crate) fn throttled(service: &str, operation: &str) -> ApiError {
     match service {
-        "ec2" => Fault::new(503, "RequestLimitExceeded", "Request limit exceeded."),
+        "ec2" => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
         "eks" if EKS_MODELLED.contains(&operation) => {
-            Fault::new(429, "ThrottlingException", "Rate exceeded")
+            ApiError::new(429, "ThrottlingException", "Rate exceeded")
         }
-        "eks" => Fault::new(429, "TooManyRequestsException", "Too Many Requests"),
-        "kms" | "logs" | "ssm" => Fault::client("ThrottlingException", "Rate exceeded"),
-        "servicequotas" => Fault::client("TooManyRequestsException", "Too Many Requests"),
-        _ => Fault::client("Throttling", "Rate exceeded"),
+        "eks" => ApiError::new(429, "TooManyRequestsException", "Too Many Requests"),
+        "kms" | "logs" | "ssm" => ApiError::client("ThrottlingException", "Rate exceeded"),
+        "servicequotas" => ApiError::client("TooManyRequestsException", "Too Many Requests"),
+        _ => ApiError::client("Throttling", "Rate exceeded"),
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
 
     fn throttled(simulator: &crate::Simulator, factor: f64) {
         simulator.change(|state| {
-            state.weather.throttling = Some(Throttling::default().times(factor));
+            state.faults.throttling = Some(Throttling::default().times(factor));
         });
     }
 

@@ -85,7 +85,7 @@ async fn reconciled(members: Value, accounts: Vec<Account>) -> (Vec<String>, Ans
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missing_is_started_in_active_accounts_that_are_new() {
+async fn missing_clusters_are_started_in_active_accounts_that_are_new() {
     let suspended = described("222222222222", 1).state(AccountState::Suspended);
     let invited = described("333333333333", 1).joined_method(AccountJoinedMethod::Invited);
     let accounts = vec![
@@ -155,7 +155,7 @@ async fn an_account_that_fails_is_in_no_others_way_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_may_not_list_accounts_is_told_so() {
+async fn missing_permission_to_list_accounts_is_reported() {
     let refusal = || json_refusal("AccessDeniedException", "You don't have permissions");
     let refuses = mock!(aws_sdk_organizations::Client::list_accounts).then_http_response(refusal);
     let starter = starter(&[&policy(&json!({}))], &[], &[&refuses]);

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_risky_is_said() {
+    fn risks_are_noted() {
         let calm = notes(|_| (), false);
         for (change, said) in [
             (

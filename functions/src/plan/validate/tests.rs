@@ -143,7 +143,7 @@ fn networks_have_a_block_and_two_or_three_zones() {
 }
 
 #[test]
-fn somebody_has_to_reach_the_endpoint() {
+fn endpoint_must_be_reachable() {
     let endpoint = |endpoint: Value| json!({"endpoint": endpoint});
     let none = endpoint(json!({"public": false, "private": false}));
     assert_refused(none, "endpoint", "public or private on");

@@ -73,7 +73,7 @@ fn tell(entry: &mut Entry, verification: &Verification, at: &str) -> Vec<String>
 }
 
 #[test]
-fn what_is_new_appears_once_and_what_is_over_is_resolved_once() {
+fn finding_appears_once_and_is_resolved_once() {
     let mut entry = entry(vec![]);
     let broken = saw(&[("no-nat-route", "rtb-1"), ("dns-hostnames-off", "vpc-1")]);
     assert_eq!(
@@ -99,7 +99,7 @@ fn the_same_trouble_of_another_thing_is_news() {
 }
 
 #[test]
-fn what_is_seen_twice_is_told_once() {
+fn duplicate_finding_is_reported_once() {
     let seen = saw(&[("no-nat-route", "rtb-1"), ("no-nat-route", "rtb-1")]);
     assert_eq!(words(&compare(&entry(vec![]), &seen, NOW)).len(), 1);
 }
@@ -140,7 +140,7 @@ fn a_cause_that_is_no_json_is_said_as_it_is() {
 }
 
 #[test]
-fn what_may_not_be_looked_at_may_hide_what_was_seen_before_it() {
+fn denied_check_does_not_resolve_an_earlier_finding() {
     let mut entry = entry(vec![told_at(BEFORE, "no-nat-route", "rtb-1")]);
     let blind = saw(&[("not-checked", "ec2:DescribeRouteTables")]);
     for at in [NOW, LATER] {
@@ -160,7 +160,7 @@ fn what_may_not_be_looked_at_may_hide_what_was_seen_before_it() {
 }
 
 #[test]
-fn what_may_never_be_looked_at_hides_nothing_that_came_later() {
+fn check_denied_from_the_start_does_not_hide_a_later_finding() {
     let mut entry = entry(vec![told_at(
         BEFORE,
         "not-checked",
@@ -183,7 +183,7 @@ fn many(number: usize) -> Verification {
 }
 
 #[test]
-fn what_there_is_no_room_for_is_counted_and_comes_up_when_there_is() {
+fn surplus_findings_are_counted_and_reported_when_there_is_room() {
     let mut entry = entry(vec![]);
     let changes = compare(&entry, &many(100), BEFORE);
     let Some(Change::Appeared(_, more)) = changes.last() else {
@@ -220,7 +220,7 @@ fn what_there_is_no_room_for_is_counted_and_comes_up_when_there_is() {
 }
 
 #[test]
-fn what_was_told_is_not_pushed_out_by_what_is_new() {
+fn reported_findings_are_not_displaced_by_new_ones() {
     let mut entry = entry(vec![]);
     tell(&mut entry, &many(100), BEFORE);
     let mut seen = many(100);

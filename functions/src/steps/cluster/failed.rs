@@ -27,13 +27,13 @@ pub fn is_replaceable(cluster: &EksCluster, memory: &Memory) -> bool {
     memory.id(MADE).is_none() && eks::failed_to_start(cluster)
 }
 
-/// Deletes it; the visit that does not find it any more makes another one.
+/// Deletes it; the invocation that does not find it any more makes another one.
 pub async fn replace(
     aws: &Aws,
     target: &Target,
     cluster: &EksCluster,
 ) -> Result<Outcome<Output>, Error> {
-    // Boxed: the future of a deletion is large, and every visit would carry it.
+    // Boxed: the future of a deletion is large, and every invocation would carry it.
     let deleting = Box::pin(crate::steps::cluster::delete(aws, target, cluster));
     let waiting = match deleting.await? {
         Outcome::Pending { reason, .. } => reason,

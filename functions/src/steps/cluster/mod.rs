@@ -54,7 +54,7 @@ pub struct Input {
     pub subnets: Vec<ZoneSubnets>,
     /// ARN of the cluster's IAM role.
     pub role_arn: String,
-    /// What the last visit said: the updates that this execution has asked for.
+    /// What the last invocation said: the updates that this execution has asked for.
     #[serde(default)]
     pub memory: Memory,
 }
@@ -81,7 +81,7 @@ const CHECK_AFTER_SECONDS: u64 = 30;
 impl Step for Cluster {
     const NAME: &'static str = "cluster";
     const POLICY: &'static str = include_str!("policy.json");
-    /// Terraform gives a new control plane 30 minutes and an update 60. One visit may follow several
+    /// Terraform gives a new control plane 30 minutes and an update 60. One invocation may follow several
     /// updates: of CoreDNS, of the version, and of the settings that have drifted.
     const ENSURE_LIMIT: Duration = Duration::from_mins(150);
     /// Terraform gives the deletion 15 minutes, after which EKS's network interfaces go. Before it EKS

@@ -403,7 +403,7 @@ async fn drift_is_repaired_one_kind_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_eks_calls_no_drift_is_none() {
+async fn update_without_changes_is_no_drift() {
     let cidrs = vpc().set_public_access_cidrs(Some(vec!["203.0.113.0/24".to_owned()]));
     let mut plan = Plan::example();
     plan.endpoint.public_cidrs = vec!["203.0.113.7/24".to_owned()];
@@ -605,7 +605,11 @@ mod updates {
             .then_output(|| UpdateClusterConfigOutput::builder().update(begun()).build())
     }
 
-    async fn visit(asked: &[&str], update: &Rule, config: &Rule) -> Result<Outcome<Output>, Error> {
+    async fn invoke(
+        asked: &[&str],
+        update: &Rule,
+        config: &Rule,
+    ) -> Result<Outcome<Output>, Error> {
         let aws = Aws::offline().with(crate::mocked!(
             aws_sdk_eks,
             [&found(active()), update, config]
@@ -625,30 +629,30 @@ mod updates {
     }
 
     #[tokio::test]
-    async fn what_is_asked_for_is_remembered() {
+    async fn requested_update_is_remembered() {
         let (update, config) = (ends(UpdateStatus::InProgress), begins());
-        let memory = remembered(visit(&[], &update, &config).await);
+        let memory = remembered(invoke(&[], &update, &config).await);
         assert_eq!(memory.id(WHAT), Some("u-2"));
         assert_eq!((update.num_calls(), config.num_calls()), (0, 1));
     }
 
     #[tokio::test]
-    async fn what_is_in_progress_is_waited_for_and_not_forgotten() {
+    async fn update_in_progress_is_waited_for_and_not_forgotten() {
         let unseen = mock!(Client::describe_update)
             .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no update"));
         for update in [ends(UpdateStatus::InProgress), unseen] {
             let config = begins();
-            let memory = remembered(visit(&[WHAT], &update, &config).await);
+            let memory = remembered(invoke(&[WHAT], &update, &config).await);
             assert_eq!(memory.id(WHAT), Some("u-1"));
             assert_eq!(config.num_calls(), 0);
         }
     }
 
     #[tokio::test]
-    async fn what_failed_is_reported_with_its_reasons_and_not_asked_for_again() {
+    async fn failed_update_is_reported_with_its_reasons_and_not_requested_again() {
         for status in [UpdateStatus::Failed, UpdateStatus::Cancelled] {
             let (update, config) = (ends(status.clone()), begins());
-            let error = visit(&[WHAT], &update, &config).await.unwrap_err();
+            let error = invoke(&[WHAT], &update, &config).await.unwrap_err();
             let expected = Error::ResourceFailed(format!(
                 "the update u-1 of control plane demo (deletion protection true) is {status}; \
                  IpNotAvailable: no address is left (subnet-1)"
@@ -659,20 +663,20 @@ mod updates {
     }
 
     #[tokio::test]
-    async fn what_succeeded_and_still_looks_like_drift_is_asked_for_once_more() {
+    async fn update_that_succeeded_and_still_looks_like_drift_is_requested_once_more() {
         let (update, config) = (ends(UpdateStatus::Successful), begins());
-        let memory = remembered(visit(&[WHAT], &update, &config).await);
+        let memory = remembered(invoke(&[WHAT], &update, &config).await);
         assert_eq!(memory.id(AGAIN), Some("u-2"));
 
         let none = mock!(Client::update_cluster_config).then_http_response(|| {
             let message = "Cluster is already at the desired configuration";
             eks_refusal(400, codes::INVALID_PARAMETER, message)
         });
-        let outcome = visit(&[WHAT], &update, &none).await.unwrap();
+        let outcome = invoke(&[WHAT], &update, &none).await.unwrap();
         assert!(outcome.ready().is_some());
 
         let config = begins();
-        let error = visit(&[WHAT, AGAIN], &update, &config).await.unwrap_err();
+        let error = invoke(&[WHAT, AGAIN], &update, &config).await.unwrap_err();
         assert_eq!(error.name(), "ResourceFailed");
         assert!(error.to_string().contains("has not changed"), "{error}");
         assert_eq!(config.num_calls(), 0);
@@ -797,7 +801,7 @@ mod upgrade {
             Aws::offline().with(eks)
         }
 
-        async fn visit(self, changes: &Changes) -> Result<Outcome<Output>, Error> {
+        async fn invoke(self, changes: &Changes) -> Result<Outcome<Output>, Error> {
             let input = Input {
                 memory: memory(self.asked),
                 ..input()
@@ -860,7 +864,7 @@ mod upgrade {
                 addon,
                 ..World::old()
             };
-            let outcome = world.visit(&changes).await;
+            let outcome = world.invoke(&changes).await;
             let memory = remembered(outcome.clone());
             assert_eq!(memory.id(WHAT), Some("u-2"));
             assert_eq!(
@@ -876,7 +880,7 @@ mod upgrade {
         let changes = Changes::new();
         let mut world = World::old();
         world.cluster = world.cluster.deletion_protection(true);
-        reason(world.visit(&changes).await);
+        reason(world.invoke(&changes).await);
         assert_eq!(changes.calls(), [1, 0, 0]);
     }
 
@@ -887,7 +891,7 @@ mod upgrade {
             asked: &[WHAT],
             ..World::old()
         };
-        let memory = remembered(world.visit(&changes).await);
+        let memory = remembered(world.invoke(&changes).await);
         assert_eq!(memory.id(WHAT), Some("u-1"));
         assert_eq!(changes.calls(), [0, 0, 0]);
     }
@@ -900,7 +904,7 @@ mod upgrade {
             update: ends(UpdateStatus::Failed),
             ..World::old()
         };
-        let error = world.visit(&changes).await.unwrap_err();
+        let error = world.invoke(&changes).await.unwrap_err();
         assert_eq!(error.name(), "ResourceFailed");
         let text = error.to_string();
         assert!(
@@ -918,7 +922,7 @@ mod upgrade {
             update: ends(UpdateStatus::Successful),
             ..World::old()
         };
-        let error = world.visit(&changes).await.unwrap_err();
+        let error = world.invoke(&changes).await.unwrap_err();
         assert_eq!(error.name(), "NotYetVisible");
         assert_eq!(changes.calls(), [0, 0, 0]);
     }
@@ -935,7 +939,7 @@ mod upgrade {
                 addon: Some(addon("v1").status(status)),
                 ..World::old()
             };
-            let outcome = world.visit(&changes).await;
+            let outcome = world.invoke(&changes).await;
             assert_eq!(remembered(outcome.clone()).id("coredns"), Some("u-2"));
             assert_eq!(
                 reason(outcome),
@@ -952,7 +956,7 @@ mod upgrade {
             addon: Some(addon("v1").status(AddonStatus::Updating)),
             ..World::old()
         };
-        let text = reason(world.visit(&changes).await);
+        let text = reason(world.invoke(&changes).await);
         assert_eq!(text, "add-on coredns is UPDATING, before the upgrade");
         assert_eq!(changes.calls(), [0, 0, 0]);
     }
@@ -965,7 +969,7 @@ mod upgrade {
             asked: &["coredns"],
             ..World::old()
         };
-        let error = world.visit(&changes).await.unwrap_err();
+        let error = world.invoke(&changes).await.unwrap_err();
         assert_eq!(error.name(), "ResourceFailed");
         assert!(error.to_string().contains("UPDATE_FAILED"), "{error}");
         assert_eq!(changes.calls(), [0, 0, 0]);
@@ -978,22 +982,22 @@ mod upgrade {
             addon: Some(addon("v1").set_tags(None)),
             ..World::old()
         };
-        reason(world.visit(&changes).await);
+        reason(world.invoke(&changes).await);
         assert_eq!(changes.calls(), [0, 1, 0]);
     }
 
     #[tokio::test]
-    async fn what_eks_does_beside_is_waited_for() {
+    async fn update_by_eks_is_waited_for() {
         let message =
             "Cannot VersionUpdate because cluster demo currently has an update in progress";
         let changes = Changes::refusing(409, codes::RESOURCE_IN_USE, message);
-        let outcome = World::old().visit(&changes).await;
+        let outcome = World::old().invoke(&changes).await;
         assert_eq!(remembered(outcome.clone()), Memory::default());
         assert!(reason(outcome).contains(message));
     }
 
     #[tokio::test]
-    async fn what_blocks_an_upgrade_is_a_conflict_that_names_it() {
+    async fn blocked_upgrade_is_a_conflict_that_names_the_obstacle() {
         let kubelets =
             "Kubelet version of Fargate pods must be updated to match cluster version 1.35";
         for (code, message) in [
@@ -1002,7 +1006,7 @@ mod upgrade {
             (codes::INVALID_STATE, "Upgrade readiness issues detected."),
         ] {
             let changes = Changes::refusing(400, code, message);
-            let error = World::old().visit(&changes).await.unwrap_err();
+            let error = World::old().invoke(&changes).await.unwrap_err();
             assert_eq!(error.name(), "ResourceConflict");
             let text = error.to_string();
             let says = message.trim_end_matches('.');
@@ -1013,23 +1017,23 @@ mod upgrade {
     }
 
     #[tokio::test]
-    async fn what_blocks_an_upgrade_is_reported_without_insights_too() {
+    async fn blocked_upgrade_is_reported_without_insights_too() {
         let changes = Changes::refusing(400, codes::INVALID_STATE, "not ready");
         let world = World {
             insights: mock!(Client::list_insights)
                 .then_http_response(|| eks_refusal(403, "AccessDeniedException", "no")),
             ..World::old()
         };
-        let error = world.visit(&changes).await.unwrap_err();
+        let error = world.invoke(&changes).await.unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains("not ready"), "{error}");
     }
 
     #[tokio::test]
-    async fn other_refusals_are_what_they_are() {
+    async fn other_errors_stay_what_they_are() {
         let message = "unsupported Kubernetes version 1.36";
         let changes = Changes::refusing(400, codes::INVALID_PARAMETER, message);
-        let error = World::old().visit(&changes).await.unwrap_err();
+        let error = World::old().invoke(&changes).await.unwrap_err();
         assert_eq!(error.name(), "Unexpected");
     }
 
@@ -1040,7 +1044,7 @@ mod upgrade {
             cluster: active().version("1.34"),
             ..World::old()
         };
-        let error = world.visit(&changes).await.unwrap_err();
+        let error = world.invoke(&changes).await.unwrap_err();
         assert_eq!(error.name(), "InvalidRequest");
         assert!(
             error.to_string().contains("1.35, the next version"),
@@ -1115,7 +1119,7 @@ mod leftovers {
     }
 
     #[tokio::test]
-    async fn what_eks_has_let_go_of_is_deleted_and_nothing_else() {
+    async fn released_interfaces_and_group_are_deleted_and_nothing_else() {
         let (interface, group) = (deletes_interface(), deletes_group());
         let seen = interfaces(
             NetworkInterfaceStatus::Available,
@@ -1133,7 +1137,7 @@ mod leftovers {
     }
 
     #[tokio::test]
-    async fn what_eks_still_holds_is_waited_for() {
+    async fn interfaces_that_eks_holds_are_waited_for() {
         let (interface, group) = (deletes_interface(), deletes_group());
         let seen = interfaces(NetworkInterfaceStatus::InUse, &["Amazon EKS demo"]);
         let text = reason(remove([&seen, &interface, &group]).await);

@@ -2,7 +2,7 @@
 //!
 //! Before it, CoreDNS gets a version that runs on both Kubernetes versions ([`crate::steps::cluster::coredns`]). After it,
 //! the step `coredns` brings CoreDNS, with new pods, to the new version. What blocks an upgrade is what
-//! others run: EKS refuses it, nothing has changed, and the refusal is reported with what EKS's insights
+//! others run: EKS refuses it, nothing has changed, and the error is reported with what EKS's insights
 //! say.
 
 use aws_sdk_eks::error::ProvideErrorMetadata;
@@ -96,7 +96,7 @@ fn is_blocked(error: &impl ProvideErrorMetadata) -> bool {
         || eks::message(error).contains(codes::FARGATE_KUBELETS_MESSAGE)
 }
 
-/// The refusal, explained as far as EKS does; without its insights it stands for itself.
+/// The error, explained as far as EKS does; without its insights it stands for itself.
 async fn blocked(aws: &Aws, plan: &Plan, message: &str) -> Error {
     let statuses = [InsightStatusValue::Error];
     let insights = eks_insights::find(aws, &plan.target, &statuses).await;

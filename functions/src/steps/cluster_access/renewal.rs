@@ -7,7 +7,7 @@
 //! The entry of the pod execution role is EKS's, made with the first Fargate profile, and has no tag of
 //! ours. It is made again all the same: the role is ours, so is the cluster, and an entry for an id that
 //! is no longer there serves nobody. If it is deleted and cannot be made yet, because EKS does not see the
-//! new role, the next visit finds profiles without it.
+//! new role, the next invocation finds profiles without it.
 
 use aws_sdk_eks::types::{AccessEntry, FargateProfile};
 

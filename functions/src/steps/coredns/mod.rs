@@ -21,7 +21,7 @@
 //! would, for all that is known, answer a new attempt with the add-on that failed and was deleted.
 //!
 //! DEGRADED is not failure: EKS says so within seconds, and until the pods run, for twenty minutes at most. How long
-//! it has been waited for is remembered from visit to visit; an execution that comes later waits anew,
+//! it has been waited for is remembered from invocation to invocation; an execution that comes later waits anew,
 //! and gives an add-on that had failed another chance, because what was wrong may have been put right.
 
 mod version;
@@ -576,7 +576,7 @@ mod tests {
         CoreDns::ensure(&aws(world, changes), &Plan::example(), input).await
     }
 
-    /// What a visit knows after so many seconds with pods that this execution made.
+    /// What an invocation knows after so many seconds with pods that this execution made.
     fn after(waited_seconds: u64) -> Memory {
         Memory {
             waited_seconds,

@@ -166,7 +166,7 @@ fn is_left_failed(profile: &FargateProfile, memory: &Memory) -> bool {
     profile.status() == Some(&FargateProfileStatus::CreateFailed) && memory.id(name).is_none()
 }
 
-/// Deletes a profile that never came to be; the next visit that does not find it makes it again.
+/// Deletes a profile that never came to be; the next invocation that does not find it makes it again.
 async fn replace(
     aws: &Aws,
     plan: &Plan,

@@ -20,7 +20,7 @@ pub struct Input {
     pub subnets: Vec<ZoneSubnets>,
     /// ARN of the pod execution role.
     pub role_arn: String,
-    /// What the last visit said: the profiles that this execution has made.
+    /// What the last invocation said: the profiles that this execution has made.
     #[serde(default)]
     pub memory: Memory,
 }

@@ -28,7 +28,7 @@ pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<Address>, Err
     Ok(answer.addresses.unwrap_or_default())
 }
 
-/// The address for a new gateway: the one that is `known` from an earlier visit, which its client token
+/// The address for a new gateway: the one that is `known` from an earlier invocation, which its client token
 /// may name already, else a free one of those that were `found`; the known one even if EC2 does not show
 /// it yet. None if one has to be allocated.
 pub(crate) async fn choose(

@@ -60,8 +60,8 @@ pub(crate) async fn create(
         }
     }
     Err(Error::ResourceFailed(format!(
-        "no new NAT gateway for {} in {}: EC2 answers {TOKENS_MAX} client tokens with gateways of \
-         the past; it forgets them within a day",
+        "no new NAT gateway for {} in {}: EC2 answers {TOKENS_MAX} client tokens with gateways \
+         that are deleted or failed; it forgets the tokens within a day",
         place.role, place.subnet_id
     )))
 }

@@ -37,7 +37,7 @@ pub struct NatGateways;
 pub struct Input {
     /// The subnets of each zone: a gateway lives in the public one.
     pub subnets: Vec<ZoneSubnets>,
-    /// What the last visit said.
+    /// What the last invocation said.
     #[serde(default)]
     pub memory: Memory,
 }
@@ -66,7 +66,7 @@ const LOOK_AFTER_SECONDS: u64 = 2;
 enum Status {
     Available(ZoneNatGateway),
     Pending(String),
-    /// An address was allocated. The visit ends here: whatever failed after it would forget the id.
+    /// An address was allocated. The invocation ends here: whatever failed after it would forget the id.
     Allocated(String),
 }
 

@@ -155,7 +155,7 @@ impl Account {
         self.ensure_after(Memory::default()).await
     }
 
-    /// A visit after one that said `memory`.
+    /// An invocation after one that said `memory`.
     async fn ensure_after(&self, memory: Memory) -> Result<Outcome<Output>, Error> {
         self.ensure_plan(&plan(), memory).await
     }
@@ -225,7 +225,7 @@ fn token(allocation_id: &str, attempt: &str) -> String {
     names::client_token(&plan().target, parts)
 }
 
-/// What the next visit should know.
+/// What the next invocation should know.
 fn memory(outcome: Result<Outcome<Output>, Error>) -> Memory {
     match outcome.unwrap() {
         Outcome::Pending { memory, .. } => memory,
@@ -241,7 +241,7 @@ fn reason<T: std::fmt::Debug>(outcome: Result<Outcome<T>, Error>) -> String {
 }
 
 #[tokio::test]
-async fn allocates_an_address_and_ends_the_visit_remembering_it() {
+async fn allocates_an_address_and_ends_the_invocation_remembering_it() {
     let account = Account::with(vec![], vec![]);
     let allocated = Outcome::pending(2, "eipalloc-new is allocated");
     let allocated = allocated.remembering(remembered("eipalloc-new", None));
@@ -303,7 +303,7 @@ async fn only_what_was_created_in_this_execution_is_new() {
 }
 
 #[tokio::test]
-async fn creates_an_address_and_a_gateway_in_each_zone_with_one_address_at_each_visit() {
+async fn creates_an_address_and_a_gateway_in_each_zone_with_one_address_at_each_invocation() {
     let (account, plan) = (Account::with(vec![], vec![]), Plan::example());
     let mut known = Memory::default();
     for changes in [[1, 0, 0, 0], [2, 0, 1, 0], [3, 0, 2, 0]] {
@@ -429,7 +429,7 @@ async fn a_replayed_dead_gateway_is_answered_with_the_next_token() {
 }
 
 #[tokio::test]
-async fn gives_up_when_every_token_answers_with_the_past() {
+async fn gives_up_when_every_token_answers_with_a_dead_gateway() {
     let mut account = Account::with(vec![], vec![free("eipalloc-1")]);
     let dead = vec![gateway("nat-old", NatGatewayState::Failed); 9];
     account.create = creates(&account.created, dead);

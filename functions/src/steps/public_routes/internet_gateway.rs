@@ -24,12 +24,12 @@ const DELETE: &str = "ec2:DeleteInternetGateway";
 pub(crate) enum Ensured {
     /// It is attached to the VPC.
     Attached(String),
-    /// It was created a moment ago. The visit ends here: whatever failed after it would forget the id.
+    /// It was created a moment ago. The invocation ends here: whatever failed after it would forget the id.
     Created(String),
 }
 
 /// Makes an internet gateway of ours, attached to the VPC. `known` is the id of the one that an earlier
-/// visit created; EC2 may not show it yet.
+/// invocation created; EC2 may not show it yet.
 pub(crate) async fn ensure(
     aws: &Aws,
     plan: &Plan,

@@ -30,7 +30,7 @@ pub struct Input {
     pub vpc_id: String,
     /// The subnets of each zone.
     pub subnets: Vec<ZoneSubnets>,
-    /// What the last visit said.
+    /// What the last invocation said.
     #[serde(default)]
     pub memory: Memory,
 }

@@ -42,7 +42,7 @@ fn input() -> Input {
     }
 }
 
-/// What is remembered of the gateway `igw-1` after the visit that created it.
+/// What is remembered of the gateway `igw-1` after the invocation that created it.
 fn new_gateway() -> Memory {
     let mut memory = Memory::default();
     memory.remember("internet-gateway", "igw-1");
@@ -209,7 +209,7 @@ impl Account {
         self.ensure_after(Memory::default()).await
     }
 
-    /// A visit after one that said `memory`.
+    /// An invocation after one that said `memory`.
     async fn ensure_after(&self, memory: Memory) -> Result<Outcome<Output>, Error> {
         let input = Input { memory, ..input() };
         PublicRoutes::ensure(&self.aws(), &Plan::example(), input).await
@@ -261,7 +261,7 @@ fn ready() -> Outcome<Output> {
 }
 
 #[tokio::test]
-async fn creates_a_gateway_and_ends_the_visit_remembering_it() {
+async fn creates_a_gateway_and_ends_the_invocation_remembering_it() {
     let account = Account::with(vec![], vec![]);
     let created = Outcome::pending(2, "igw-1 is created").remembering(new_gateway());
     assert_eq!(account.ensure().await, Ok(created));

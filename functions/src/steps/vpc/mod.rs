@@ -1,7 +1,7 @@
 //! The cluster's VPC, with DNS support and DNS hostnames on.
 //!
 //! Without DNS hostnames every Fargate node is called `fargate-null`, so that at most one pod runs:
-//! both attributes are read at every visit and turned on when they are off.
+//! both attributes are read at every invocation and turned on when they are off.
 //!
 //! Safe to repeat: the VPC is found by its tags. CreateVpc has no client token, so the id of a new VPC is
 //! remembered until EC2 shows it, and the surplus that a lost answer may have left is removed when it
@@ -106,7 +106,7 @@ async fn find(aws: &Aws, target: &Target) -> Result<Vec<Ec2Vpc>, Error> {
     list!(call).await.during("ec2:DescribeVpcs")
 }
 
-/// Creates the VPC. The visit ends here: whatever failed after it would forget the id.
+/// Creates the VPC. The invocation ends here: whatever failed after it would forget the id.
 async fn create(aws: &Aws, plan: &Plan) -> Result<Outcome<Output>, Error> {
     changing(CREATE, ROLE);
     let answer = aws

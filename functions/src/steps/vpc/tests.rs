@@ -112,7 +112,7 @@ impl Account {
         self.ensure_after(Memory::default()).await
     }
 
-    /// A visit after one that said `memory`.
+    /// An invocation after one that said `memory`.
     async fn ensure_after(&self, memory: Memory) -> Result<Outcome<Output>, Error> {
         Vpc::ensure(&self.aws(), &Plan::example(), OnlyMemory { memory }).await
     }
@@ -174,7 +174,7 @@ fn ready(id: &str) -> Outcome<Output> {
 }
 
 #[tokio::test]
-async fn creates_a_vpc_where_there_is_none_and_ends_the_visit_remembering_it() {
+async fn creates_a_vpc_where_there_is_none_and_ends_the_invocation_remembering_it() {
     let account = Account::with(vec![]);
     assert_eq!(account.ensure().await, Ok(created()));
     assert_eq!(account.changes(), [1, 0, 0]);

@@ -1,4 +1,4 @@
-//! The security group that EKS made: the control plane and all pods on Fargate wear it.
+//! The security group that EKS made: the control plane and all pods on Fargate have it.
 //!
 //! EKS user guide, security group requirements: it lets itself in, and everything out. Who restricts it
 //! has to leave at least 443, 10250 and DNS between its members, and the way to the registries. Tools that

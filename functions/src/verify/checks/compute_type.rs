@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_all_the_same_is_a_warning() {
+    fn wrong_compute_type_of_a_running_addon_is_a_warning() {
         let mut facts = healthy();
         if let Known::Read(Some(addon)) = &mut facts.coredns {
             addon.configuration_values = None;

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unread_is_not_off() {
+    fn unread_attribute_is_not_off() {
         let mut facts = healthy();
         facts.dns_hostnames = Known::Unread;
         assert_eq!(hostnames_off(&facts), []);

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hardway_puts_right_by_itself_is_no_finding() {
+    fn kubelet_that_hardway_repairs_is_no_finding() {
         assert_eq!(too_old(&with("EKS add-on version compatibility", 0)), []);
     }
 }

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_is_young_enough() {
+    fn running_addon_is_young_enough() {
         assert_eq!(severity(&with(AddonStatus::Active, -90, -60)), None);
     }
 }

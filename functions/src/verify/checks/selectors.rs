@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_needs_no_profile() {
+    fn running_pods_need_no_profile() {
         let mut facts = healthy();
         facts.profiles = Known::Read(vec![profile("default")]);
         assert_eq!(not_selected(&facts), []);

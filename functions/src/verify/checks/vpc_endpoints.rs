@@ -204,7 +204,7 @@ pub fn closed(facts: &Facts) -> Vec<Problem> {
                     "its security groups ({}) do not let in TCP port {PORT} from the cluster's, {own}",
                     worn.join(", ")
                 ),
-                format!("TCP port {PORT} open for {own}, which pods on Fargate wear"),
+                format!("TCP port {PORT} open for {own}, which pods on Fargate have"),
                 format!(
                     "run aws ec2 authorize-security-group-ingress --group-id {group} --protocol tcp \
                      --port {PORT} --source-group {own}"

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_looked_at_is_not_nothing() {
+    fn unread_resources_are_not_reported_as_gone() {
         let mut found = Found::default();
         found.note(Ok(vec![]));
         assert!(found.is_nothing());

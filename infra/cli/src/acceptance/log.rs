@@ -90,16 +90,16 @@ impl Log {
     }
 
     /// Every code with which AWS has refused a call of the functions, and how often.
-    pub fn codes(&self) -> Vec<Refusal> {
-        let mut codes: BTreeMap<(String, String), Refusal> = BTreeMap::new();
+    pub fn codes(&self) -> Vec<ErrorCode> {
+        let mut codes: BTreeMap<(String, String), ErrorCode> = BTreeMap::new();
         for line in self
             .0
             .iter()
-            .filter(|line| line.is(functions::aws::refusals::REFUSED))
+            .filter(|line| line.is(functions::aws::error_log::REFUSED))
         {
             let (call, code) = (line.text("call").to_owned(), line.text("code").to_owned());
             let found = codes.entry((call.clone(), code.clone()));
-            let found = found.or_insert_with(|| Refusal {
+            let found = found.or_insert_with(|| ErrorCode {
                 call,
                 code,
                 count: 0,
@@ -114,7 +114,7 @@ impl Log {
 /// A code of AWS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Refusal {
+pub(super) struct ErrorCode {
     /// As IAM names it.
     pub call: String,
     pub code: String,

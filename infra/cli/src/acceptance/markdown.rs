@@ -198,7 +198,7 @@ fn step_row(step: &Step) -> String {
 
 fn codes(report: &Report) -> String {
     let mut text =
-        "## Error codes of AWS\n\nEvery refusal that the functions met, expected or not.\n\n\
+        "## Error codes of AWS\n\nEvery error code that the functions met, expected or not.\n\n\
                     | call | code | times | first message |\n| --- | --- | ---: | --- |\n"
             .to_owned();
     for code in &report.codes {

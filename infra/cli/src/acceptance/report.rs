@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::caller::Caller;
 use super::left::Left;
-use super::log::Refusal;
+use super::log::ErrorCode;
 use super::markdown;
 use super::permissions::Permissions;
 use super::questions::{Asked, Verdict};
@@ -40,7 +40,7 @@ pub(super) struct Report {
     pub questions: Vec<Asked>,
     pub stages: Vec<Stage>,
     pub steps: Vec<Step>,
-    pub codes: Vec<Refusal>,
+    pub codes: Vec<ErrorCode>,
     pub findings: Vec<String>,
     /// What the teardown's receipt says was removed.
     pub removed: Vec<Resource>,

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_outside_is_shown_as_that() {
+    fn moments_outside_the_timeline_are_marked() {
         let machine = Machine {
             total: (100.0, 200.0),
             states: [("VPC".to_owned(), (0.0, 10.0))].into(),

@@ -55,7 +55,7 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test]
-    async fn what_a_command_has_started_ends_with_it() {
+    async fn children_of_a_command_end_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pid");
         let mut command = Command::new("sh");

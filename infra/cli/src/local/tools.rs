@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_link_leads_to_stays() {
+    fn target_of_a_link_stays() {
         let folder = tempfile::tempdir().unwrap();
         let (theirs, link) = (folder.path().join("theirs"), folder.path().join("venv"));
         fs::create_dir(&theirs).unwrap();

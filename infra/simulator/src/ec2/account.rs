@@ -2,14 +2,14 @@
 
 use super::Ec2;
 use super::request::{Request, invalid_value};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// `DescribeAccountAttributes`: some are named, or all (botocore's EC2 model).
 pub(super) fn describe_attributes(
     ec2: &mut Ec2,
     request: &Request<'_>,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let addresses = ec2.quotas.addresses.to_string();
     let attributes = [
         ("supported-platforms", "VPC"),

@@ -12,7 +12,7 @@ use super::request::{Request, invalid_value};
 use super::tags::{self, Tags};
 use super::zones::zones;
 use super::{Ec2, Quotas, yes};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// An Elastic IP address.
@@ -42,7 +42,7 @@ pub struct Association {
 }
 
 /// `AllocateAddress`. There is no client token: every call allocates another address.
-pub(super) fn allocate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn allocate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     request.refuse_unmodelled(&[
         "Address",
         "CustomerOwnedIpv4Pool",
@@ -79,7 +79,7 @@ pub(super) fn allocate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
 }
 
 /// The region, or the group of one of its local zones.
-fn network_border_group(request: &Request<'_>) -> Result<String, Fault> {
+fn network_border_group(request: &Request<'_>) -> Result<String, ApiError> {
     let group = (request.get("NetworkBorderGroup")).unwrap_or(request.region);
     let is_it = |zone: &super::Zone| zone.network_border_group == group;
     if zones(request.region).iter().any(is_it) {
@@ -100,7 +100,7 @@ fn unused_public_ip(ec2: &Ec2, request: &Request<'_>, id: &str) -> Ipv4Addr {
 }
 
 /// `ReleaseAddress`.
-pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let id = request.id("AllocationId", &ADDRESS)?;
     // botocore's EC2 model, ReleaseAddress: an address that was released already, and that another
     // account has by now, is AuthFailure. Here another account always has it by now.
@@ -113,7 +113,7 @@ pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
     {
         // botocore's EC2 model, ReleaseAddress.
         let message = format!("The address with allocation id '{id}' does not exist in {group}");
-        return Err(Fault::client("InvalidAddress.NotFound", message));
+        return Err(ApiError::client("InvalidAddress.NotFound", message));
     }
     // An address that a service uses is the service's matter, in the words for addresses of others: of a
     // NAT gateway (kubernetes/kops issue 938, genevieve/leftovers issue 33), and for moments after it is
@@ -126,21 +126,21 @@ pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
     // botocore's EC2 model, ReleaseAddress: disassociate it first.
     if address.association.is_some() {
         let message = format!("Address {} is in use.", address.public_ip);
-        return Err(Fault::client("InvalidIPAddress.InUse", message));
+        return Err(ApiError::client("InvalidIPAddress.InUse", message));
     }
     ec2.addresses.remove(id);
     ec2.released.insert(id.to_owned());
     Ok(yes())
 }
 
-fn not_yours() -> Fault {
+fn not_yours() -> ApiError {
     let message = "You do not have permission to access the specified resource.";
-    Fault::client("AuthFailure", message)
+    ApiError::client("AuthFailure", message)
 }
 
 /// What EC2 looks at before it says what a dry run would do (captured: radkawar/stackd,
 /// testdata/aws/ec2/public_addresses.json).
-pub(super) fn check_before_dry_run(operation: &str, request: &Request<'_>) -> Result<(), Fault> {
+pub(super) fn check_before_dry_run(operation: &str, request: &Request<'_>) -> Result<(), ApiError> {
     match operation {
         "AllocateAddress" => {
             network_border_group(request)?;
@@ -156,7 +156,7 @@ pub(super) fn check_before_dry_run(operation: &str, request: &Request<'_>) -> Re
     }
 }
 
-fn check_ip(parameter: &str, text: &str) -> Result<(), Fault> {
+fn check_ip(parameter: &str, text: &str) -> Result<(), ApiError> {
     match text.parse::<Ipv4Addr>() {
         Ok(_) => Ok(()),
         Err(_) => Err(invalid_value(parameter, text, "It is no IPv4 address.")),
@@ -164,14 +164,14 @@ fn check_ip(parameter: &str, text: &str) -> Result<(), Fault> {
 }
 
 /// `DescribeAddresses`: by allocation ids or public addresses, without pages.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let public_ips = request.params.list("PublicIp");
     let has =
         |wanted: &&str| (ec2.addresses.values()).any(|it| it.public_ip.to_string() == **wanted);
     if let Some(unknown) = public_ips.iter().find(|wanted| !has(wanted)) {
         // EC2 API reference, error codes.
         let message = format!("Address '{unknown}' not found.");
-        return Err(Fault::client("InvalidAddress.NotFound", message));
+        return Err(ApiError::client("InvalidAddress.NotFound", message));
     }
     // Ids and addresses together ask for all of either (captured: the same file).
     let ids = request.params.list("AllocationId");

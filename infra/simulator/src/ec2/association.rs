@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::kind::{ASSOCIATION, ROUTE_TABLE, SUBNET};
 use super::request::Request;
 use super::{Ec2, RouteTable, yes};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// An association of a route table.
@@ -22,7 +22,7 @@ impl Association {
 }
 
 /// `AssociateRouteTable`, with a subnet.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     request.refuse_unmodelled(&["GatewayId", "PublicIpv4Pool"])?;
     let table_id = request.id("RouteTableId", &ROUTE_TABLE)?;
     let subnet_id = request.id("SubnetId", &SUBNET)?;
@@ -37,7 +37,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
             "the specified association for route table {table_id} conflicts with an existing \
              association"
         );
-        return Err(Fault::client("Resource.AlreadyAssociated", message));
+        return Err(ApiError::client("Resource.AlreadyAssociated", message));
     }
     let subnet_id = Some(subnet_id.to_owned());
     let id = insert(ec2, request, table_id, Association { subnet_id });
@@ -46,7 +46,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 
 /// `ReplaceRouteTableAssociation`: a subnet gets another table, or the VPC another main table; the
 /// association gets a new id.
-pub(super) fn replace(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn replace(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let association_id = request.id("AssociationId", &ASSOCIATION)?;
     let table_id = request.id("RouteTableId", &ROUTE_TABLE)?;
     let (old_table, association) = find(ec2, association_id)?;
@@ -61,20 +61,20 @@ pub(super) fn replace(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
 }
 
 /// `DisassociateRouteTable`: the subnet uses the main table from now on.
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let association_id = request.id("AssociationId", &ASSOCIATION)?;
     let (table, association) = find(ec2, association_id)?;
     if association.is_main() {
         let message =
             format!("cannot disassociate the main route table association {association_id}");
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     }
     let table_id = table.id.clone();
     remove(ec2, &table_id, association_id);
     Ok(yes())
 }
 
-fn find<'a>(ec2: &'a Ec2, id: &str) -> Result<(&'a RouteTable, &'a Association), Fault> {
+fn find<'a>(ec2: &'a Ec2, id: &str) -> Result<(&'a RouteTable, &'a Association), ApiError> {
     let found = ec2.route_tables.values().find_map(|table| {
         let association = table.associations.get(id)?;
         Some((table, association))
@@ -108,7 +108,7 @@ fn remove(ec2: &mut Ec2, table_id: &str, id: &str) {
     }
 }
 
-fn check_same_vpc(table: &RouteTable, vpc_id: &str, subject: &str) -> Result<(), Fault> {
+fn check_same_vpc(table: &RouteTable, vpc_id: &str, subject: &str) -> Result<(), ApiError> {
     if table.vpc_id == vpc_id {
         return Ok(());
     }
@@ -116,7 +116,7 @@ fn check_same_vpc(table: &RouteTable, vpc_id: &str, subject: &str) -> Result<(),
         "Route table {} and {subject} belong to different networks",
         table.id
     );
-    Err(Fault::client("InvalidParameterValue", message))
+    Err(ApiError::client("InvalidParameterValue", message))
 }
 
 fn associated(name: &str, id: &str) -> Vec<Element> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Ec2;
 use super::request::{Request, unmodelled};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// The lock of one account in one region.
@@ -100,7 +100,7 @@ impl BlockPublicAccess {
 pub(super) fn describe_options(
     ec2: &mut Ec2,
     request: &Request<'_>,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let lock = &ec2.block_public_access;
     let is_new = lock.updated_at.is_none() && lock.mode == Mode::Off;
     let state = if is_new {
@@ -137,7 +137,7 @@ pub(super) fn describe_options(
 pub(super) fn describe_exclusions(
     ec2: &mut Ec2,
     request: &Request<'_>,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     request.refuse_unmodelled(&["ExclusionId", "Filter", "MaxResults", "NextToken"])?;
     let mut items = vec![];
     for (id, exclusion) in &ec2.block_public_access.exclusions {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_off_until_somebody_turns_it_on() {
+    async fn block_public_access_is_off_by_default() {
         let world = World::new();
         let network = world.network().await;
         let ids = [&*network.vpc, &*network.public, &*network.private];

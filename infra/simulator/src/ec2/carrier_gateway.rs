@@ -7,7 +7,7 @@ use super::describe::{Resource, Spelling, describe as answer};
 use super::kind::{CARRIER_GATEWAY, Kind};
 use super::request::Request;
 use super::tags::{self, Tags};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -51,7 +51,7 @@ impl CarrierGateway {
 }
 
 /// `DescribeCarrierGateways`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "CarrierGatewayId",
         set: "carrierGatewaySet",

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Ec2;
+use super::eventual_consistency::Listed;
 use super::filters::Filters;
 use super::kind::Kind;
 use super::request::{Request, invalid_value};
-use super::staleness::Listed;
 use super::tags::Tags;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// Something that can be described.
@@ -47,7 +47,7 @@ pub(super) fn describe<R: Listed>(
     request: &Request<'_>,
     all: &BTreeMap<String, R>,
     spelling: &Spelling,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     describe_listed(ec2, request, &ec2.as_listed(all), spelling)
 }
 
@@ -57,7 +57,7 @@ pub(super) fn describe_listed<R: Resource>(
     request: &Request<'_>,
     all: &BTreeMap<String, R>,
     spelling: &Spelling,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let ids = request.params.list(spelling.ids);
     for id in &ids {
         ec2.look_up(all, &R::KIND, id)?;
@@ -90,7 +90,7 @@ struct Page {
 }
 
 impl Page {
-    fn read(request: &Request<'_>, spelling: &Spelling, has_ids: bool) -> Result<Self, Fault> {
+    fn read(request: &Request<'_>, spelling: &Spelling, has_ids: bool) -> Result<Self, ApiError> {
         let Some(limit) = spelling.page_limit else {
             let (size, after) = (usize::MAX, None);
             return Ok(Self { size, after });
@@ -108,7 +108,7 @@ impl Page {
         // EC2 developer guide, pagination: ids and pages exclude each other.
         if has_ids && size != usize::MAX {
             let message = format!("{} cannot be used with MaxResults", spelling.ids);
-            return Err(Fault::client("InvalidParameterCombination", message));
+            return Err(ApiError::client("InvalidParameterCombination", message));
         }
         let after = request.get("NextToken").map(decode).transpose()?;
         Ok(Self { size, after })
@@ -143,7 +143,7 @@ fn encode(id: &str) -> String {
     })
 }
 
-fn decode(token: &str) -> Result<String, Fault> {
+fn decode(token: &str) -> Result<String, ApiError> {
     let byte = |pair: &[u8]| {
         let pair = std::str::from_utf8(pair).ok()?;
         u8::from_str_radix(pair, 16).ok()
@@ -152,7 +152,7 @@ fn decode(token: &str) -> Result<String, Fault> {
     let id = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     id.filter(|id| id.contains('-')).ok_or_else(|| {
         let message = "The specified NextToken is not valid.";
-        Fault::client("InvalidNextToken", message)
+        ApiError::client("InvalidNextToken", message)
     })
 }
 
@@ -244,7 +244,7 @@ mod tests {
         let world = World::new();
         world
             .simulator
-            .change(|state| state.weather.ec2_id_lag_seconds = 30.0);
+            .change(|state| state.faults.ec2_id_lag_seconds = 30.0);
         let vpc = world.vpc().await;
         let by_id = || world.ec2.describe_vpcs().vpc_ids(&vpc).send();
         assert_eq!(code(by_id().await), "InvalidVpcID.NotFound");

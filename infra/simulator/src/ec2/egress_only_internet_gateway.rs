@@ -7,7 +7,7 @@ use super::describe::{Resource, Spelling, describe as answer};
 use super::kind::{EGRESS_ONLY_INTERNET_GATEWAY, Kind};
 use super::request::Request;
 use super::tags::{self, Tags};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -44,7 +44,7 @@ impl Ec2 {
 }
 
 /// `DescribeEgressOnlyInternetGateways`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "EgressOnlyInternetGatewayId",
         set: "egressOnlyInternetGatewaySet",

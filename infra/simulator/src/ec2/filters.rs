@@ -1,7 +1,7 @@
 //! Filters of the Describe operations.
 
 use super::tags::Tags;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 
 /// The filters of one request. All must match; of the values of one filter, any.
@@ -17,7 +17,7 @@ impl Filters {
     ///
     /// # Errors
     /// `InvalidParameterValue` for a name that is neither in `known` nor about tags.
-    pub(super) fn read(params: &Params, known: &[&str]) -> Result<Self, Fault> {
+    pub(super) fn read(params: &Params, known: &[&str]) -> Result<Self, ApiError> {
         let filters = params.structures("Filter").into_iter().map(|filter| {
             let name = filter.require("Name")?.to_owned();
             let is_known =
@@ -27,7 +27,7 @@ impl Filters {
             }
             let values: Vec<String> = filter.list("Value").into_iter().map(Into::into).collect();
             if values.is_empty() {
-                return Err(Fault::client(
+                return Err(ApiError::client(
                     "InvalidParameterValue",
                     format!("The filter '{name}' must have at least one value"),
                 ));
@@ -60,9 +60,9 @@ impl Filter {
     }
 }
 
-fn invalid(name: &str) -> Fault {
+fn invalid(name: &str) -> ApiError {
     let message = format!("The filter '{name}' is invalid");
-    Fault::client("InvalidParameterValue", message)
+    ApiError::client("InvalidParameterValue", message)
 }
 
 /// EC2 user guide, list and filter using the CLI and API: `*` stands for any characters, `?` for one,
@@ -85,7 +85,7 @@ fn is_like(pattern: &[u8], text: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn accepts(query: &str, tags: &[(&str, &str)], attribute: &str) -> Result<bool, Fault> {
+    fn accepts(query: &str, tags: &[(&str, &str)], attribute: &str) -> Result<bool, ApiError> {
         let filters = Filters::read(&Params::parse(query.as_bytes()), &["vpc-id"])?;
         let tags = tags.iter().map(|(k, v)| ((*k).into(), (*v).into()));
         Ok(filters.accept(&tags.collect(), |_| vec![attribute.to_owned()]))
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn refuses_unknown_filters() {
-        let fault = accepts("Filter.1.Name=colour&Filter.1.Value.1=red", &[], "").unwrap_err();
-        assert_eq!(fault.code, "InvalidParameterValue");
-        assert!(fault.message.contains("colour"));
+        let error = accepts("Filter.1.Name=colour&Filter.1.Value.1=red", &[], "").unwrap_err();
+        assert_eq!(error.code, "InvalidParameterValue");
+        assert!(error.message.contains("colour"));
     }
 }

@@ -8,7 +8,7 @@ use super::kind::{INSTANCE, Kind};
 use super::request::Request;
 use super::tags::{self, Tags};
 use super::{Ec2, NewInterface};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -100,7 +100,7 @@ impl Ec2 {
 }
 
 /// `DescribeInstances`: one reservation for each instance.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "InstanceId",
         set: "reservationSet",

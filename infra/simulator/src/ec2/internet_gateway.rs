@@ -8,8 +8,8 @@ use super::kind::{INTERNET_GATEWAY, Kind, VPC};
 use super::request::Request;
 use super::tags::{self, Tags};
 use super::{Ec2, Quotas, yes};
-use crate::fault::Fault;
-use crate::weather::end_of_lag;
+use crate::api_error::ApiError;
+use crate::faults::end_of_lag;
 use crate::xml::Element;
 
 /// An internet gateway.
@@ -29,7 +29,7 @@ pub struct InternetGateway {
 }
 
 /// `CreateInternetGateway`. There is no client token: every call makes another one.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let tags = tags::of_new(request, &INTERNET_GATEWAY)?;
     let (used, quota) = (ec2.internet_gateways.len(), ec2.quotas.internet_gateways);
     let code = "InternetGatewayLimitExceeded";
@@ -50,21 +50,21 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// `AttachInternetGateway`: one gateway for a VPC, one VPC for a gateway.
-pub(super) fn attach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn attach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let (id, vpc_id) = pair(ec2, request)?;
     if let Some(vpc_id) = &ec2.internet_gateways[id].vpc_id {
         // EC2 API reference, error codes.
         let message = format!("resource {id} is already attached to network {vpc_id}");
-        return Err(Fault::client("Resource.AlreadyAssociated", message));
+        return Err(ApiError::client("Resource.AlreadyAssociated", message));
     }
     if ec2.internet_gateway_of(vpc_id).is_some() {
         let message = format!("Network {vpc_id} already has an internet gateway attached");
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     }
     set_vpc(ec2, id, Some(vpc_id.to_owned()));
     // EC2 developer guide, eventual consistency. Terraform waits for the attachment to be `available`
     // before it makes routes.
-    let lag = request.weather.ec2_id_lag_seconds;
+    let lag = request.faults.ec2_id_lag_seconds;
     if lag > 0.0 {
         let routable_at = end_of_lag(request.seed, request.now, lag, "routable", id);
         if let Some(gateway) = ec2.internet_gateways.get_mut(id) {
@@ -75,12 +75,12 @@ pub(super) fn attach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// `DetachInternetGateway`.
-pub(super) fn detach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn detach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let (id, vpc_id) = pair(ec2, request)?;
     if ec2.internet_gateways[id].vpc_id.as_deref() != Some(vpc_id) {
         // EC2 API reference, error codes.
         let message = format!("resource {id} is not attached to network {vpc_id}");
-        return Err(Fault::client("Gateway.NotAttached", message));
+        return Err(ApiError::client("Gateway.NotAttached", message));
     }
     // botocore's EC2 model, DetachInternetGateway: nothing in the VPC may have a public address. The
     // message is the one that clients report.
@@ -92,26 +92,26 @@ pub(super) fn detach(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
             "Network {vpc_id} has some mapped public address(es). Please unmap those public \
              address(es) before detaching the gateway."
         );
-        return Err(Fault::client("DependencyViolation", message));
+        return Err(ApiError::client("DependencyViolation", message));
     }
     set_vpc(ec2, id, None);
     Ok(yes())
 }
 
 /// `DeleteInternetGateway`: only a detached one (botocore's EC2 model).
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let id = request.id("InternetGatewayId", &INTERNET_GATEWAY)?;
     let gateway = ec2.look_up(&ec2.internet_gateways, &INTERNET_GATEWAY, id)?;
     if gateway.vpc_id.is_some() {
         let message = format!("The internetGateway '{id}' has dependencies and cannot be deleted.");
-        return Err(Fault::client("DependencyViolation", message));
+        return Err(ApiError::client("DependencyViolation", message));
     }
     ec2.internet_gateways.remove(id);
     Ok(yes())
 }
 
 /// `DescribeInternetGateways`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "InternetGatewayId",
         set: "internetGatewaySet",
@@ -121,7 +121,7 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
 }
 
 /// Gateway and VPC of a request; both exist.
-fn pair<'a>(ec2: &Ec2, request: &'a Request<'_>) -> Result<(&'a str, &'a str), Fault> {
+fn pair<'a>(ec2: &Ec2, request: &'a Request<'_>) -> Result<(&'a str, &'a str), ApiError> {
     let id = request.id("InternetGatewayId", &INTERNET_GATEWAY)?;
     let vpc_id = request.id("VpcId", &VPC)?;
     ec2.look_up(&ec2.internet_gateways, &INTERNET_GATEWAY, id)?;

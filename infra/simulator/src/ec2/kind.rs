@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Ec2;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 
 /// A kind of resource.
 #[derive(Debug, PartialEq, Eq)]
@@ -188,7 +188,7 @@ pub(crate) fn of_id(id: &str) -> Option<&'static Kind> {
 impl Kind {
     /// Refuses what is not the prefix, a hyphen, and 8 or 17 hexadecimal digits (EC2 user guide,
     /// resource IDs).
-    pub(super) fn check_form(&self, id: &str) -> Result<(), Fault> {
+    pub(super) fn check_form(&self, id: &str) -> Result<(), ApiError> {
         let digits = id
             .strip_prefix(self.prefix)
             .and_then(|rest| rest.strip_prefix('-'));
@@ -211,28 +211,28 @@ impl Kind {
     /// (`vpc-012345678`, quoted in ansible-collections/community.aws pull request 1475), other words do
     /// not exist, and so it is with every allocation (captured: radkawar/stackd,
     /// testdata/aws/ec2/networking.json and public_addresses.json).
-    fn refuse(&self, id: &str) -> Fault {
+    fn refuse(&self, id: &str) -> ApiError {
         let digits = id.strip_prefix("vpc-").unwrap_or_default();
         let is_hex = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         if *self == VPC && is_hex {
             let message = format!("The vpc ID {id} is malformed");
-            return Fault::client(self.malformed, message);
+            return ApiError::client(self.malformed, message);
         }
         if *self == ADDRESS || (*self == VPC && id.starts_with("vpc-")) {
             return self.missing(id);
         }
         let message = format!("Invalid id: \"{id}\" (expecting \"{}-...\")", self.prefix);
-        Fault::client(self.malformed, message)
+        ApiError::client(self.malformed, message)
     }
 
     /// The error for an id that does not exist.
-    pub(super) fn missing(&self, id: &str) -> Fault {
+    pub(super) fn missing(&self, id: &str) -> ApiError {
         // Captured: radkawar/stackd, testdata/aws/ec2/networking.json.
         let message = match self.noun {
             "security group" => format!("The security group '{id}' does not exist"),
             noun => format!("The {noun} ID '{id}' does not exist"),
         };
-        Fault::client(self.not_found, message)
+        ApiError::client(self.not_found, message)
     }
 }
 
@@ -243,7 +243,7 @@ impl Ec2 {
         all: &'a BTreeMap<String, R>,
         kind: &Kind,
         id: &str,
-    ) -> Result<&'a R, Fault> {
+    ) -> Result<&'a R, ApiError> {
         kind.check_form(id)?;
         let found = all.get(id).filter(|_| !self.is_hidden(id));
         found.ok_or_else(|| kind.missing(id))

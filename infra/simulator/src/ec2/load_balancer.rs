@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn its_interface_says_whose_it_is_and_clients_cannot_delete_it() {
+    async fn interface_of_a_load_balancer_names_its_owner_and_clients_cannot_delete_it() {
         let world = World::new();
         let vpc = world.vpc().await;
         let subnet = world.subnet(&vpc, "10.0.0.0/24").await;

@@ -1,8 +1,8 @@
 //! EC2 networking: VPCs, subnets, gateways, addresses, routes, security groups, network interfaces.
 //!
 //! One file for each kind of resource, with its operations and the rules that EC2 states for it. What
-//! they share: `kind` (ids and their error codes), `describe` and `filters`, `staleness` (what lists
-//! show late), `tags`, `tokens`.
+//! they share: `kind` (ids and their error codes), `describe` and `filters`, `eventual_consistency` (what
+//! lists show late), `tags`, `tokens`.
 //!
 //! What others put into a VPC (instances, load balancers' interfaces, peering connections, endpoints,
 //! virtual private and egress-only internet gateways) has no operations that make it: it is added by
@@ -20,6 +20,7 @@ pub mod carrier_gateway;
 mod cidr;
 mod describe;
 pub mod egress_only_internet_gateway;
+mod eventual_consistency;
 mod filters;
 pub mod instance;
 pub mod internet_gateway;
@@ -34,7 +35,6 @@ mod request;
 pub mod route;
 pub mod route_table;
 pub mod security_group;
-mod staleness;
 pub mod subnet;
 mod tag_description;
 pub mod tags;
@@ -54,10 +54,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Lifetime;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
+use crate::faults::end_of_lag;
 use crate::params::Params;
 use crate::state::Context;
-use crate::weather::end_of_lag;
 use crate::xml::Element;
 
 pub use address::Address;
@@ -146,7 +146,7 @@ pub struct Ec2 {
     /// Ids that other calls do not see yet, and until when.
     hidden: BTreeMap<String, Timestamp>,
     /// What lists do not know yet.
-    staleness: staleness::Staleness,
+    eventual_consistency: eventual_consistency::EventualConsistency,
 }
 
 /// What an account may have in a region, with AWS' defaults (VPC user guide, Amazon VPC quotas;
@@ -182,18 +182,18 @@ impl Default for Quotas {
 
 impl Quotas {
     /// Refuses one more of `what` if there are `used` of `quota` already.
-    fn check(used: usize, quota: usize, code: &str, what: &str) -> Result<(), Fault> {
+    fn check(used: usize, quota: usize, code: &str, what: &str) -> Result<(), ApiError> {
         if used < quota {
             return Ok(());
         }
         let message = format!("The maximum number of {what} has been reached.");
-        Err(Fault::client(code, message))
+        Err(ApiError::client(code, message))
     }
 }
 
 /// What every operation is: it reads or changes the networking and answers with the children of its
 /// response element.
-type Operation = fn(&mut Ec2, &Request<'_>) -> Result<Vec<Element>, Fault>;
+type Operation = fn(&mut Ec2, &Request<'_>) -> Result<Vec<Element>, ApiError>;
 
 /// Answers `operation` with the children of its response element.
 ///
@@ -203,13 +203,13 @@ pub fn handle(
     context: &mut Context<'_>,
     operation: &str,
     params: &Params,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let work = find(operation).ok_or_else(|| {
         let message = format!("The action {operation} is not valid for this web service.");
-        Fault::client("InvalidAction", message)
+        ApiError::client("InvalidAction", message)
     })?;
     let (account, region) = (context.account.clone(), context.region.clone());
-    let weather = context.state.weather.clone();
+    let faults = context.state.faults.clone();
     let opted_in = (context.state.accounts.get(&account))
         .map(|account| account.opted_in.clone())
         .unwrap_or_default();
@@ -219,7 +219,7 @@ pub fn handle(
         region: &region,
         partition: context.partition(),
         seed: context.seed,
-        weather: &weather,
+        faults: &faults,
         opted_in: &opted_in,
         params,
     };
@@ -229,11 +229,11 @@ pub fn handle(
     // targets and states are looked at (captured: radkawar/stackd, testdata/aws/ec2).
     if request.flag("DryRun")? == Some(true) {
         let message = "Request would have succeeded, but DryRun flag is set.";
-        return Err(Fault::new(412, "DryRunOperation", message));
+        return Err(ApiError::new(412, "DryRunOperation", message));
     }
     let ec2 = context.ec2();
     ec2.settle(request.now);
-    ec2.lagging(&request, |ec2| work(ec2, &request))
+    ec2.eventually_consistent(&request, |ec2| work(ec2, &request))
 }
 
 /// All operations, by their names.
@@ -326,7 +326,7 @@ impl Ec2 {
     /// Lets happen what happens by itself until `now`.
     pub fn settle(&mut self, now: Timestamp) {
         self.hidden.retain(|_, until| *until > now);
-        self.staleness.forget(now);
+        self.eventual_consistency.forget(now);
         nat_gateway::settle(self, now);
         // Groups before interfaces: they go by what used them at their time.
         vpc_endpoint::settle(self, now);
@@ -340,7 +340,7 @@ impl Ec2 {
         let name = format!("{}/{}/{name}", request.account, request.region);
         let id = self.fresh_id(request.seed, prefix, &name);
         // EC2 developer guide, eventual consistency: a new id may be unknown to the next call.
-        let lag = request.weather.ec2_id_lag_seconds;
+        let lag = request.faults.ec2_id_lag_seconds;
         if lag > 0.0 {
             let until = end_of_lag(request.seed, request.now, lag, "visible", &id);
             self.hidden.insert(id.clone(), until);

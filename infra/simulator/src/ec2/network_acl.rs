@@ -8,7 +8,7 @@ use super::describe::{Resource, Spelling, describe as answer};
 use super::kind::{Kind, NETWORK_ACL};
 use super::request::Request;
 use super::tags::{self, Tags};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -69,7 +69,7 @@ impl NetworkAcl {
 }
 
 /// `DescribeNetworkAcls`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "NetworkAclId",
         set: "networkAclSet",

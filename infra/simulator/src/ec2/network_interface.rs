@@ -12,7 +12,7 @@ use super::request::Request;
 use super::subnet::{RESERVED, RESERVED_AT_START};
 use super::tags::{self, Tags};
 use super::{Ec2, Subnet, yes};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -184,7 +184,7 @@ impl Subnet {
 }
 
 /// `DescribeNetworkInterfaces`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "NetworkInterfaceId",
         set: "networkInterfaceSet",
@@ -195,12 +195,12 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
 
 /// `DeleteNetworkInterface`: only a detached one (botocore's EC2 model). The code is what clients
 /// report for an attached one.
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let id = request.id("NetworkInterfaceId", &NETWORK_INTERFACE)?;
     let interface = ec2.look_up(&ec2.network_interfaces, &NETWORK_INTERFACE, id)?;
     if interface.is_attached {
         let message = format!("Network interface '{id}' is currently in use.");
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     }
     ec2.remove_interface(id);
     Ok(yes())

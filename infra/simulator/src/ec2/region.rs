@@ -4,7 +4,7 @@ use super::Ec2;
 use super::filters::Filters;
 use super::request::{Request, invalid_value};
 use super::tags::Tags;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::regions;
 use crate::xml::Element;
 
@@ -12,7 +12,7 @@ use crate::xml::Element;
 const FILTERS: &[&str] = &["endpoint", "opt-in-status", "region-name"];
 
 /// `DescribeRegions`: regions that the account has not enabled only when all are asked for.
-pub(super) fn describe(_: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(_: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let filters = Filters::read(request.params, FILTERS)?;
     let all = request.flag("AllRegions")?.unwrap_or(false);
     let wanted = request.params.list("RegionName");

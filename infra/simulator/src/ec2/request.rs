@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::kind::Kind;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
+use crate::faults::Faults;
 use crate::params::Params;
 use crate::seed::Seed;
-use crate::weather::Weather;
 
 /// What an operation gets beside the networking.
 pub(super) struct Request<'a> {
@@ -17,7 +17,7 @@ pub(super) struct Request<'a> {
     pub region: &'a str,
     pub partition: &'static str,
     pub seed: Seed,
-    pub weather: &'a Weather,
+    pub faults: &'a Faults,
     /// The regions that the account has opted in to.
     pub opted_in: &'a BTreeSet<String>,
     pub params: &'a Params,
@@ -29,14 +29,14 @@ impl Request<'_> {
     }
 
     /// A required parameter that is an id of `kind`; its form is checked.
-    pub(super) fn id(&self, name: &str, kind: &Kind) -> Result<&str, Fault> {
+    pub(super) fn id(&self, name: &str, kind: &Kind) -> Result<&str, ApiError> {
         let id = self.params.require(name)?;
         kind.check_form(id)?;
         Ok(id)
     }
 
     /// A boolean, if given.
-    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.get(name) {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
@@ -46,7 +46,7 @@ impl Request<'_> {
     }
 
     /// Refuses parameters that EC2 has and the simulator does not model.
-    pub(super) fn refuse_unmodelled(&self, names: &[&str]) -> Result<(), Fault> {
+    pub(super) fn refuse_unmodelled(&self, names: &[&str]) -> Result<(), ApiError> {
         let asked_for = |name: &&&str| {
             let is_set = self.get(name).is_some_and(|value| value != "false");
             is_set || !self.params.under(name).is_empty()
@@ -66,18 +66,18 @@ impl Request<'_> {
 }
 
 /// What the simulator does not model.
-pub(super) fn unmodelled(what: &str) -> Fault {
+pub(super) fn unmodelled(what: &str) -> ApiError {
     let message = format!("The simulator does not model {what}.");
-    Fault::client("UnsupportedOperation", message)
+    ApiError::client("UnsupportedOperation", message)
 }
 
 /// `InvalidParameterValue` in EC2's words.
-pub(super) fn invalid_value(name: &str, value: &str, why: &str) -> Fault {
+pub(super) fn invalid_value(name: &str, value: &str, why: &str) -> ApiError {
     let mut name = name.to_owned();
     if let Some(first) = name.get_mut(..1) {
         first.make_ascii_lowercase();
     }
-    Fault::client(
+    ApiError::client(
         "InvalidParameterValue",
         format!("Value ({value}) for parameter {name} is invalid. {why}"),
     )

@@ -9,7 +9,7 @@ use super::nat_gateway::State;
 use super::request::Request;
 use super::route_table::RouteTable;
 use super::{Ec2, yes};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// A route of a route table.
@@ -112,7 +112,7 @@ impl Route {
 }
 
 /// `CreateRoute`.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let (table, destination) = table_and_destination(ec2, request)?;
     let target = target(ec2, request, table)?;
     let mut routes = table.routes.iter();
@@ -122,7 +122,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
             return Ok(yes());
         }
         let message = format!("The route identified by {destination} already exists.");
-        return Err(Fault::client("RouteAlreadyExists", message));
+        return Err(ApiError::client("RouteAlreadyExists", message));
     }
     check_destination(table, destination)?;
     let table_id = table.id.clone();
@@ -136,7 +136,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// `ReplaceRoute`.
-pub(super) fn replace(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn replace(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     request.refuse_unmodelled(&["LocalTarget"])?;
     let (table, destination) = table_and_destination(ec2, request)?;
     let target = target(ec2, request, table)?;
@@ -153,7 +153,7 @@ pub(super) fn replace(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
             "There is no route defined for '{destination}' in the route table. Use CreateRoute \
              instead."
         );
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     };
     route.target = target;
     Ok(yes())
@@ -161,11 +161,11 @@ pub(super) fn replace(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
 
 /// `DeleteRoute`. A route of a table that is gone is what is missing, not the table (captured:
 /// radkawar/stackd, testdata/aws/ec2/internet_gateways.json).
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let found = table_and_destination(ec2, request);
-    let (table, destination) = found.map_err(|fault| {
-        if fault.code != ROUTE_TABLE.not_found {
-            return fault;
+    let (table, destination) = found.map_err(|error| {
+        if error.code != ROUTE_TABLE.not_found {
+            return error;
         }
         let [destination, table_id] = ["DestinationCidrBlock", "RouteTableId"]
             .map(|name| request.get(name).unwrap_or_default());
@@ -177,7 +177,7 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     };
     if route.target == Target::Local {
         let message = format!("cannot remove local route {destination} in route table {table_id}");
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     }
     if let Some(table) = ec2.route_tables.get_mut(&table_id) {
         table.routes.retain(|it| it.destination != destination);
@@ -186,16 +186,16 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// EC2 API reference, error codes.
-fn no_route(destination: &str, table_id: &str) -> Fault {
+fn no_route(destination: &str, table_id: &str) -> ApiError {
     let message =
         format!("no route with destination-cidr-block {destination} in route table {table_id}");
-    Fault::client("InvalidRoute.NotFound", message)
+    ApiError::client("InvalidRoute.NotFound", message)
 }
 
 fn table_and_destination<'a>(
     ec2: &'a Ec2,
     request: &Request<'_>,
-) -> Result<(&'a RouteTable, Ipv4Net), Fault> {
+) -> Result<(&'a RouteTable, Ipv4Net), ApiError> {
     // Captured: radkawar/stackd, testdata/aws/ec2/internet_gateways.json.
     check_one(
         request,
@@ -214,7 +214,7 @@ fn table_and_destination<'a>(
 
 /// Traffic within the VPC stays there: its block belongs to the local route, and gateways to the
 /// outside cannot have parts of it (VPC user guide, route tables).
-fn check_destination(table: &RouteTable, destination: Ipv4Net) -> Result<(), Fault> {
+fn check_destination(table: &RouteTable, destination: Ipv4Net) -> Result<(), ApiError> {
     let is_inside =
         |route: &Route| route.target == Target::Local && route.destination.contains(&destination);
     if !table.routes.iter().any(is_inside) {
@@ -224,17 +224,17 @@ fn check_destination(table: &RouteTable, destination: Ipv4Net) -> Result<(), Fau
         "The destination CIDR block {destination} is equal to or more specific than one of this \
          VPC's CIDR blocks."
     );
-    Err(Fault::client("InvalidParameterValue", message))
+    Err(ApiError::client("InvalidParameterValue", message))
 }
 
 /// Refuses more than one of the parameters.
-fn check_one(request: &Request<'_>, names: &[&str], what: &str) -> Result<(), Fault> {
+fn check_one(request: &Request<'_>, names: &[&str], what: &str) -> Result<(), ApiError> {
     let given = names.iter().filter(|name| request.get(name).is_some());
     if given.count() < 2 {
         return Ok(());
     }
     let message = format!("The request must contain exactly one {what}");
-    Err(Fault::client("InvalidParameterCombination", message))
+    Err(ApiError::client("InvalidParameterCombination", message))
 }
 
 /// The targets that the simulator has not.
@@ -252,14 +252,14 @@ const OTHER_TARGETS: [&str; 10] = [
 ];
 
 /// Exactly one target (botocore's EC2 model, CreateRoute), and of the table's own VPC.
-fn target(ec2: &Ec2, request: &Request<'_>, table: &RouteTable) -> Result<Target, Fault> {
+fn target(ec2: &Ec2, request: &Request<'_>, table: &RouteTable) -> Result<Target, ApiError> {
     let all = [&OTHER_TARGETS[..], &["GatewayId", "NatGatewayId"]].concat();
     check_one(request, &all, "target")?;
     request.refuse_unmodelled(&OTHER_TARGETS)?;
     match (request.get("GatewayId"), request.get("NatGatewayId")) {
         (Some(id), _) => internet_gateway(ec2, request.now, id, table),
         (None, Some(id)) => nat_gateway(ec2, request.now, id, table),
-        (None, None) => Err(Fault::client(
+        (None, None) => Err(ApiError::client(
             "MissingParameter",
             "The request must contain exactly one target, for example GatewayId or NatGatewayId",
         )),
@@ -273,13 +273,13 @@ fn internet_gateway(
     now: Timestamp,
     id: &str,
     table: &RouteTable,
-) -> Result<Target, Fault> {
+) -> Result<Target, ApiError> {
     // In routes a gateway that does not exist has a code of its own, which AWS answers for NAT
     // gateways in the wrong parameter as well.
     let found = ec2.look_up(&ec2.internet_gateways, &INTERNET_GATEWAY, id);
     let gateway = found.map_err(|_| {
         let message = format!("The gateway ID '{id}' does not exist");
-        Fault::client("InvalidGatewayID.NotFound", message)
+        ApiError::client("InvalidGatewayID.NotFound", message)
     })?;
     let is_attached = gateway.vpc_id.as_deref() == Some(table.vpc_id.as_str());
     if !is_attached || gateway.routable_at.is_some_and(|at| now < at) {
@@ -289,7 +289,12 @@ fn internet_gateway(
 }
 
 /// A pending one will do (boto3's issue 779 shows AWS accept it); one that failed or is going does not.
-fn nat_gateway(ec2: &Ec2, now: Timestamp, id: &str, table: &RouteTable) -> Result<Target, Fault> {
+fn nat_gateway(
+    ec2: &Ec2,
+    now: Timestamp,
+    id: &str,
+    table: &RouteTable,
+) -> Result<Target, ApiError> {
     NAT_GATEWAY.check_form(id)?;
     // In routes a NAT gateway that does not exist has a code of its own (the same issue).
     let found = ec2.look_up(&ec2.nat_gateways, &NAT_GATEWAY, id).ok();
@@ -297,7 +302,7 @@ fn nat_gateway(ec2: &Ec2, now: Timestamp, id: &str, table: &RouteTable) -> Resul
         found.filter(|gateway| matches!(gateway.state(now), State::Pending | State::Available));
     let gateway = usable.ok_or_else(|| {
         let message = format!("The natGateway ID '{id}' does not exist");
-        Fault::client("InvalidNatGatewayID.NotFound", message)
+        ApiError::client("InvalidNatGatewayID.NotFound", message)
     })?;
     if gateway.vpc_id != table.vpc_id {
         return Err(different_networks(table, id));
@@ -305,12 +310,12 @@ fn nat_gateway(ec2: &Ec2, now: Timestamp, id: &str, table: &RouteTable) -> Resul
     Ok(Target::NatGateway(id.to_owned()))
 }
 
-fn different_networks(table: &RouteTable, gateway_id: &str) -> Fault {
+fn different_networks(table: &RouteTable, gateway_id: &str) -> ApiError {
     let message = format!(
         "route table {} and network gateway {gateway_id} belong to different networks",
         table.id
     );
-    Fault::client("InvalidParameterValue", message)
+    ApiError::client("InvalidParameterValue", message)
 }
 
 #[cfg(test)]
@@ -449,7 +454,7 @@ mod tests {
         let vpc = world.vpc().await;
         let table = world.route_table(&vpc).await;
         let gateway = world.internet_gateway().await;
-        (world.simulator).change(|state| state.weather.ec2_id_lag_seconds = 30.0);
+        (world.simulator).change(|state| state.faults.ec2_id_lag_seconds = 30.0);
         world.attach(&gateway, &vpc).await;
         let create = || to_anywhere(&world, &table).gateway_id(&gateway).send();
         assert_eq!(code(create().await), "InvalidParameterValue");

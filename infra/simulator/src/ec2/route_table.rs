@@ -13,7 +13,7 @@ use super::route::Route;
 use super::tags::{self, Tags};
 use super::tokens::Created;
 use super::{Association, Ec2, Quotas, association, tokens, yes};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// A route table.
@@ -44,7 +44,7 @@ impl RouteTable {
 const OPERATION: &str = "CreateRouteTable";
 
 /// `CreateRouteTable`.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     if let Some(Created::RouteTable(earlier)) = ec2.earlier(OPERATION, request)? {
         let mut current = ec2.route_tables.get(&earlier.id).unwrap_or(earlier).clone();
         // Captured answers of AWS (see `tokens`): the tags as they were first, whatever they are now.
@@ -101,19 +101,19 @@ fn new(
 }
 
 /// `DeleteRouteTable`: not the main one, and not while subnets use it (botocore's EC2 model).
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let id = request.id("RouteTableId", &ROUTE_TABLE)?;
     let table = ec2.look_up(&ec2.route_tables, &ROUTE_TABLE, id)?;
     if !table.associations.is_empty() {
         let message = format!("The routeTable '{id}' has dependencies and cannot be deleted.");
-        return Err(Fault::client("DependencyViolation", message));
+        return Err(ApiError::client("DependencyViolation", message));
     }
     ec2.route_tables.remove(id);
     Ok(yes())
 }
 
 /// `DescribeRouteTables`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "RouteTableId",
         set: "routeTableSet",

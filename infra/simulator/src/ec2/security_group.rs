@@ -8,7 +8,7 @@ use super::describe::{Resource, Spelling, describe as answer};
 use super::kind::{Kind, SECURITY_GROUP, VPC};
 use super::request::{Request, invalid_value};
 use super::tags::{self, Tags};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -175,13 +175,13 @@ pub(super) fn create_default(ec2: &mut Ec2, request: &Request<'_>, vpc_id: &str)
 }
 
 /// `CreateSecurityGroup`.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let name = group_name(request)?;
     // moto's test_create_and_describe_security_group, made after AWS's answer: empty is missing.
     let description = (request.get("GroupDescription")).filter(|text| !text.is_empty());
     let description = description.ok_or_else(|| {
         let message = "The request must contain the parameter GroupDescription";
-        Fault::client("MissingParameter", message)
+        ApiError::client("MissingParameter", message)
     })?;
     check_text("GroupDescription", description)?;
     // botocore's EC2 model: required unless there is a default VPC, and there is none.
@@ -193,7 +193,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         |group: &SecurityGroup| group.vpc_id == vpc_id && group.name.eq_ignore_ascii_case(name);
     if ec2.security_groups.values().any(is_taken) {
         let message = format!("The security group '{name}' already exists for VPC '{vpc_id}'");
-        return Err(Fault::client("InvalidGroup.Duplicate", message));
+        return Err(ApiError::client("InvalidGroup.Duplicate", message));
     }
 
     let id = ec2.mint(request, SECURITY_GROUP.prefix, &format!("{vpc_id}/{name}"));
@@ -213,7 +213,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
     Ok(answer)
 }
 
-fn group_name<'a>(request: &'a Request<'_>) -> Result<&'a str, Fault> {
+fn group_name<'a>(request: &'a Request<'_>) -> Result<&'a str, ApiError> {
     let name = request.params.require("GroupName")?;
     check_text("GroupName", name)?;
     if name.to_ascii_lowercase().starts_with("sg-") || name.eq_ignore_ascii_case(DEFAULT) {
@@ -222,7 +222,7 @@ fn group_name<'a>(request: &'a Request<'_>) -> Result<&'a str, Fault> {
     Ok(name)
 }
 
-fn check_text(parameter: &str, text: &str) -> Result<(), Fault> {
+fn check_text(parameter: &str, text: &str) -> Result<(), ApiError> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || SYMBOLS.contains(c);
     if !text.is_empty() && text.len() <= LENGTH_MAX && text.chars().all(is_allowed) {
         return Ok(());
@@ -232,19 +232,19 @@ fn check_text(parameter: &str, text: &str) -> Result<(), Fault> {
 }
 
 /// `DeleteSecurityGroup`.
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let id = request.id("GroupId", &SECURITY_GROUP)?;
     let group = ec2.look_up(&ec2.security_groups, &SECURITY_GROUP, id)?;
     if group.is_default() {
         // EC2 API reference, error codes.
         let message =
             format!("the specified group: \"{id}\" name: \"{DEFAULT}\" cannot be deleted");
-        return Err(Fault::client("CannotDelete", message));
+        return Err(ApiError::client("CannotDelete", message));
     }
     // botocore's EC2 model, DeleteSecurityGroup.
     if ec2.is_group_in_use(id, request.now) {
         let message = format!("resource {id} has a dependent object");
-        return Err(Fault::client("DependencyViolation", message));
+        return Err(ApiError::client("DependencyViolation", message));
     }
     ec2.remove_security_group(id);
     Ok(vec![
@@ -254,14 +254,14 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// `DescribeSecurityGroups`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     // botocore's EC2 model: by name only in a default VPC.
     request.refuse_unmodelled(&["GroupName"])?;
     check_vpc_ids(request)?;
     // Before any group is looked up (captured: radkawar/stackd, testdata/aws/ec2/networking.json).
     if request.get("MaxResults").is_some() && request.get("GroupId.1").is_some() {
         let message = "GroupId cannot be used with MaxResults";
-        return Err(Fault::client("InvalidParameterCombination", message));
+        return Err(ApiError::client("InvalidParameterCombination", message));
     }
     let spelling = Spelling {
         ids: "GroupId",
@@ -273,14 +273,14 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
 
 /// A filter by VPCs wants ids of VPCs (aws/aws-cli issue 7137; kubernetes-sigs/
 /// aws-load-balancer-controller issue 3352, with CloudTrail's record).
-fn check_vpc_ids(request: &Request<'_>) -> Result<(), Fault> {
+fn check_vpc_ids(request: &Request<'_>) -> Result<(), ApiError> {
     let filters = request.params.structures("Filter").into_iter();
     for filter in filters.filter(|filter| filter.get("Name") == Some("vpc-id")) {
         let values = filter.list("Value");
         let has_wildcard = |value: &str| value.contains(['*', '?']);
         let is_wrong = |value: &&str| !has_wildcard(value) && VPC.check_form(value).is_err();
         if values.iter().any(is_wrong) {
-            return Err(Fault::client("InvalidParameterValue", "vpc-id"));
+            return Err(ApiError::client("InvalidParameterValue", "vpc-id"));
         }
     }
     Ok(())

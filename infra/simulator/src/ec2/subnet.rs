@@ -11,7 +11,7 @@ use super::request::{Request, invalid_value};
 use super::tags::{self, Tags};
 use super::zones::{OptIn, Zone};
 use super::{Ec2, Quotas, yes};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// A subnet.
@@ -71,7 +71,7 @@ pub(super) const RESERVED_AT_START: u32 = 4;
 pub(super) const RESERVED: u32 = RESERVED_AT_START + 1;
 
 /// `CreateSubnet`. There is no client token; a repetition meets its own first subnet as a conflict.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     request.refuse_unmodelled(&[
         "Ipv4IpamPoolId",
         "Ipv6CidrBlock",
@@ -106,15 +106,15 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// botocore's EC2 model, CreateSubnet: between /28 and /16, and within the VPC's block.
-fn check_range(vpc: Ipv4Net, cidr: Ipv4Net) -> Result<(), Fault> {
+fn check_range(vpc: Ipv4Net, cidr: Ipv4Net) -> Result<(), ApiError> {
     if vpc.contains(&cidr) && (16..=28).contains(&cidr.prefix_len()) {
         return Ok(());
     }
     let message = format!("The CIDR '{cidr}' is invalid.");
-    Err(Fault::client("InvalidSubnet.Range", message))
+    Err(ApiError::client("InvalidSubnet.Range", message))
 }
 
-fn check_siblings(ec2: &Ec2, vpc_id: &str, cidr: Ipv4Net) -> Result<(), Fault> {
+fn check_siblings(ec2: &Ec2, vpc_id: &str, cidr: Ipv4Net) -> Result<(), ApiError> {
     let siblings = || {
         ec2.subnets
             .values()
@@ -123,14 +123,14 @@ fn check_siblings(ec2: &Ec2, vpc_id: &str, cidr: Ipv4Net) -> Result<(), Fault> {
     // botocore's EC2 model: a block must not overlap that of another subnet of the VPC.
     if siblings().any(|subnet| overlap(subnet.cidr, cidr)) {
         let message = format!("The CIDR '{cidr}' conflicts with another subnet");
-        return Err(Fault::client("InvalidSubnet.Conflict", message));
+        return Err(ApiError::client("InvalidSubnet.Conflict", message));
     }
     let (used, quota) = (siblings().count(), ec2.quotas.subnets_per_vpc);
     Quotas::check(used, quota, "SubnetLimitExceeded", "subnets")
 }
 
 /// The zone that is asked for by id or name; without either EC2 picks one.
-fn zone(ec2: &Ec2, request: &Request<'_>) -> Result<Zone, Fault> {
+fn zone(ec2: &Ec2, request: &Request<'_>) -> Result<Zone, ApiError> {
     let (by_id, by_name) = (
         request.get("AvailabilityZoneId"),
         request.get("AvailabilityZone"),
@@ -140,7 +140,7 @@ fn zone(ec2: &Ec2, request: &Request<'_>) -> Result<Zone, Fault> {
     let found = match (by_id, by_name) {
         (Some(_), Some(_)) => {
             let message = "Only one of AvailabilityZone and AvailabilityZoneId can be specified";
-            return Err(Fault::client("InvalidParameterCombination", message));
+            return Err(ApiError::client("InvalidParameterCombination", message));
         }
         (None, None) => usable.first(),
         (Some(id), None) => usable.iter().find(|zone| zone.id == id),
@@ -158,7 +158,7 @@ fn zone(ec2: &Ec2, request: &Request<'_>) -> Result<Zone, Fault> {
 }
 
 /// `DeleteSubnet`: its explicit association with a route table goes with it.
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let id = request.id("SubnetId", &SUBNET)?;
     ec2.look_up(&ec2.subnets, &SUBNET, id)?;
     // EC2 API reference, DependencyViolation: a network interface is in it, that of a NAT gateway for
@@ -168,7 +168,7 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
         (ec2.nat_gateways.values()).any(|nat| nat.subnet_id == id && nat.exists(request.now));
     if has_interfaces || has_gateways {
         let message = format!("The subnet '{id}' has dependencies and cannot be deleted.");
-        return Err(Fault::client("DependencyViolation", message));
+        return Err(ApiError::client("DependencyViolation", message));
     }
     ec2.subnets.remove(id);
     for table in ec2.route_tables.values_mut() {
@@ -178,7 +178,7 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// `DescribeSubnets`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "SubnetId",
         set: "subnetSet",
@@ -191,7 +191,7 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
 pub(super) fn modify_attribute(
     ec2: &mut Ec2,
     request: &Request<'_>,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let id = request.id("SubnetId", &SUBNET)?;
     ec2.look_up(&ec2.subnets, &SUBNET, id)?;
     request.refuse_unmodelled(&[

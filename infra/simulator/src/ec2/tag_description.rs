@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Ec2;
 use super::describe::{Resource, Spelling, describe_listed};
+use super::eventual_consistency::Listed;
 use super::kind::Kind;
 use super::request::Request;
-use super::staleness::Listed;
 use super::tags::Tags;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// One tag of one resource.
@@ -22,7 +22,7 @@ struct TagDescription {
 /// `DescribeTags`. Tags go with their resource, and stay for as long as that is still described: those of
 /// NAT gateways for about an hour after their deletion (VPC user guide, NAT gateways), those of
 /// terminated instances, too.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     check_filters(request)?;
     let spelling = Spelling {
         // Only filters choose.
@@ -34,12 +34,12 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
 }
 
 /// Other resources are filtered by `tag-key`, tags by `key` (botocore's EC2 model).
-fn check_filters(request: &Request<'_>) -> Result<(), Fault> {
+fn check_filters(request: &Request<'_>) -> Result<(), ApiError> {
     let filters = request.params.structures("Filter");
     let mut names = filters.iter().filter_map(|filter| filter.get("Name"));
     if names.any(|name| name == "tag-key") {
         let message = "The filter 'tag-key' is invalid";
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     }
     Ok(())
 }

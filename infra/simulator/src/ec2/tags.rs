@@ -6,7 +6,7 @@ use super::Ec2;
 use super::kind::{self, Kind};
 use super::request::{Request, invalid_value};
 use super::yes;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::xml::Element;
 
@@ -23,13 +23,13 @@ const RESERVED_PREFIX: &str = "aws:";
 
 /// Refuses tags of nothing, before anything is looked up (moto's test_ec2_validate_subnet_tags, made
 /// after AWS's answer).
-pub(super) fn check_specifications(request: &Request<'_>) -> Result<(), Fault> {
+pub(super) fn check_specifications(request: &Request<'_>) -> Result<(), ApiError> {
     let mut all = request.params.structures("TagSpecification").into_iter();
     if all.all(|specification| specification.get("ResourceType").is_some()) {
         return Ok(());
     }
     let message = "Tag specification resource type must have a value";
-    Err(Fault::client("InvalidParameter", message))
+    Err(ApiError::client("InvalidParameter", message))
 }
 
 /// The tags that a create call gives to the new resource of `kind`.
@@ -37,7 +37,7 @@ pub(super) fn check_specifications(request: &Request<'_>) -> Result<(), Fault> {
 /// # Errors
 /// `InvalidParameterValue` for another kind of resource and for tags that break the rules,
 /// `TagLimitExceeded`.
-pub(super) fn of_new(request: &Request<'_>, kind: &Kind) -> Result<Tags, Fault> {
+pub(super) fn of_new(request: &Request<'_>, kind: &Kind) -> Result<Tags, ApiError> {
     check_specifications(request)?;
     let mut tags = Tags::new();
     for specification in request.params.structures("TagSpecification") {
@@ -45,7 +45,7 @@ pub(super) fn of_new(request: &Request<'_>, kind: &Kind) -> Result<Tags, Fault> 
         if tag_type != kind.tag_type {
             let message =
                 format!("'{tag_type}' is not a valid taggable resource type for this operation.");
-            return Err(Fault::client("InvalidParameterValue", message));
+            return Err(ApiError::client("InvalidParameterValue", message));
         }
         for (key, value) in read(&specification)? {
             if tags.insert(key.clone(), value).is_some() {
@@ -58,7 +58,7 @@ pub(super) fn of_new(request: &Request<'_>, kind: &Kind) -> Result<Tags, Fault> 
 }
 
 /// `CreateTags`: all of them on all of the resources, or nothing.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let ids = resources(request)?;
     let new = read(request.params)?;
     if new.is_empty() {
@@ -79,7 +79,7 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 
 /// `DeleteTags`. botocore's EC2 model: with a value only a tag that has that value, an empty one
 /// included; without any tags all of the user's.
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let doomed = request.params.structures("Tag");
     let is_doomed = |key: &str, value: &str| {
         let named = doomed.iter().any(|tag| {
@@ -117,12 +117,12 @@ pub(super) fn named_element(name: &str, tags: &Tags) -> Element {
     Element::list(name, "item", items)
 }
 
-fn resources<'a>(request: &'a Request<'_>) -> Result<Vec<&'a str>, Fault> {
+fn resources<'a>(request: &'a Request<'_>) -> Result<Vec<&'a str>, ApiError> {
     request.params.require("ResourceId.1")?;
     Ok(request.params.list("ResourceId"))
 }
 
-fn read(params: &Params) -> Result<Vec<(String, String)>, Fault> {
+fn read(params: &Params) -> Result<Vec<(String, String)>, ApiError> {
     let mut tags: Vec<(String, String)> = Vec::new();
     for tag in params.structures("Tag") {
         let key = tag.require("Key")?;
@@ -136,10 +136,10 @@ fn read(params: &Params) -> Result<Vec<(String, String)>, Fault> {
     Ok(tags)
 }
 
-fn check(key: &str, value: &str) -> Result<(), Fault> {
+fn check(key: &str, value: &str) -> Result<(), ApiError> {
     if key.to_ascii_lowercase().starts_with(RESERVED_PREFIX) {
         let message = "Tag keys starting with 'aws:' are reserved for internal use";
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     }
     if key.is_empty() || key.chars().count() > KEY_MAX {
         let why = format!("Tag keys have 1 to {KEY_MAX} characters.");
@@ -152,21 +152,21 @@ fn check(key: &str, value: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_count(tags: &Tags) -> Result<(), Fault> {
+fn check_count(tags: &Tags) -> Result<(), ApiError> {
     let own = tags.keys().filter(|key| !key.starts_with(RESERVED_PREFIX));
     if own.count() <= TAGS_MAX {
         return Ok(());
     }
     let message = format!("A resource can have at most {TAGS_MAX} tags.");
-    Err(Fault::client("TagLimitExceeded", message))
+    Err(ApiError::client("TagLimitExceeded", message))
 }
 
-fn duplicate(key: &str) -> Fault {
+fn duplicate(key: &str) -> ApiError {
     let message = format!("Duplicate tag key '{key}' specified.");
-    Fault::client("InvalidParameterValue", message)
+    ApiError::client("InvalidParameterValue", message)
 }
 
-fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut Tags, Fault> {
+fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut Tags, ApiError> {
     let prefix = id.rsplit_once('-').map_or(id, |(prefix, _)| prefix);
     let is_hidden = ec2.is_hidden(id);
     macro_rules! find {
@@ -203,7 +203,7 @@ fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut Tags, Fault> {
         ),
         _ => {
             let message = format!("The ID '{id}' is not valid");
-            Err(Fault::client("InvalidID", message))
+            Err(ApiError::client("InvalidID", message))
         }
     }
 }

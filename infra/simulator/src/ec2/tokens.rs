@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::nat_gateway::State;
 use super::request::Request;
 use super::{Ec2, NatGateway, RouteTable};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// A token that was used: for what, and with which result.
@@ -34,12 +34,12 @@ pub(super) enum Created {
 const OPERATIONS: &[&str] = &["CreateNatGateway", "CreateRouteTable"];
 
 /// Refuses a token where there is none (EC2 API reference, error codes: UnknownParameter).
-pub(super) fn check(operation: &str, request: &Request<'_>) -> Result<(), Fault> {
+pub(super) fn check(operation: &str, request: &Request<'_>) -> Result<(), ApiError> {
     if request.get("ClientToken").is_none() || OPERATIONS.contains(&operation) {
         return Ok(());
     }
     let message = "The parameter ClientToken is not recognized";
-    Err(Fault::client("UnknownParameter", message))
+    Err(ApiError::client("UnknownParameter", message))
 }
 
 /// botocore's EC2 model, CreateNatGateway.
@@ -47,7 +47,7 @@ const LENGTH_MAX: usize = 64;
 
 /// The request's token. A blank one is none; blanks around another do not count, but for its length
 /// (the same file, and network_creation_whitespace.json and network_creation_token_length.json there).
-fn token<'a>(request: &'a Request<'_>) -> Result<Option<&'a str>, Fault> {
+fn token<'a>(request: &'a Request<'_>) -> Result<Option<&'a str>, ApiError> {
     let Some(token) = request.get("ClientToken") else {
         return Ok(None);
     };
@@ -57,7 +57,7 @@ fn token<'a>(request: &'a Request<'_>) -> Result<Option<&'a str>, Fault> {
     }
     if token.is_empty() || token.len() > LENGTH_MAX || !token.is_ascii() {
         let message = format!("Value ({token}) for parameter clientToken is invalid");
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     }
     Ok(Some(trimmed))
 }
@@ -74,11 +74,11 @@ impl Ec2 {
         &self,
         operation: &str,
         request: &Request<'_>,
-    ) -> Result<Option<&Created>, Fault> {
+    ) -> Result<Option<&Created>, ApiError> {
         let Some(token) = token(request)? else {
             return Ok(None);
         };
-        let mismatch = |message| Err(Fault::client("IdempotentParameterMismatch", message));
+        let mismatch = |message| Err(ApiError::client("IdempotentParameterMismatch", message));
         match self.tokens.get(&key(operation, token)) {
             None => Ok(None),
             Some(earlier) if earlier.parameters != parameters(request) => {
@@ -171,7 +171,7 @@ mod tests {
         ] {
             let params = Params::parse(b"ClientToken=t&CidrBlock=10.0.0.0/16");
             let mut context = Context {
-                refusal: None,
+                injected_error: None,
                 now: jiff::Timestamp::UNIX_EPOCH,
                 account: "111122223333".to_owned(),
                 region: "us-east-1".to_owned(),
@@ -179,8 +179,8 @@ mod tests {
                 seed: Seed(1),
                 state: &mut state,
             };
-            let fault = handle(&mut context, operation, &params).unwrap_err();
-            assert_eq!(fault.code, "UnknownParameter", "{operation}");
+            let error = handle(&mut context, operation, &params).unwrap_err();
+            assert_eq!(error.code, "UnknownParameter", "{operation}");
         }
     }
 }

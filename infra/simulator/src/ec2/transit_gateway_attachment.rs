@@ -8,7 +8,7 @@ use super::kind::{Kind, TRANSIT_GATEWAY_ATTACHMENT};
 use super::request::Request;
 use super::tags::{self, Tags};
 use super::{Ec2, NewInterface};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -79,7 +79,7 @@ impl TransitGatewayAttachment {
 }
 
 /// `DescribeTransitGatewayVpcAttachments`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "TransitGatewayAttachmentIds",
         set: "transitGatewayVpcAttachments",

@@ -9,7 +9,7 @@ use super::kind::{Kind, VPC};
 use super::request::{Request, invalid_value};
 use super::tags::{self, Tags};
 use super::{Ec2, Quotas, route_table, security_group, yes};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// A VPC.
@@ -51,7 +51,7 @@ impl Vpc {
 }
 
 /// `CreateVpc`. There is no client token: every call makes another VPC.
-pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     request.refuse_unmodelled(&[
         "AmazonProvidedIpv6CidrBlock",
         "Ipv4IpamPoolId",
@@ -92,16 +92,16 @@ pub(super) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// VPC user guide, VPC CIDR blocks: between /16 and /28.
-fn block(request: &Request<'_>) -> Result<Ipv4Net, Fault> {
+fn block(request: &Request<'_>) -> Result<Ipv4Net, ApiError> {
     let cidr = request.cidr("CidrBlock")?;
     if (16..=28).contains(&cidr.prefix_len()) {
         return Ok(cidr);
     }
     let message = format!("The CIDR '{cidr}' is invalid.");
-    Err(Fault::client("InvalidVpc.Range", message))
+    Err(ApiError::client("InvalidVpc.Range", message))
 }
 
-fn tenancy(request: &Request<'_>) -> Result<String, Fault> {
+fn tenancy(request: &Request<'_>) -> Result<String, ApiError> {
     let tenancy = request.get("InstanceTenancy").unwrap_or("default");
     if ["default", "dedicated"].contains(&tenancy) {
         return Ok(tenancy.to_owned());
@@ -111,12 +111,12 @@ fn tenancy(request: &Request<'_>) -> Result<String, Fault> {
 }
 
 /// `DeleteVpc`: what EC2 made with it (main route table, default security group) goes with it.
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let id = request.id("VpcId", &VPC)?;
     ec2.look_up(&ec2.vpcs, &VPC, id)?;
     if has_dependencies(ec2, id, request.now) {
         let message = format!("The vpc '{id}' has dependencies and cannot be deleted.");
-        return Err(Fault::client("DependencyViolation", message));
+        return Err(ApiError::client("DependencyViolation", message));
     }
     ec2.vpcs.remove(id);
     ec2.route_tables.retain(|_, table| table.vpc_id != id);
@@ -146,7 +146,7 @@ fn has_dependencies(ec2: &Ec2, id: &str, now: Timestamp) -> bool {
 }
 
 /// `DescribeVpcs`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "VpcId",
         set: "vpcSet",
@@ -163,14 +163,14 @@ const METRICS: &str = "EnableNetworkAddressUsageMetrics";
 pub(super) fn modify_attribute(
     ec2: &mut Ec2,
     request: &Request<'_>,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let id = request.id("VpcId", &VPC)?;
     let vpc = ec2.look_up(&ec2.vpcs, &VPC, id)?;
     let (attribute, value) = request.one_attribute(&[SUPPORT, HOSTNAMES, METRICS])?;
     // botocore's EC2 model: host names can be turned on only while DNS support is on.
     if attribute == HOSTNAMES && value && !vpc.dns_support {
         let message = "EnableDnsHostnames requires that EnableDnsSupport is true.";
-        return Err(Fault::client("InvalidParameterValue", message));
+        return Err(ApiError::client("InvalidParameterValue", message));
     }
     if let Some(vpc) = ec2.vpcs.get_mut(id) {
         match attribute {
@@ -186,7 +186,7 @@ pub(super) fn modify_attribute(
 pub(super) fn describe_attribute(
     ec2: &mut Ec2,
     request: &Request<'_>,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let id = request.id("VpcId", &VPC)?;
     let attribute = request.params.require("Attribute")?;
     let vpc = ec2.look_up(&ec2.vpcs, &VPC, id)?;
@@ -207,7 +207,7 @@ impl Request<'_> {
     ///
     /// botocore's EC2 model, ModifyVpcAttribute and ModifySubnetAttribute: one attribute for each
     /// request.
-    pub(super) fn one_attribute<'n>(&self, names: &[&'n str]) -> Result<(&'n str, bool), Fault> {
+    pub(super) fn one_attribute<'n>(&self, names: &[&'n str]) -> Result<(&'n str, bool), ApiError> {
         let mut given = Vec::new();
         for name in names {
             if let Some(value) = self.flag(&format!("{name}.Value"))? {
@@ -216,11 +216,11 @@ impl Request<'_> {
         }
         match given.as_slice() {
             [one] => Ok(*one),
-            [] => Err(Fault::client(
+            [] => Err(ApiError::client(
                 "InvalidParameterCombination",
                 "No attributes specified.",
             )),
-            _ => Err(Fault::client(
+            _ => Err(ApiError::client(
                 "InvalidParameterCombination",
                 "Fields for multiple attribute types specified",
             )),
@@ -443,8 +443,8 @@ mod tests {
         };
         let made = create(ResourceType::Vpc).await.unwrap().vpc.unwrap();
         assert_eq!(made.tags.unwrap()[0].value.as_deref(), Some("platform"));
-        let fault = code(create(ResourceType::Subnet).await);
-        assert_eq!(fault, "InvalidParameterValue");
+        let error = code(create(ResourceType::Subnet).await);
+        assert_eq!(error, "InvalidParameterValue");
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use super::kind::{Kind, VPC_ENDPOINT};
 use super::request::Request;
 use super::tags::{self, Tags};
 use super::{Ec2, NewInterface};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -176,7 +176,7 @@ pub(super) fn settle(ec2: &mut Ec2, now: Timestamp) {
 
 /// `DeleteVpcEndpoints`: what cannot be deleted is named in the answer, which is no error (botocore's EC2
 /// model).
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let ids = request.params.list("VpcEndpointId");
     let mut unsuccessful = vec![];
     for id in ids {
@@ -197,18 +197,18 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 fn missing(id: &str) -> Vec<Element> {
-    let fault = VPC_ENDPOINT.missing(id);
+    let error = VPC_ENDPOINT.missing(id);
     vec![
         Element::new("error").children([
-            Element::text("code", fault.code),
-            Element::text("message", fault.message),
+            Element::text("code", error.code),
+            Element::text("message", error.message),
         ]),
         Element::text("resourceId", id),
     ]
 }
 
 /// `DescribeVpcEndpoints`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "VpcEndpointId",
         set: "vpcEndpointSet",

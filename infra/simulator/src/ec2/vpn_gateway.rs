@@ -7,7 +7,7 @@ use super::describe::{Resource, Spelling, describe as answer};
 use super::kind::{Kind, VPN_GATEWAY};
 use super::request::Request;
 use super::tags::{self, Tags};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::xml::Element;
 
@@ -56,7 +56,7 @@ impl VpnGateway {
 }
 
 /// `DescribeVpnGateways`, without pages.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "VpnGatewayId",
         set: "vpnGatewaySet",

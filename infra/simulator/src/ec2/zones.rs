@@ -12,7 +12,7 @@ use super::Ec2;
 use super::filters::Filters;
 use super::request::{Request, invalid_value};
 use super::tags::Tags;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// A zone.
@@ -202,7 +202,7 @@ const FILTERS: &[&str] = &[
 ];
 
 /// `DescribeAvailabilityZones`: zones that the account has not opted in to only when all are asked for.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let filters = Filters::read(request.params, FILTERS)?;
     let all = request.flag("AllAvailabilityZones")?.unwrap_or(false);
     let mut zones = ec2.zones.of(request.account, request.region);

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access_entry::{cluster_with_entries, find};
+use super::errors::{invalid_parameter, invalid_request, not_found};
 use super::page::page;
 use super::parts;
-use super::refusal::{invalid_parameter, invalid_request, not_found};
 use super::request::{Request, check_one_of, epoch_seconds};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::{Context, partition};
 
 /// A policy's association with an access entry.
@@ -87,7 +87,10 @@ impl Association {
 }
 
 /// `AssociateAccessPolicy`; once more changes the scope.
-pub(super) fn associate(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn associate(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
     let now = context.now;
     let asked: AssociateAccessPolicy = request.read()?;
     asked.access_scope.check()?;
@@ -129,7 +132,7 @@ pub(super) fn associate(context: &mut Context<'_>, request: &Request<'_>) -> Res
 
 impl AccessScope {
     /// botocore's EKS model, AccessScope.
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), ApiError> {
         check_one_of("accessScope.type", &self.kind, &["cluster", "namespace"])?;
         if (self.kind == "namespace") == self.namespaces.is_empty() {
             let message = "namespaces must be given with the scope namespace, and only with it";
@@ -143,7 +146,7 @@ impl AccessScope {
 pub(super) fn list_associated(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     let entry = find(cluster, request.child())?;
@@ -161,7 +164,7 @@ pub(super) fn list_associated(
 pub(super) fn disassociate(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     cluster.check_not_deleting("disassociate access policy")?;
@@ -175,7 +178,7 @@ pub(super) fn disassociate(
 }
 
 /// `ListAccessPolicies`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let region = context.region.clone();
     let policies = POLICIES.iter();
     let policies = policies.map(|name| json!({"name": name, "arn": arn_of(&region, name)}));

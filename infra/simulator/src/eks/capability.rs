@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::errors::invalid_parameter;
 use super::page::page;
 use super::parts;
-use super::refusal::invalid_parameter;
 use super::request::Request;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 /// A capability of a cluster.
@@ -21,7 +21,7 @@ pub struct Capability {
 }
 
 /// `ListCapabilities`. botocore's EKS model has no ResourceNotFoundException for it.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster());
     let cluster = cluster.map_err(|missing| invalid_parameter(&missing.message))?;

@@ -10,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::errors::not_found;
 use super::page::page;
-use super::refusal::not_found;
 use super::request::{Request, check_one_of, epoch_seconds};
 use super::update::KUBELET_SKEW_MAX;
 use super::version::{self, minor};
 use super::{Cluster, addon, after, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::state::Context;
 
@@ -233,7 +233,7 @@ fn filter<'a>(request: &'a Request<'_>, name: &str) -> Vec<&'a str> {
 }
 
 /// `ListInsights`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let seed = context.seed;
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
@@ -259,7 +259,10 @@ pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<V
 }
 
 /// `DescribeInsight`.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
     let seed = context.seed;
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;

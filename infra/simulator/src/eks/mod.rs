@@ -1,8 +1,8 @@
 //! EKS: clusters on their way to ACTIVE and beyond, their Fargate profiles, add-ons and access entries.
 //!
-//! One file or folder for each kind of resource. What they share: `request` (reading), `refusal` (the
-//! errors), `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC),
-//! `log_group` (what it does in CloudWatch Logs), `sight` (what it does not find yet), `tokens` (requests
+//! One file or folder for each kind of resource. What they share: `request` (reading), `errors`,
+//! `page` (lists), `roles` (what EKS sees of IAM), `network` (what it does in the VPC), `log_group` (what
+//! it does in CloudWatch Logs), `eventual_consistency` (what it does not find yet), `tokens` (requests
 //! that are repeated) and `settle` (what happens by itself).
 //!
 //! EKS Auto Mode, hybrid nodes, Outposts, node groups and IPv6 are refused, never silently ignored.
@@ -12,18 +12,18 @@ pub mod access_policy;
 pub mod addon;
 pub mod capability;
 pub mod cluster;
+mod errors;
+mod eventual_consistency;
 pub mod fargate_profile;
 mod insight;
 mod log_group;
 mod network;
 mod node_group;
 mod page;
-mod refusal;
 mod request;
 mod roles;
 mod routes;
 mod settle;
-mod sight;
 mod tag;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,8 +39,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Lifetime;
+use crate::api_error::ApiError;
 use crate::ec2::Ec2;
-use crate::fault::Fault;
 use crate::iam::Iam;
 use crate::logs::Logs;
 use crate::seed::Seed;
@@ -156,7 +156,7 @@ pub struct Surroundings<'a> {
 }
 
 /// What every operation is: it reads or changes the clusters and answers with its output.
-type Operation = fn(&mut Context<'_>, &Request<'_>) -> Result<Value, Fault>;
+type Operation = fn(&mut Context<'_>, &Request<'_>) -> Result<Value, ApiError>;
 
 /// Answers a call by its method and path.
 pub fn handle(
@@ -170,7 +170,7 @@ pub fn handle(
     let Some(work) = work else {
         return RestAnswer {
             operation,
-            result: Err(Fault::new(
+            result: Err(ApiError::new(
                 404,
                 "UnknownOperationException",
                 "no such operation",
@@ -184,7 +184,7 @@ pub fn handle(
             result: Ok(answer),
         };
     }
-    let result = work(context, &request).map_err(|fault| name_cluster(fault, &request));
+    let result = work(context, &request).map_err(|error| name_cluster(error, &request));
     if let Ok(answer) = &result {
         tokens::remember(context, operation, &request, answer);
     }
@@ -193,10 +193,10 @@ pub fn handle(
 
 /// Errors about what is in a cluster name it (captured answers of a real account, and botocore's EKS
 /// model, where most errors have the member).
-fn name_cluster(fault: Fault, request: &Request<'_>) -> Fault {
+fn name_cluster(error: ApiError, request: &Request<'_>) -> ApiError {
     match request.path {
-        ["clusters", name, ..] => fault.with("clusterName", *name),
-        _ => fault,
+        ["clusters", name, ..] => error.with("clusterName", *name),
+        _ => error,
     }
 }
 
@@ -227,8 +227,8 @@ impl Eks {
     ///
     /// # Errors
     /// `ResourceNotFoundException`.
-    fn cluster(&mut self, name: &str) -> Result<&mut Cluster, Fault> {
-        let missing = || refusal::not_found(&format!("No cluster found for name: {name}."));
+    fn cluster(&mut self, name: &str) -> Result<&mut Cluster, ApiError> {
+        let missing = || errors::not_found(&format!("No cluster found for name: {name}."));
         self.clusters.get_mut(name).ok_or_else(missing)
     }
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 
-use super::refusal::{invalid_parameter, unsupported_zone};
+use super::errors::{invalid_parameter, unsupported_zone};
 use super::{Cluster, Surroundings, after};
+use crate::api_error::ApiError;
 use crate::ec2::route::Target;
 use crate::ec2::zones::ZoneType;
 use crate::ec2::{NewInterface, NewSecurityGroup, Subnet};
-use crate::fault::Fault;
 use crate::kubernetes::Deployment;
 
 /// EKS user guide, network requirements: zones in which a control plane cannot be.
@@ -44,7 +44,7 @@ impl Surroundings<'_> {
         &self,
         name: &str,
         ids: &[String],
-    ) -> Result<String, Fault> {
+    ) -> Result<String, ApiError> {
         let subnets = self.subnets(ids)?;
         let vpcs: BTreeSet<&str> = subnets.iter().map(|it| it.vpc_id.as_str()).collect();
         if vpcs.len() > 1 {
@@ -83,7 +83,11 @@ impl Surroundings<'_> {
     }
 
     /// Checks the security groups that a cluster is to have beside its own.
-    pub(super) fn check_security_groups(&self, vpc_id: &str, ids: &[String]) -> Result<(), Fault> {
+    pub(super) fn check_security_groups(
+        &self,
+        vpc_id: &str,
+        ids: &[String],
+    ) -> Result<(), ApiError> {
         if ids.len() > SECURITY_GROUPS_MAX {
             let message = format!("At most {SECURITY_GROUPS_MAX} security groups are allowed");
             return Err(invalid_parameter(&message));
@@ -99,7 +103,11 @@ impl Surroundings<'_> {
     }
 
     /// Refuses services' addresses that the VPC has itself (botocore's EKS model, serviceIpv4Cidr).
-    pub(super) fn check_service_cidr(&self, vpc_id: &str, services: Ipv4Net) -> Result<(), Fault> {
+    pub(super) fn check_service_cidr(
+        &self,
+        vpc_id: &str,
+        services: Ipv4Net,
+    ) -> Result<(), ApiError> {
         let vpc = self.ec2.vpc(vpc_id).map(|vpc| vpc.cidr);
         if vpc.is_some_and(|vpc| vpc.contains(&services) || services.contains(&vpc)) {
             let message =
@@ -123,7 +131,11 @@ impl Surroundings<'_> {
     }
 
     /// Checks the subnets of a Fargate profile.
-    pub(super) fn check_profile_subnets(&self, vpc_id: &str, ids: &[String]) -> Result<(), Fault> {
+    pub(super) fn check_profile_subnets(
+        &self,
+        vpc_id: &str,
+        ids: &[String],
+    ) -> Result<(), ApiError> {
         let valid = self.valid_fargate_zones();
         for subnet in self.subnets(ids)? {
             let id = &subnet.id;
@@ -301,12 +313,12 @@ impl Surroundings<'_> {
     }
 
     /// The names of the zones that the subnets are in.
-    pub(super) fn zones_of_subnets(&self, ids: &[String]) -> Result<BTreeSet<String>, Fault> {
+    pub(super) fn zones_of_subnets(&self, ids: &[String]) -> Result<BTreeSet<String>, ApiError> {
         let subnets = self.subnets(ids)?.into_iter();
         Ok(subnets.map(|subnet| subnet.zone_name.clone()).collect())
     }
 
-    fn subnets(&self, ids: &[String]) -> Result<Vec<&Subnet>, Fault> {
+    fn subnets(&self, ids: &[String]) -> Result<Vec<&Subnet>, ApiError> {
         let find = |id: &String| {
             self.ec2.subnet(id).ok_or_else(|| {
                 let message = format!("The subnet ID '{id}' does not exist");

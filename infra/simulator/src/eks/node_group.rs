@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::page::page;
 use super::parts;
 use super::request::Request;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 /// `ListNodegroups`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let names: Vec<Value> = cluster

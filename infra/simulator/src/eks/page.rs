@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::invalid_parameter;
+use super::errors::invalid_parameter;
 use super::request::Request;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 
 /// botocore's EKS model: at most 100 for each page, and 100 if the request does not say.
 const RESULTS_MAX: usize = 100;
@@ -14,7 +14,7 @@ pub(super) fn page(
     request: &Request<'_>,
     name: &str,
     items: impl IntoIterator<Item = Value>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let of_body = request.body["maxResults"].as_u64();
     let of_body = of_body.and_then(|number| usize::try_from(number).ok());
     let limit = match request.query("maxResults") {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::refusal::invalid_parameter;
-use crate::fault::Fault;
+use super::errors::invalid_parameter;
+use crate::api_error::ApiError;
 use crate::wire::rest_json::Query;
 
 /// Tags by key.
@@ -61,7 +61,7 @@ impl<'a> Request<'a> {
     }
 
     /// The members of the body.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let empty = Value::Object(serde_json::Map::new());
         let body = if self.body.is_null() {
             &empty
@@ -78,7 +78,7 @@ impl<'a> Request<'a> {
 }
 
 /// Checks the tags of a resource.
-pub(super) fn check_tags(tags: &Tags) -> Result<(), Fault> {
+pub(super) fn check_tags(tags: &Tags) -> Result<(), ApiError> {
     if tags.len() > TAGS_MAX {
         return Err(invalid_parameter("Too many tags."));
     }
@@ -94,7 +94,7 @@ pub(super) fn check_tags(tags: &Tags) -> Result<(), Fault> {
 }
 
 /// One of the values of an enumeration.
-pub(super) fn check_one_of(member: &str, value: &str, allowed: &[&str]) -> Result<(), Fault> {
+pub(super) fn check_one_of(member: &str, value: &str, allowed: &[&str]) -> Result<(), ApiError> {
     if allowed.contains(&value) {
         return Ok(());
     }

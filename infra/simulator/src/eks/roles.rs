@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rand::seq::IndexedRandom;
 
-use super::refusal::invalid_parameter;
-use crate::fault::Fault;
+use super::errors::invalid_parameter;
+use crate::api_error::ApiError;
 use crate::iam::trust::Document;
 use crate::iam::{Iam, Role, service_linked_role};
 use crate::seed::Seed;
@@ -52,12 +52,12 @@ impl Words {
         Self {
             seed: context.seed,
             now: context.now,
-            other_share: context.state.weather.eks_other_words_share,
+            other_share: context.state.faults.eks_other_words_share,
         }
     }
 
     /// The usual words, or one of the others.
-    fn choose(&self, arn: &str, usual: &str, others: &[&str]) -> Fault {
+    fn choose(&self, arn: &str, usual: &str, others: &[&str]) -> ApiError {
         let key = format!("{arn}/{}", self.now);
         if self.seed.hits("eks-other-words", &key, self.other_share) {
             let mut rng = self.seed.rng("eks-words", &key);
@@ -68,7 +68,7 @@ impl Words {
         invalid_parameter(usual)
     }
 
-    fn cannot_be_assumed(&self, arn: &str) -> Fault {
+    fn cannot_be_assumed(&self, arn: &str) -> ApiError {
         let usual = format!(
             "Role with arn: {arn}, could not be assumed because it does not exist or the trusted \
              entity is not correct"
@@ -81,7 +81,7 @@ impl Words {
         self.choose(arn, &usual, &others)
     }
 
-    fn lacks_policies(&self, arn: &str) -> Fault {
+    fn lacks_policies(&self, arn: &str) -> ApiError {
         let usual = "The provided role doesn't have the Amazon EKS Managed Policies associated with \
                      it. Please ensure the following policies \
                      [arn:aws:iam::aws:policy/AmazonEKSClusterPolicy] are attached";
@@ -91,7 +91,7 @@ impl Words {
 }
 
 /// Refuses a cluster role that EKS cannot assume yet, or that cannot do its work.
-pub(super) fn check_cluster_role(iam: &Iam, arn: &str, words: Words) -> Result<(), Fault> {
+pub(super) fn check_cluster_role(iam: &Iam, arn: &str, words: Words) -> Result<(), ApiError> {
     let now = words.now;
     let role = iam.role_by_arn(arn);
     let role = role.filter(|role| trusts(role, service_linked_role::EKS_SERVICE, now));
@@ -105,14 +105,18 @@ pub(super) fn check_cluster_role(iam: &Iam, arn: &str, words: Words) -> Result<(
 
 /// Refuses a service-linked role that has not spread yet (aws/aws-k8s-tester issue 232: the first
 /// cluster of an account).
-pub(super) fn check_service_linked_role(iam: &Iam, words: Words) -> Result<(), Fault> {
+pub(super) fn check_service_linked_role(iam: &Iam, words: Words) -> Result<(), ApiError> {
     let role = iam.role(service_linked_role::EKS);
     role.map_or(Ok(()), |role| check_cluster_role(iam, &role.arn, words))
 }
 
 /// Refuses a pod execution role that EKS does not see, or sees without the trust that it needs. The
 /// text is what the Terraform AWS provider retries.
-pub(super) fn check_pod_execution_role(iam: &Iam, arn: &str, now: Timestamp) -> Result<(), Fault> {
+pub(super) fn check_pod_execution_role(
+    iam: &Iam,
+    arn: &str,
+    now: Timestamp,
+) -> Result<(), ApiError> {
     let role = iam.role_by_arn(arn);
     if role.is_some_and(|role| trusts(role, PODS_SERVICE, now)) {
         return Ok(());
@@ -193,8 +197,8 @@ mod tests {
     async fn role_that_has_not_spread_is_refused_in_several_ways() {
         let world = World::without_roles().await;
         world.simulator.change(|state| {
-            state.weather.iam_lag_seconds = 600.0;
-            state.weather.eks_other_words_share = 0.8;
+            state.faults.iam_lag_seconds = 600.0;
+            state.faults.eks_other_words_share = 0.8;
         });
         world.cluster_role().await;
         let mut said = std::collections::BTreeSet::new();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::request::{Request, Tags, check_tags};
 use super::{Eks, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 #[derive(Debug, Deserialize)]
@@ -17,19 +17,19 @@ struct TagResource {
 const TAG_KEYS_MAX: usize = 50;
 
 /// `TagResource`.
-pub(super) fn tag(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn tag(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let asked: TagResource = request.read()?;
     let (eks, _) = parts(context);
     let tags = tags_of(eks, &arn(request))?;
     let mut new = tags.clone();
     new.extend(asked.tags);
-    check_tags(&new).map_err(|fault| bad_request(&fault.message))?;
+    check_tags(&new).map_err(|error| bad_request(&error.message))?;
     *tags = new;
     Ok(json!({}))
 }
 
 /// `UntagResource`.
-pub(super) fn untag(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn untag(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let keys = request.query_list("tagKeys");
     if keys.is_empty() {
         return Err(bad_request("tagKeys must have at least one key"));
@@ -44,7 +44,7 @@ pub(super) fn untag(context: &mut Context<'_>, request: &Request<'_>) -> Result<
 }
 
 /// `ListTagsForResource`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let (eks, _) = parts(context);
     Ok(json!({"tags": tags_of(eks, &arn(request))?}))
 }
@@ -56,7 +56,7 @@ fn arn(request: &Request<'_>) -> String {
 
 /// The tags of the resource with the ARN (botocore's EKS model, TagResource: BadRequestException and
 /// NotFoundException, unlike elsewhere).
-fn tags_of<'a>(eks: &'a mut Eks, arn: &str) -> Result<&'a mut Tags, Fault> {
+fn tags_of<'a>(eks: &'a mut Eks, arn: &str) -> Result<&'a mut Tags, ApiError> {
     let resource = arn
         .splitn(6, ':')
         .nth(5)
@@ -65,7 +65,7 @@ fn tags_of<'a>(eks: &'a mut Eks, arn: &str) -> Result<&'a mut Tags, Fault> {
         return Err(bad_request(&format!("Invalid resource ARN: {arn}")));
     };
     let missing = || {
-        Fault::new(
+        ApiError::new(
             404,
             "NotFoundException",
             format!("No resource found: {arn}"),
@@ -96,8 +96,8 @@ fn tags_of<'a>(eks: &'a mut Eks, arn: &str) -> Result<&'a mut Tags, Fault> {
     found.map(|(_, tags)| tags).ok_or_else(missing)
 }
 
-fn bad_request(message: &str) -> Fault {
-    Fault::client("BadRequestException", message)
+fn bad_request(message: &str) -> ApiError {
+    ApiError::client("BadRequestException", message)
 }
 
 #[cfg(test)]

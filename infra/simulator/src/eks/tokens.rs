@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::refusal::invalid_parameter;
+use super::errors::invalid_parameter;
 use super::request::Request;
 use super::{Eks, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 /// The token of a request that made something.
@@ -28,7 +28,7 @@ const LENGTH: std::ops::RangeInclusive<usize> = 33..=126;
 
 impl Token {
     /// The token of a request, if it has one.
-    pub(super) fn of(request: &Request<'_>) -> Result<Option<Self>, Fault> {
+    pub(super) fn of(request: &Request<'_>) -> Result<Option<Self>, ApiError> {
         let Some(text) = request.body["clientRequestToken"].as_str() else {
             return Ok(None);
         };

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::errors::invalid_parameter;
 use super::page::page;
-use super::refusal::invalid_parameter;
 use super::request::{Request, check_one_of, epoch_seconds};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 /// A Kubernetes version that EKS has or had.
@@ -89,7 +89,7 @@ pub(super) fn of_new_cluster(
     name: Option<&str>,
     support_type: &str,
     now: Timestamp,
-) -> Result<&'static Version, Fault> {
+) -> Result<&'static Version, ApiError> {
     let name = name.unwrap_or(DEFAULT);
     let version = supported(name, now)?;
     // EKS user guide, create a cluster: no STANDARD for what is in extended support already.
@@ -102,7 +102,7 @@ pub(super) fn of_new_cluster(
     Ok(version)
 }
 
-fn supported(name: &str, now: Timestamp) -> Result<&'static Version, Fault> {
+fn supported(name: &str, now: Timestamp) -> Result<&'static Version, ApiError> {
     let is_supported =
         |version: &&Version| version.is_released(now) && version.status(now) != UNSUPPORTED;
     let version = find(name).filter(is_supported);
@@ -115,7 +115,11 @@ fn supported(name: &str, now: Timestamp) -> Result<&'static Version, Fault> {
 /// older version (rancher/rancher issue 43316) and of the same (rancher/rancher issue 21043). Since 2026
 /// EKS can take an update back within a week (EKS user guide, roll back a cluster); that is not
 /// simulated.
-pub(super) fn of_update(old: &str, name: &str, now: Timestamp) -> Result<&'static Version, Fault> {
+pub(super) fn of_update(
+    old: &str,
+    name: &str,
+    now: Timestamp,
+) -> Result<&'static Version, ApiError> {
     let version = supported(name, now)?;
     if minor(name) != minor(old) + 1 {
         let message = format!("Unsupported Kubernetes minor version update from {old} to {name}");
@@ -138,7 +142,10 @@ pub(super) fn next(name: &str, now: Timestamp) -> Option<&'static Version> {
 }
 
 /// `DescribeClusterVersions`. Without a filter those that are supported.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
     let now = context.now;
     if let Some(cluster_type) = request.query("clusterType") {
         check_one_of("clusterType", cluster_type, &["eks", "eks-local-outposts"])?;

@@ -2,13 +2,13 @@
 
 use super::managed_policy::exists;
 use super::request::{no_such_entity, policy_arn, role_name};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
 
 /// `PutRolePermissionsBoundary`.
-pub(super) fn put(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn put(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let name = role_name(params)?;
     let arn = policy_arn(params, "PermissionsBoundary")?;
     check(context, arn)?;
@@ -17,7 +17,7 @@ pub(super) fn put(context: &mut Context<'_>, params: &Params) -> Result<Vec<Elem
 }
 
 /// `DeleteRolePermissionsBoundary`.
-pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let name = role_name(params)?;
     let role = context.iam().find_mut(name)?;
     if role.boundary.take().is_none() {
@@ -28,7 +28,7 @@ pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
 }
 
 /// Refuses a boundary that does not exist.
-pub(super) fn check(context: &mut Context<'_>, arn: &str) -> Result<(), Fault> {
+pub(super) fn check(context: &mut Context<'_>, arn: &str) -> Result<(), ApiError> {
     if exists(context, arn) {
         return Ok(());
     }

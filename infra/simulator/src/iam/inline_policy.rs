@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::lagging::Spreading;
+use super::eventual_consistency::Spreading;
 use super::page::page;
 use super::request::{POLICY_NAME_MAX, document, limit_exceeded, name, no_such_entity, role_name};
 use super::role::encode;
 use super::trust::Document;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
@@ -16,7 +16,7 @@ use crate::xml::Element;
 const INLINE_MAX: usize = 10_240;
 
 /// `PutRolePolicy`: new or instead of the one with that name.
-pub(super) fn put(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn put(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let policy = name(params, "PolicyName", POLICY_NAME_MAX)?;
     let document = document(params, "PolicyDocument")?;
     let spreading = Spreading::of(context);
@@ -31,7 +31,7 @@ pub(super) fn put(context: &mut Context<'_>, params: &Params) -> Result<Vec<Elem
 }
 
 /// `GetRolePolicy`.
-pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let policy = name(params, "PolicyName", POLICY_NAME_MAX)?;
     let role = context.iam().find(role_name(params)?)?;
     let document = role.inline.current().get(policy);
@@ -44,7 +44,7 @@ pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Elem
 }
 
 /// `ListRolePolicies`.
-pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let role = context.iam().find(role_name(params)?)?;
     let (names, end) = page(params, role.inline.current().keys())?;
     let names = names.into_iter().map(|name| Element::text("member", name));
@@ -54,7 +54,7 @@ pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Ele
 }
 
 /// `DeleteRolePolicy`.
-pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let policy = name(params, "PolicyName", POLICY_NAME_MAX)?;
     let spreading = Spreading::of(context);
     let role = context.iam().find_mut(role_name(params)?)?;
@@ -68,7 +68,7 @@ pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
 }
 
 /// White space does not count.
-fn check_size(inline: &BTreeMap<String, String>, role: &str) -> Result<(), Fault> {
+fn check_size(inline: &BTreeMap<String, String>, role: &str) -> Result<(), ApiError> {
     let chars = inline.values().flat_map(|document| document.chars());
     if chars.filter(|c| !c.is_whitespace()).count() <= INLINE_MAX {
         return Ok(());
@@ -77,7 +77,7 @@ fn check_size(inline: &BTreeMap<String, String>, role: &str) -> Result<(), Fault
     Err(limit_exceeded(message))
 }
 
-fn no_such_policy(policy: &str) -> Fault {
+fn no_such_policy(policy: &str) -> ApiError {
     no_such_entity(format!(
         "The role policy with name {policy} cannot be found."
     ))

@@ -2,7 +2,7 @@
 
 use super::page::page;
 use super::request::role_name;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
@@ -11,7 +11,7 @@ use crate::xml::Element;
 pub(super) fn list_for_role(
     context: &mut Context<'_>,
     params: &Params,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let (partition, account) = (context.partition(), context.account.clone());
     let name = context.iam().find(role_name(params)?)?.name.clone();
     let profiles = &context.iam().instance_profiles;

@@ -1,9 +1,9 @@
 //! Managed policies and their attachment to roles.
 
-use super::lagging::Spreading;
+use super::eventual_consistency::Spreading;
 use super::page::page;
 use super::request::{limit_exceeded, no_such_entity, policy_arn, role_name};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
@@ -26,7 +26,7 @@ const DOCUMENTS: &[(&str, &str)] = &[
 const ATTACHED_MAX: usize = 10;
 
 /// `GetPolicy`. When a policy was made is not simulated: long ago.
-pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let arn = policy_arn(params, "PolicyArn")?;
     if !exists(context, arn) {
         return Err(no_such_entity(format!("Policy {arn} was not found.")));
@@ -52,7 +52,7 @@ pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Elem
 
 /// `AttachRolePolicy`. Attaching again changes nothing and is no error (botocore's IAM model has none
 /// for it).
-pub(super) fn attach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn attach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let name = role_name(params)?;
     let arn = policy_arn(params, "PolicyArn")?;
     let is_known = exists(context, arn);
@@ -64,7 +64,7 @@ pub(super) fn attach(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
     }
     if is_service_policy(arn) {
         let message = "Cannot attach a Service Role Policy to a Customer Role.";
-        return Err(Fault::client("PolicyNotAttachable", message));
+        return Err(ApiError::client("PolicyNotAttachable", message));
     }
     let mut attached = role.managed.current().clone();
     if !attached.insert(arn.to_owned()) {
@@ -80,7 +80,7 @@ pub(super) fn attach(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
 }
 
 /// `DetachRolePolicy`.
-pub(super) fn detach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn detach(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let name = role_name(params)?;
     let arn = policy_arn(params, "PolicyArn")?;
     let spreading = Spreading::of(context);
@@ -95,7 +95,7 @@ pub(super) fn detach(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
 }
 
 /// `ListAttachedRolePolicies`.
-pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let prefix = params.get("PathPrefix").unwrap_or("/").to_owned();
     let role = context.iam().find(role_name(params)?)?;
     let attached = role.managed.current();
@@ -177,7 +177,7 @@ mod tests {
 
     /// LocalStack's snapshot `test_role_attach_policy`, recorded on AWS.
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_arn_cannot_be_parsed() {
+    async fn malformed_arn_cannot_be_parsed() {
         let world = World::new();
         world.role("demo").await;
         let call = world.iam.attach_role_policy().role_name("demo");

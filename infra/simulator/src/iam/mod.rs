@@ -1,13 +1,13 @@
 //! IAM: roles, their trust and policies, service-linked roles.
 //!
 //! IAM answers for what it was told at once; other services see it a few seconds later
-//! ([`Lagging`]). What a policy allows: `policy`; who is asked: [`crate::permissions`].
+//! ([`EventuallyConsistent`]). What a policy allows: `policy`; who is asked: [`crate::permissions`].
 
 mod boundary;
 mod condition;
+mod eventual_consistency;
 mod inline_policy;
 mod instance_profile;
-mod lagging;
 mod managed_policy;
 mod page;
 pub(crate) mod policy;
@@ -26,12 +26,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
 
-pub use lagging::Lagging;
+pub use eventual_consistency::EventuallyConsistent;
 pub use role::Role;
 
 /// The IAM of one account.
@@ -52,7 +52,7 @@ pub struct Iam {
     pub instance_profiles: BTreeMap<String, String>,
 }
 
-type Operation = fn(&mut Context<'_>, &Params) -> Result<Vec<Element>, Fault>;
+type Operation = fn(&mut Context<'_>, &Params) -> Result<Vec<Element>, ApiError>;
 
 /// Answers `operation` with the children of its result element.
 ///
@@ -62,10 +62,10 @@ pub fn handle(
     context: &mut Context<'_>,
     operation: &str,
     params: &Params,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let work = find(operation).ok_or_else(|| {
         let message = format!("Could not find operation {operation} for version 2010-05-08");
-        Fault::client("InvalidAction", message)
+        ApiError::client("InvalidAction", message)
     })?;
     work(context, params)
 }
@@ -133,7 +133,7 @@ impl Iam {
     ///
     /// # Errors
     /// `NoSuchEntity`.
-    fn find(&self, name: &str) -> Result<&Role, Fault> {
+    fn find(&self, name: &str) -> Result<&Role, ApiError> {
         self.role(name).ok_or_else(|| no_such_role(name))
     }
 
@@ -141,7 +141,7 @@ impl Iam {
     ///
     /// # Errors
     /// `NoSuchEntity`; `UnmodifiableEntity` for a service-linked role.
-    fn find_mut(&mut self, name: &str) -> Result<&mut Role, Fault> {
+    fn find_mut(&mut self, name: &str) -> Result<&mut Role, ApiError> {
         let role = self.roles.get_mut(&name.to_lowercase());
         let role = role.ok_or_else(|| no_such_role(name))?;
         // botocore's IAM model, UnmodifiableEntityException: only the service may change it.
@@ -151,13 +151,13 @@ impl Iam {
                  modifiable by AWS",
                 role.name
             );
-            return Err(Fault::client("UnmodifiableEntity", message));
+            return Err(ApiError::client("UnmodifiableEntity", message));
         }
         Ok(role)
     }
 }
 
-fn no_such_role(name: &str) -> Fault {
+fn no_such_role(name: &str) -> ApiError {
     request::no_such_entity(format!("The role with name {name} cannot be found."))
 }
 

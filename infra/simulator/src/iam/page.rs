@@ -1,7 +1,7 @@
 //! Lists in pages: `MaxItems` and `Marker`.
 
 use super::request::{invalid, number};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::xml::Element;
 
@@ -13,7 +13,7 @@ const ITEMS_MAX: u32 = 1000;
 pub(super) fn page<T>(
     params: &Params,
     items: impl IntoIterator<Item = T>,
-) -> Result<(Vec<T>, Vec<Element>), Fault> {
+) -> Result<(Vec<T>, Vec<Element>), ApiError> {
     let limit = number(params, "MaxItems", 1, ITEMS_MAX)?.unwrap_or(ITEMS) as usize;
     let start: usize = match params.get("Marker") {
         None => 0,

@@ -1,6 +1,6 @@
 //! Reading parameters as IAM and STS do, and the errors that they share.
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 
 /// botocore's IAM model, roleNameType.
@@ -16,38 +16,38 @@ const DESCRIPTION_MAX: usize = 1000;
 const NAME_SYMBOLS: &str = "_+=,.@-";
 
 /// `NoSuchEntity`, 404.
-pub(super) fn no_such_entity(message: String) -> Fault {
-    Fault::new(404, "NoSuchEntity", message)
+pub(super) fn no_such_entity(message: String) -> ApiError {
+    ApiError::new(404, "NoSuchEntity", message)
 }
 
 /// `LimitExceeded`, 409.
-pub(super) fn limit_exceeded(message: String) -> Fault {
-    Fault::new(409, "LimitExceeded", message)
+pub(super) fn limit_exceeded(message: String) -> ApiError {
+    ApiError::new(409, "LimitExceeded", message)
 }
 
 /// A value that breaks a constraint of the model.
-pub(crate) fn invalid(parameter: &str, value: &str, constraint: &str) -> Fault {
+pub(crate) fn invalid(parameter: &str, value: &str, constraint: &str) -> ApiError {
     let message = format!(
         "1 validation error detected: Value '{value}' at '{parameter}' failed to satisfy constraint: \
          {constraint}"
     );
-    Fault::client("ValidationError", message)
+    ApiError::client("ValidationError", message)
 }
 
 /// The value of a parameter that must be there.
-pub(crate) fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, Fault> {
+pub(crate) fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, ApiError> {
     params.get(name).ok_or_else(|| {
         let message = format!(
             "1 validation error detected: Value null at '{}' failed to satisfy constraint: Member \
              must not be null",
             camel(name)
         );
-        Fault::client("ValidationError", message)
+        ApiError::client("ValidationError", message)
     })
 }
 
 /// The ARN of a policy (botocore's IAM model, arnType).
-pub(super) fn policy_arn<'a>(params: &'a Params, parameter: &str) -> Result<&'a str, Fault> {
+pub(super) fn policy_arn<'a>(params: &'a Params, parameter: &str) -> Result<&'a str, ApiError> {
     let arn = required(params, parameter)?;
     if arn.chars().count() < ARN_MIN {
         let constraint = format!("Member must have length greater than or equal to {ARN_MIN}");
@@ -59,7 +59,7 @@ pub(super) fn policy_arn<'a>(params: &'a Params, parameter: &str) -> Result<&'a 
     }
     // In these words, both blanks included (LocalStack's snapshots, recorded on AWS).
     if !arn.starts_with("arn:") {
-        return Err(Fault::client(
+        return Err(ApiError::client(
             "ValidationError",
             "Invalid ARN:  Could not be parsed!",
         ));
@@ -68,7 +68,7 @@ pub(super) fn policy_arn<'a>(params: &'a Params, parameter: &str) -> Result<&'a 
 }
 
 /// A policy: botocore's IAM model, policyDocumentType.
-pub(super) fn document<'a>(params: &'a Params, parameter: &str) -> Result<&'a str, Fault> {
+pub(super) fn document<'a>(params: &'a Params, parameter: &str) -> Result<&'a str, ApiError> {
     let text = required(params, parameter)?;
     let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}');
     if text.is_empty() || !text.chars().all(is_allowed) {
@@ -80,7 +80,7 @@ pub(super) fn document<'a>(params: &'a Params, parameter: &str) -> Result<&'a st
 }
 
 /// A description: botocore's IAM model, roleDescriptionType.
-pub(super) fn description(params: &Params) -> Result<Option<&str>, Fault> {
+pub(super) fn description(params: &Params) -> Result<Option<&str>, ApiError> {
     let text = params.get("Description");
     let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
     if let Some(text) = text.filter(|text| text.chars().count() > DESCRIPTION_MAX) {
@@ -95,7 +95,11 @@ pub(super) fn description(params: &Params) -> Result<Option<&str>, Fault> {
 }
 
 /// A name within `range` of lengths, of the characters that IAM allows.
-pub(crate) fn name<'a>(params: &'a Params, parameter: &str, max: usize) -> Result<&'a str, Fault> {
+pub(crate) fn name<'a>(
+    params: &'a Params,
+    parameter: &str,
+    max: usize,
+) -> Result<&'a str, ApiError> {
     let value = required(params, parameter)?;
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || NAME_SYMBOLS.contains(c);
     if value.is_empty() || !value.chars().all(is_allowed) {
@@ -110,7 +114,7 @@ pub(crate) fn name<'a>(params: &'a Params, parameter: &str, max: usize) -> Resul
 }
 
 /// The name of the role that the request is about.
-pub(super) fn role_name(params: &Params) -> Result<&str, Fault> {
+pub(super) fn role_name(params: &Params) -> Result<&str, ApiError> {
     name(params, "RoleName", ROLE_NAME_MAX)
 }
 
@@ -120,13 +124,13 @@ pub(crate) fn number(
     parameter: &str,
     min: u32,
     max: u32,
-) -> Result<Option<u32>, Fault> {
+) -> Result<Option<u32>, ApiError> {
     let Some(text) = params.get(parameter) else {
         return Ok(None);
     };
     let number: u32 = text.parse().map_err(|_| {
         let message = format!("{text} is not a valid integer");
-        Fault::client("MalformedInput", message)
+        ApiError::client("MalformedInput", message)
     })?;
     if number < min {
         let constraint = format!("Member must have value greater than or equal to {min}");

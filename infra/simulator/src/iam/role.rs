@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::lagging::{Lagging, Spreading};
+use super::eventual_consistency::{EventuallyConsistent, Spreading};
 use super::page::page;
 use super::request::{description, document, invalid, limit_exceeded, number, role_name};
 use super::tags::{self, Tags};
 use super::trust::Document;
 use super::{Iam, boundary};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::{Context, State};
 use crate::xml::Element;
@@ -35,11 +35,11 @@ pub struct Role {
     /// How long a session of it may be, in seconds.
     pub max_session_seconds: u32,
     /// The policy that says who may assume it, as it was given.
-    pub trust: Lagging<String>,
+    pub trust: EventuallyConsistent<String>,
     /// ARNs of the managed policies attached to it.
-    pub managed: Lagging<BTreeSet<String>>,
+    pub managed: EventuallyConsistent<BTreeSet<String>>,
     /// Inline policies by name.
-    pub inline: Lagging<BTreeMap<String, String>>,
+    pub inline: EventuallyConsistent<BTreeMap<String, String>>,
     /// The ARN of its permissions boundary.
     pub boundary: Option<String>,
     /// Tags.
@@ -89,9 +89,9 @@ impl Role {
             created_at,
             description: None,
             max_session_seconds: SESSION_SECONDS,
-            trust: Lagging::new(trust.to_owned(), created_at),
-            managed: Lagging::new(BTreeSet::new(), created_at),
-            inline: Lagging::new(BTreeMap::new(), created_at),
+            trust: EventuallyConsistent::new(trust.to_owned(), created_at),
+            managed: EventuallyConsistent::new(BTreeSet::new(), created_at),
+            inline: EventuallyConsistent::new(BTreeMap::new(), created_at),
             boundary: None,
             tags: Tags::new(),
         }
@@ -136,13 +136,13 @@ pub(super) fn encode(document: &str) -> String {
 }
 
 /// `CreateRole`.
-pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let name = role_name(params)?;
     let path = path(params)?;
     // botocore's IAM model, CreateRole: only AWS makes roles there.
     if path.starts_with("/aws-service-role/") {
         let message = "The path /aws-service-role/ is reserved for service-linked roles.";
-        return Err(Fault::client("InvalidInput", message));
+        return Err(ApiError::client("InvalidInput", message));
     }
     let trust = document(params, "AssumeRolePolicyDocument")?;
     let session = number(
@@ -184,13 +184,13 @@ pub(super) fn make(context: &mut Context<'_>, path: &str, name: &str, trust: &st
     let id = format!("AROA{}", context.seed.hex("role", &key, 17).to_uppercase());
     let at = Spreading::of(context).visible_at(&arn);
     Role {
-        trust: Lagging::new(trust.to_owned(), at),
+        trust: EventuallyConsistent::new(trust.to_owned(), at),
         ..Role::of_old(&arn, id, trust, context.now)
     }
 }
 
 /// `GetRole`.
-pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let role = context.iam().find(role_name(params)?)?;
     Ok(vec![
         Element::new("Role").children(role.content(Answer::Read)),
@@ -198,7 +198,7 @@ pub(super) fn get(context: &mut Context<'_>, params: &Params) -> Result<Vec<Elem
 }
 
 /// `ListRoles`.
-pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let prefix = params.get("PathPrefix").unwrap_or("/");
     let roles = context.iam().roles.values();
     let (roles, end) = page(params, roles.filter(|role| role.path.starts_with(prefix)))?;
@@ -212,7 +212,7 @@ pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Ele
 pub(super) fn update_trust(
     context: &mut Context<'_>,
     params: &Params,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let name = role_name(params)?;
     let document = document(params, "PolicyDocument")?;
     context.iam().find_mut(name)?;
@@ -225,10 +225,10 @@ pub(super) fn update_trust(
 }
 
 /// `DeleteRole`: only of a role without policies (botocore's IAM model).
-pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let name = role_name(params)?;
     let role = context.iam().find_mut(name)?;
-    let conflict = |message: &str| Err(Fault::new(409, "DeleteConflict", message));
+    let conflict = |message: &str| Err(ApiError::new(409, "DeleteConflict", message));
     if !role.managed.current().is_empty() {
         return conflict("Cannot delete entity, must detach all policies first.");
     }
@@ -243,7 +243,7 @@ pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         .values()
         .any(|it| *it == name)
     {
-        return Err(Fault::new(
+        return Err(ApiError::new(
             409,
             "DeleteConflict",
             "Cannot delete entity, must remove roles from instance profile first.",
@@ -253,7 +253,7 @@ pub(super) fn delete(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
     Ok(Vec::new())
 }
 
-fn path(params: &Params) -> Result<&str, Fault> {
+fn path(params: &Params) -> Result<&str, ApiError> {
     let path = params.get("Path").unwrap_or("/");
     let is_path = path.starts_with('/') && path.ends_with('/') && path.len() <= PATH_MAX;
     if !is_path || !path.chars().all(|c| c.is_ascii_graphic()) {
@@ -271,10 +271,10 @@ fn path_and_name(arn: &str) -> (String, String) {
     (resource[..at].to_owned(), resource[at..].to_owned())
 }
 
-fn check_room(iam: &Iam, name: &str) -> Result<(), Fault> {
+fn check_room(iam: &Iam, name: &str) -> Result<(), ApiError> {
     if iam.role(name).is_some() {
         let message = format!("Role with name {name} already exists.");
-        return Err(Fault::new(409, "EntityAlreadyExists", message));
+        return Err(ApiError::new(409, "EntityAlreadyExists", message));
     }
     if iam.roles.len() >= ROLES_MAX {
         let message = format!("Cannot exceed quota for RolesPerAccount: {ROLES_MAX}");
@@ -285,7 +285,7 @@ fn check_room(iam: &Iam, name: &str) -> Result<(), Fault> {
 
 /// A trust policy's form, size and principals: a role that it names must exist (IAM user guide,
 /// troubleshooting: invalid principal). Of accounts that are not simulated nothing is known.
-fn check_trust(state: &State, document: &str) -> Result<(), Fault> {
+fn check_trust(state: &State, document: &str) -> Result<(), ApiError> {
     let size = document.chars().filter(|c| !c.is_whitespace()).count();
     if size > TRUST_MAX {
         let message = format!("Cannot exceed quota for ACLSizePerRole: {TRUST_MAX}");

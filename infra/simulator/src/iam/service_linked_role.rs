@@ -1,9 +1,9 @@
 //! Service-linked roles.
 
-use super::lagging::Lagging;
+use super::eventual_consistency::EventuallyConsistent;
 use super::request::{description, required};
 use super::role::{Answer, make};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
@@ -40,12 +40,12 @@ pub fn name_of(service: &str) -> Option<&'static str> {
 }
 
 /// `CreateServiceLinkedRole`.
-pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let service = required(params, "AWSServiceName")?;
     let description = description(params)?;
     if params.get("CustomSuffix").is_some() {
         let message = format!("Custom suffix is not allowed for {service}");
-        return Err(Fault::client("InvalidInput", message));
+        return Err(ApiError::client("InvalidInput", message));
     }
     let Some((_, name, _)) = ROLES.iter().find(|(known, ..)| *known == service) else {
         return Err(unknown(service));
@@ -54,7 +54,7 @@ pub(super) fn create(context: &mut Context<'_>, params: &Params) -> Result<Vec<E
         let message = format!(
             "Service role name {name} has been taken in this account, please try a different suffix."
         );
-        return Err(Fault::client("InvalidInput", message));
+        return Err(ApiError::client("InvalidInput", message));
     }
     ensure(context, service);
     if let Some(role) = context.iam().roles.get_mut(&name.to_lowercase()) {
@@ -89,13 +89,13 @@ const OTHERS: &[&str] = &[
     "trustedadvisor.amazonaws.com",
 ];
 
-fn unknown(service: &str) -> Fault {
+fn unknown(service: &str) -> ApiError {
     if OTHERS.contains(&service) {
         let message = format!("The simulator does not model the service-linked role of {service}.");
-        return Fault::client("UnsupportedOperation", message);
+        return ApiError::client("UnsupportedOperation", message);
     }
     let message = format!("Cannot find Service Linked Role template for {service}");
-    Fault::client("InvalidInput", message)
+    ApiError::client("InvalidInput", message)
 }
 
 /// Makes the role of a service if it is missing, as the service itself does when it first needs it.
@@ -121,9 +121,9 @@ pub fn ensure(context: &mut Context<'_>, service: &str) {
         context.partition()
     );
     role.managed.set([policy].into(), context.now, context.now);
-    let share = context.state.weather.eks_service_linked_lag_share;
+    let share = context.state.faults.eks_service_linked_lag_share;
     if !context.seed.hits("service-linked-lag", &role.arn, share) {
-        role.trust = Lagging::new(trust, context.now);
+        role.trust = EventuallyConsistent::new(trust, context.now);
     }
     context.iam().roles.insert(name.to_lowercase(), role);
 }

@@ -16,7 +16,7 @@ use super::policy::{Attempt, Effect};
 use super::request::{no_such_entity, policy_arn, required};
 use super::trust::{Document, text};
 use super::{Iam, Role, no_such_role};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
@@ -40,7 +40,10 @@ struct Verdict {
     by_boundary: Option<bool>,
 }
 
-pub(super) fn simulate(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn simulate(
+    context: &mut Context<'_>,
+    params: &Params,
+) -> Result<Vec<Element>, ApiError> {
     let arn = policy_arn(params, "PolicySourceArn")?;
     let actions = actions(params)?;
     let resources = params.list("ResourceArns");
@@ -69,7 +72,7 @@ pub(super) fn simulate(context: &mut Context<'_>, params: &Params) -> Result<Vec
     ])
 }
 
-fn actions(params: &Params) -> Result<Vec<&str>, Fault> {
+fn actions(params: &Params) -> Result<Vec<&str>, ApiError> {
     let actions = params.list("ActionNames");
     if actions.is_empty() {
         required(params, "ActionNames")?;
@@ -77,7 +80,7 @@ fn actions(params: &Params) -> Result<Vec<&str>, Fault> {
     let lengths = ACTION_MIN..=ACTION_MAX;
     match actions.iter().find(|it| !lengths.contains(&it.len())) {
         None => Ok(actions),
-        Some(wrong) => Err(Fault::client(
+        Some(wrong) => Err(ApiError::client(
             "ValidationError",
             format!(
                 "1 validation error detected: Value '[{wrong}]' at 'actionNames' failed to satisfy \
@@ -89,7 +92,7 @@ fn actions(params: &Params) -> Result<Vec<&str>, Fault> {
 }
 
 /// Condition keys in lower case and their values.
-fn context_entries(params: &Params) -> Result<Vec<(String, String)>, Fault> {
+fn context_entries(params: &Params) -> Result<Vec<(String, String)>, ApiError> {
     let mut keys = Vec::new();
     for entry in params.structures("ContextEntries") {
         let name = required(&entry, "ContextKeyName")?.to_lowercase();
@@ -105,7 +108,7 @@ fn context_entries(params: &Params) -> Result<Vec<(String, String)>, Fault> {
 ///
 /// An assumed role's session is none of the entities that have policies (its words: aws-containers/amazon-ecs-exec-checker
 /// pull request 10).
-fn policies(iam: &Iam, arn: &str) -> Result<(Vec<Statement>, Option<Vec<Statement>>), Fault> {
+fn policies(iam: &Iam, arn: &str) -> Result<(Vec<Statement>, Option<Vec<Statement>>), ApiError> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let entity = match parts[..] {
         ["arn", _, "iam", "", _, entity] => entity.split_once('/'),
@@ -129,7 +132,7 @@ fn policies(iam: &Iam, arn: &str) -> Result<(Vec<Statement>, Option<Vec<Statemen
             "The group with name {} cannot be found.",
             name(path)
         ))),
-        _ => Err(Fault::client(
+        _ => Err(ApiError::client(
             "InvalidInput",
             format!("Invalid Entity Arn: {arn} does not clearly define entity type and name."),
         )),

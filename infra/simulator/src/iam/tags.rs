@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::page::page;
 use super::request::{invalid, limit_exceeded, required, role_name};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
@@ -19,7 +19,7 @@ const VALUE_MAX: usize = 256;
 const SYMBOLS: &str = "_.:/=+-@ ";
 
 /// `TagRole`: adds tags, or gives them new values.
-pub(super) fn tag(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn tag(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let new = read(params)?;
     let role = context.iam().find_mut(role_name(params)?)?;
     let mut tags = role.tags.clone();
@@ -33,7 +33,7 @@ pub(super) fn tag(context: &mut Context<'_>, params: &Params) -> Result<Vec<Elem
 }
 
 /// `UntagRole`.
-pub(super) fn untag(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn untag(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let role = context.iam().find_mut(role_name(params)?)?;
     let keys = params.list("TagKeys");
     if keys.len() > TAGS_MAX {
@@ -47,7 +47,7 @@ pub(super) fn untag(context: &mut Context<'_>, params: &Params) -> Result<Vec<El
 }
 
 /// `ListRoleTags`.
-pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, Fault> {
+pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Element>, ApiError> {
     let role = context.iam().find(role_name(params)?)?;
     let (tags, end) = page(params, &role.tags)?;
     let mut answer = vec![element(tags)];
@@ -56,7 +56,7 @@ pub(super) fn list(context: &mut Context<'_>, params: &Params) -> Result<Vec<Ele
 }
 
 /// The `Tags` of the request.
-pub(super) fn read(params: &Params) -> Result<Tags, Fault> {
+pub(super) fn read(params: &Params) -> Result<Tags, ApiError> {
     let given = params.structures("Tags");
     // The list of one call has botocore's limit, the tags of a role have a quota.
     if given.len() > TAGS_MAX {
@@ -75,12 +75,12 @@ pub(super) fn read(params: &Params) -> Result<Tags, Fault> {
         check("value", value, VALUE_MAX)?;
         if key.is_empty() || key.to_lowercase().starts_with("aws:") {
             let message = "System tags cannot be added/updated/deleted by requester.";
-            return Err(Fault::client("InvalidInput", message));
+            return Err(ApiError::client("InvalidInput", message));
         }
         if tags.keys().any(|old| old.eq_ignore_ascii_case(key)) {
             let message =
                 "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
-            return Err(Fault::client("InvalidInput", message));
+            return Err(ApiError::client("InvalidInput", message));
         }
         tags.insert(key.to_owned(), value.to_owned());
     }
@@ -94,7 +94,7 @@ pub(super) fn element<'a>(tags: impl IntoIterator<Item = (&'a String, &'a String
     Element::list("Tags", "member", items)
 }
 
-fn check(member: &str, text: &str, max: usize) -> Result<(), Fault> {
+fn check(member: &str, text: &str, max: usize) -> Result<(), ApiError> {
     let is_allowed = |c: char| c.is_alphanumeric() || SYMBOLS.contains(c);
     if text.chars().count() > max || !text.chars().all(is_allowed) {
         let constraint = format!("Member must have up to {max} letters, digits and {SYMBOLS}");
@@ -107,7 +107,7 @@ fn check(member: &str, text: &str, max: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_count(tags: &Tags) -> Result<(), Fault> {
+fn check_count(tags: &Tags) -> Result<(), ApiError> {
     if tags.len() > TAGS_MAX {
         let message = format!("Cannot exceed quota for TagsPerRole: {TAGS_MAX}");
         return Err(limit_exceeded(message));

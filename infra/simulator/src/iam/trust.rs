@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::condition::{self, Verdict};
 use super::wildcard;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 
 /// A policy that has been read.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,7 @@ impl Document {
     ///
     /// # Errors
     /// `MalformedPolicyDocument`.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
         let value: Value = serde_json::from_str(text)
             .map_err(|_| malformed("This policy contains invalid Json"))?;
         let Value::Object(mut members) = value else {
@@ -97,7 +97,7 @@ impl Document {
         Ok(document)
     }
 
-    fn check_effects(&self) -> Result<(), Fault> {
+    fn check_effects(&self) -> Result<(), ApiError> {
         for statement in &self.statements {
             let effect = text(statement, "Effect");
             if !matches!(effect, Some("Allow" | "Deny")) {
@@ -117,7 +117,7 @@ impl Document {
     ///
     /// # Errors
     /// `MalformedPolicyDocument`.
-    pub fn check_identity_policy(&self) -> Result<(), Fault> {
+    pub fn check_identity_policy(&self) -> Result<(), ApiError> {
         for statement in &self.statements {
             if statement.contains_key("Principal") || statement.contains_key("NotPrincipal") {
                 return Err(malformed("Policy document should not specify a principal."));
@@ -134,7 +134,7 @@ impl Document {
     ///
     /// # Errors
     /// `MalformedPolicyDocument`.
-    pub fn check_trust_policy(&self, exists: impl Fn(&str) -> bool) -> Result<(), Fault> {
+    pub fn check_trust_policy(&self, exists: impl Fn(&str) -> bool) -> Result<(), ApiError> {
         for statement in &self.statements {
             if statement.contains_key("Resource") || statement.contains_key("NotResource") {
                 return Err(malformed("Has prohibited field Resource"));
@@ -211,7 +211,7 @@ impl Document {
 
 /// IAM JSON policy elements reference: an element and its opposite exclude each other, an action is one text
 /// or a list of some, and a Sid is letters and digits.
-fn check_form(statement: &Map<String, Value>) -> Result<(), Fault> {
+fn check_form(statement: &Map<String, Value>) -> Result<(), ApiError> {
     let pairs = [
         ("Action", "NotAction"),
         ("Resource", "NotResource"),
@@ -274,7 +274,7 @@ fn is_service(name: &str) -> bool {
 }
 
 /// Actions begin with a service, and resources are ARNs.
-fn check_names(statement: &Map<String, Value>) -> Result<(), Fault> {
+fn check_names(statement: &Map<String, Value>) -> Result<(), ApiError> {
     let all = |one, other| [strings(statement.get(one)), strings(statement.get(other))].concat();
     let is_action = |name: &&str| *name == "*" || name.contains(':');
     let has_more = |name: &&str| name.matches(':').count() > 1;
@@ -314,7 +314,7 @@ fn check_names(statement: &Map<String, Value>) -> Result<(), Fault> {
 }
 
 /// A condition has known operators, and keys with values.
-fn check_condition(value: Option<&Value>) -> Result<(), Fault> {
+fn check_condition(value: Option<&Value>) -> Result<(), ApiError> {
     let operators = match value {
         None => return Ok(()),
         Some(Value::Object(operators)) => operators,
@@ -332,8 +332,8 @@ fn check_condition(value: Option<&Value>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn malformed(message: &str) -> Fault {
-    Fault::client("MalformedPolicyDocument", message)
+fn malformed(message: &str) -> ApiError {
+    ApiError::client("MalformedPolicyDocument", message)
 }
 
 pub(super) fn text<'a>(statement: &'a Map<String, Value>, member: &str) -> Option<&'a str> {
@@ -468,8 +468,8 @@ mod tests {
                 "condition",
             ),
         ] {
-            let fault = Document::parse(text).unwrap_err();
-            assert_eq!(fault.code, "MalformedPolicyDocument", "{reason}");
+            let error = Document::parse(text).unwrap_err();
+            assert_eq!(error.code, "MalformedPolicyDocument", "{reason}");
         }
     }
 
@@ -508,10 +508,10 @@ mod tests {
             ("ec2:*", "vpc/*"),
             ("ec2:*", "arn:aws:*"),
         ] {
-            let fault = policy(action, resource)
+            let error = policy(action, resource)
                 .check_identity_policy()
                 .unwrap_err();
-            assert_eq!(fault.code, "MalformedPolicyDocument", "{action} {resource}");
+            assert_eq!(error.code, "MalformedPolicyDocument", "{action} {resource}");
         }
     }
 
@@ -571,8 +571,8 @@ mod tests {
         ] {
             let mut wrong = right.clone();
             wrong[member] = value.clone();
-            let fault = parse(&wrong).unwrap_err();
-            assert_eq!(fault.code, "MalformedPolicyDocument", "{member}: {value}");
+            let error = parse(&wrong).unwrap_err();
+            assert_eq!(error.code, "MalformedPolicyDocument", "{member}: {value}");
         }
     }
 

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::key::{Key, KeyState, arn_of, find, text};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 /// `CreateKey`: with KMS's own material and the default key policy.
-pub(super) fn create_key(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn create_key(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let members = [
         "Policy",
         "CustomKeyStoreId",
@@ -17,7 +17,7 @@ pub(super) fn create_key(context: &mut Context<'_>, input: &Value) -> Result<Val
     ];
     if let Some(member) = members.iter().find(|member| !input[**member].is_null()) {
         let message = format!("The simulator does not model {member}.");
-        return Err(Fault::client("UnsupportedOperationException", message));
+        return Err(ApiError::client("UnsupportedOperationException", message));
     }
     let spec = input["KeySpec"].as_str().unwrap_or("SYMMETRIC_DEFAULT");
     // botocore's KMS model, CreateKeyRequest: an asymmetric key has to say what it is for.
@@ -26,7 +26,7 @@ pub(super) fn create_key(context: &mut Context<'_>, input: &Value) -> Result<Val
         None => {
             let message = "You must specify a KeyUsage value for all KMS keys except for symmetric \
                            encryption keys.";
-            return Err(Fault::client("ValidationException", message));
+            return Err(ApiError::client("ValidationException", message));
         }
         Some(usage) => usage,
     };
@@ -55,30 +55,30 @@ pub(super) fn create_key(context: &mut Context<'_>, input: &Value) -> Result<Val
 }
 
 /// `CreateAlias`.
-pub(super) fn create_alias(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn create_alias(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let alias = text(input, "AliasName")?.to_owned();
     // botocore's KMS model, CreateAliasRequest.
     if !alias.starts_with("alias/") || alias.starts_with("alias/aws/") {
         let message = "Alias must start with the prefix \"alias/\" and not with \"alias/aws/\".";
-        return Err(Fault::client("ValidationException", message));
+        return Err(ApiError::client("ValidationException", message));
     }
     let (_, arn) = find(context, "CreateAlias", text(input, "TargetKeyId")?)?;
     if context.kms().aliases.contains_key(&alias) {
         let arn = arn_of(context, &alias);
         let message = format!("An alias with the name {arn} already exists");
-        return Err(Fault::client("AlreadyExistsException", message));
+        return Err(ApiError::client("AlreadyExistsException", message));
     }
     context.kms().aliases.insert(alias, id_of(&arn));
     Ok(Value::Null)
 }
 
 /// `DisableKey`.
-pub(super) fn disable(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn disable(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     set(context, input, "DisableKey", KeyState::Disabled)
 }
 
 /// `EnableKey`.
-pub(super) fn enable(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn enable(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     set(context, input, "EnableKey", KeyState::Enabled)
 }
 
@@ -87,17 +87,20 @@ fn set(
     input: &Value,
     action: &str,
     state: KeyState,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     change(context, input, action, |key| key.state = state)?;
     Ok(Value::Null)
 }
 
 /// `ScheduleKeyDeletion`: botocore's KMS model has 7 to 30 days, and 30 by default.
-pub(super) fn schedule_deletion(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn schedule_deletion(
+    context: &mut Context<'_>,
+    input: &Value,
+) -> Result<Value, ApiError> {
     let days = input["PendingWindowInDays"].as_i64().unwrap_or(30);
     if !(7..=30).contains(&days) {
         let message = format!("PendingWindowInDays must be between 7 and 30, not {days}.");
-        return Err(Fault::client("ValidationException", message));
+        return Err(ApiError::client("ValidationException", message));
     }
     let at = context.now + jiff::SignedDuration::from_hours(24 * days);
     let arn = change(context, input, "ScheduleKeyDeletion", |key| {
@@ -119,12 +122,12 @@ fn change(
     input: &Value,
     action: &str,
     change: impl FnOnce(&mut Key),
-) -> Result<String, Fault> {
+) -> Result<String, ApiError> {
     let name = text(input, "KeyId")?;
     let (key, arn) = find(context, action, name)?;
     if key.state == KeyState::PendingDeletion {
         let message = format!("{arn} is pending deletion.");
-        return Err(Fault::client("KMSInvalidStateException", message));
+        return Err(ApiError::client("KMSInvalidStateException", message));
     }
     if let Some(key) = context.kms().keys.get_mut(&id_of(&arn)) {
         change(key);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::{Context, partition};
 
 /// AWS KMS developer guide, key states: those that a key of KMS's own material can be in for long.
@@ -134,7 +134,7 @@ pub(crate) fn find<'a>(
     context: &'a Context<'_>,
     action: &str,
     name: &str,
-) -> Result<(&'a Key, String), Fault> {
+) -> Result<(&'a Key, String), ApiError> {
     let asked = arn_of(context, name);
     let region = asked.split(':').nth(3).unwrap_or_default();
     if region != context.region {
@@ -158,9 +158,9 @@ pub(crate) fn find<'a>(
     }
 }
 
-fn hidden(context: &Context<'_>, action: &str) -> Fault {
+fn hidden(context: &Context<'_>, action: &str) -> ApiError {
     let who = crate::sts::identity(context).arn;
-    Fault::client(
+    ApiError::client(
         "AccessDeniedException",
         format!(
             "User: {who} is not authorized to perform: kms:{action} on this resource because the resource \
@@ -170,12 +170,12 @@ fn hidden(context: &Context<'_>, action: &str) -> Fault {
     )
 }
 
-fn not_found(message: &str) -> Fault {
-    Fault::client("NotFoundException", message)
+fn not_found(message: &str) -> ApiError {
+    ApiError::client("NotFoundException", message)
 }
 
 /// The member of that name, which must be a text.
-pub(super) fn text<'a>(input: &'a Value, member: &str) -> Result<&'a str, Fault> {
+pub(super) fn text<'a>(input: &'a Value, member: &str) -> Result<&'a str, ApiError> {
     let value = input[member].as_str().filter(|text| !text.is_empty());
     value.ok_or_else(|| {
         let name = format!("{}{}", member[..1].to_lowercase(), &member[1..]);
@@ -183,12 +183,12 @@ pub(super) fn text<'a>(input: &'a Value, member: &str) -> Result<&'a str, Fault>
             "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member \
              must not be null"
         );
-        Fault::client("ValidationException", message)
+        ApiError::client("ValidationException", message)
     })
 }
 
 /// `DescribeKey`.
-pub(super) fn describe(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn describe(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let (key, arn) = find(context, "DescribeKey", text(input, "KeyId")?)?;
     Ok(json!({"KeyMetadata": key.to_json(&arn)}))
 }

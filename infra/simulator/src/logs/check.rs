@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 
 /// LogGroupName and LogGroupNamePattern: these characters beside letters and digits.
 const NAME_SYMBOLS: &str = ".-_/#";
@@ -17,12 +17,12 @@ const TAG_KEY_MAX: usize = 128;
 const TAG_VALUE_MAX: usize = 256;
 
 /// `InvalidParameterException`.
-pub(super) fn invalid_parameter(message: impl Into<String>) -> Fault {
-    Fault::client("InvalidParameterException", message)
+pub(super) fn invalid_parameter(message: impl Into<String>) -> ApiError {
+    ApiError::client("InvalidParameterException", message)
 }
 
 /// A value that breaks a constraint of the model.
-pub(super) fn broken(value: &str, member: &str, constraint: &str) -> Fault {
+pub(super) fn broken(value: &str, member: &str, constraint: &str) -> ApiError {
     invalid_parameter(format!(
         "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: \
          {constraint}"
@@ -30,12 +30,12 @@ pub(super) fn broken(value: &str, member: &str, constraint: &str) -> Fault {
 }
 
 /// The members of an input.
-pub(super) fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Fault> {
+pub(super) fn read<T: DeserializeOwned>(input: &Value) -> Result<T, ApiError> {
     T::deserialize(input).map_err(|error| invalid_parameter(error.to_string()))
 }
 
 /// Refuses members that the service has and the simulator does not model.
-pub(super) fn refuse_unmodelled(input: &Value, members: &[&str]) -> Result<(), Fault> {
+pub(super) fn refuse_unmodelled(input: &Value, members: &[&str]) -> Result<(), ApiError> {
     let is_given = |member: &&&str| {
         let value = &input[**member];
         !value.is_null() && *value != Value::Bool(false)
@@ -49,7 +49,7 @@ pub(super) fn refuse_unmodelled(input: &Value, members: &[&str]) -> Result<(), F
 }
 
 /// The name of a log group, or the beginning of one.
-pub(super) fn check_name(name: &str, member: &str) -> Result<(), Fault> {
+pub(super) fn check_name(name: &str, member: &str) -> Result<(), ApiError> {
     if name.is_empty() {
         let constraint = "Member must have length greater than or equal to 1";
         return Err(broken(name, member, constraint));
@@ -58,7 +58,7 @@ pub(super) fn check_name(name: &str, member: &str) -> Result<(), Fault> {
 }
 
 /// Part of a log group's name, which may be empty.
-pub(super) fn check_pattern(pattern: &str, member: &str) -> Result<(), Fault> {
+pub(super) fn check_pattern(pattern: &str, member: &str) -> Result<(), ApiError> {
     if pattern.len() > NAME_LENGTH_MAX {
         let constraint = format!("Member must have length less than or equal to {NAME_LENGTH_MAX}");
         return Err(broken(pattern, member, &constraint));
@@ -71,7 +71,7 @@ pub(super) fn check_pattern(pattern: &str, member: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Fault> {
+pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), ApiError> {
     if !TAGS.contains(&tags.len()) {
         let constraint = "Member must have length between 1 and 50";
         return Err(broken(&format!("{} tags", tags.len()), "tags", constraint));
@@ -87,7 +87,7 @@ pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Fault> {
 }
 
 /// LogGroupClass. Groups for deliveries only are not modelled.
-pub(super) fn check_class(class: &str) -> Result<(), Fault> {
+pub(super) fn check_class(class: &str) -> Result<(), ApiError> {
     if ["STANDARD", "INFREQUENT_ACCESS"].contains(&class) {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use super::check::{
     broken, check_class, check_name, check_pattern, check_tags, invalid_parameter, read,
     refuse_unmodelled,
 };
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::{Context, partition};
 
 /// A log group.
@@ -55,12 +55,12 @@ impl Logs {
     }
 
     /// Refuses a change beside another one.
-    fn check_idle(&mut self, name: &str, now: Timestamp) -> Result<(), Fault> {
+    fn check_idle(&mut self, name: &str, now: Timestamp) -> Result<(), ApiError> {
         self.busy_until.retain(|_, until| now < *until);
         if self.busy_until.contains_key(name) {
             let message = "A conflicting operation is currently in progress against this resource. \
                            Please try again.";
-            return Err(Fault::client("OperationAbortedException", message));
+            return Err(ApiError::client("OperationAbortedException", message));
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ struct CreateLogGroup {
 }
 
 /// `CreateLogGroup`.
-pub(super) fn create(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn create(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     refuse_unmodelled(input, &["kmsKeyId", "deletionProtectionEnabled"])?;
     let asked: CreateLogGroup = read(input)?;
     let name = &asked.log_group_name;
@@ -131,7 +131,7 @@ pub(super) fn create(context: &mut Context<'_>, input: &Value) -> Result<Value, 
     context.logs().check_idle(name, now)?;
     if context.logs().groups.contains_key(name) {
         let message = "The specified log group already exists";
-        return Err(Fault::client("ResourceAlreadyExistsException", message));
+        return Err(ApiError::client("ResourceAlreadyExistsException", message));
     }
     let group = LogGroup {
         class,
@@ -151,7 +151,7 @@ struct DeleteLogGroup {
 }
 
 /// `DeleteLogGroup`, with all that is in it.
-pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let asked: DeleteLogGroup = read(input)?;
     check_name(&asked.log_group_name, "logGroupName")?;
     let now = context.now;
@@ -160,7 +160,7 @@ pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, 
     if group.is_some_and(|group| group.deletion_protection) {
         // botocore's CloudWatch Logs model has the protection and the code; the words are not known.
         let message = "The log group has deletion protection enabled.";
-        return Err(Fault::client("ValidationException", message));
+        return Err(ApiError::client("ValidationException", message));
     }
     if context
         .logs()
@@ -169,7 +169,7 @@ pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, 
         .is_none()
     {
         let message = "The specified log group does not exist.";
-        return Err(Fault::client("ResourceNotFoundException", message));
+        return Err(ApiError::client("ResourceNotFoundException", message));
     }
     Ok(Value::Null)
 }
@@ -186,7 +186,7 @@ struct DescribeLogGroups {
 }
 
 /// `DescribeLogGroups`: sorted by name, in pages.
-pub(super) fn describe(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn describe(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let members = [
         "accountIdentifiers",
         "includeLinkedAccounts",
@@ -211,7 +211,7 @@ pub(super) fn describe(context: &mut Context<'_>, input: &Value) -> Result<Value
 }
 
 impl DescribeLogGroups {
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), ApiError> {
         if let Some(prefix) = &self.log_group_name_prefix {
             check_name(prefix, "logGroupNamePrefix")?;
         }
@@ -230,7 +230,7 @@ impl DescribeLogGroups {
         Ok(())
     }
 
-    fn limit(&self) -> Result<usize, Fault> {
+    fn limit(&self) -> Result<usize, ApiError> {
         let Some(limit) = self.limit else {
             return Ok(LIMIT_MAX);
         };
@@ -244,7 +244,7 @@ impl DescribeLogGroups {
     }
 
     /// The name that the page before ended with.
-    fn after(&self) -> Result<Option<String>, Fault> {
+    fn after(&self) -> Result<Option<String>, ApiError> {
         let decoded = self.next_token.as_deref().map(|token| {
             let invalid = || invalid_parameter("The specified nextToken is invalid.");
             decode(token).ok_or_else(invalid)
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_modelled_is_refused() {
+    async fn unmodelled_options_are_refused() {
         let world = World::new();
         let call = world.logs.create_log_group().log_group_name("a");
         let call = call.kms_key_id("arn:aws:kms:x").send().await;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::check::{invalid_parameter, read};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 /// botocore's CloudWatch Logs model, ListTagsForResourceRequest.
@@ -17,7 +17,7 @@ struct ListTags {
 
 /// `ListTagsForResource`. A log group's ARN is the one without `:*` at its end (botocore's CloudWatch
 /// Logs model, resourceArn).
-pub(super) fn list(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let asked: ListTags = read(input)?;
     let arn = &asked.resource_arn;
     if !arn.starts_with("arn:") || arn.ends_with(":*") {
@@ -26,7 +26,7 @@ pub(super) fn list(context: &mut Context<'_>, input: &Value) -> Result<Value, Fa
     let mut groups = context.logs().groups.values();
     let group = groups.find(|group| group.arn == *arn).ok_or_else(|| {
         let message = "The specified resource does not exist.";
-        Fault::client("ResourceNotFoundException", message)
+        ApiError::client("ResourceNotFoundException", message)
     })?;
     Ok(json!({ "tags": group.tags }))
 }

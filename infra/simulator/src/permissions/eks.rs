@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Needed, Resource, iam, json_tags};
+use crate::api_error::ApiError;
 use crate::eks::Cluster;
-use crate::fault::Fault;
 use crate::iam::service_linked_role::{self, EKS_SERVICE, FARGATE, FARGATE_SERVICE};
 use crate::kms;
 use crate::state::Context;
@@ -232,7 +232,7 @@ impl Call<'_> {
     }
 
     fn by_create_cluster(&self) -> Vec<Needed> {
-        let invalid = |message: &str| Fault::client("InvalidParameterException", message);
+        let invalid = |message: &str| ApiError::client("InvalidParameterException", message);
         let mut all: Vec<Needed> = self.passing("roleArn", EKS_SERVICE).collect();
         // EKS user guide, envelope encryption with a key of one's own.
         for config in self.body["encryptionConfig"]
@@ -251,8 +251,8 @@ impl Call<'_> {
                 // aws-quickstart/quickstart-amazon-eks-cluster-resource-provider issue 25 and
                 // kubernetes-sigs/cluster-api-provider-aws issue 2432.
                 let message = format!("User not authorized to perform {action} operation");
-                let refusal = Fault::client("InvalidRequestException", message);
-                let needed = Needed::new(action, Resource::new(&key)).or_else(refusal);
+                let error = ApiError::client("InvalidRequestException", message);
+                let needed = Needed::new(action, Resource::new(&key)).or_else(error);
                 let needed = needed.key("kms:viaservice", &via);
                 all.push(match action {
                     "kms:CreateGrant" => needed.key("kms:grantisforawsresource", "true"),
@@ -278,7 +278,7 @@ impl Call<'_> {
     }
 
     fn by_create_fargate_profile(&self) -> Vec<Needed> {
-        let invalid = |message: &str| Fault::client("InvalidRequestException", message);
+        let invalid = |message: &str| ApiError::client("InvalidRequestException", message);
         let mut all: Vec<Needed> = self.passing("podExecutionRoleArn", EKS_SERVICE).collect();
         // aws-controllers-k8s/community issue 1821.
         let message = format!(

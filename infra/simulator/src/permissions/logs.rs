@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Needed, Resource, json_tags};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 pub(super) fn needed(context: &Context<'_>, operation: &str, input: &Value) -> Option<Vec<Needed>> {
@@ -64,10 +64,10 @@ fn group(context: &Context<'_>, name: &str) -> Resource {
 }
 
 /// awslabs/aws-well-architected-labs issue 745.
-fn untagged(context: &Context<'_>) -> Fault {
+fn untagged(context: &Context<'_>) -> ApiError {
     let message = format!(
         "User with accountId: {} is not authorized to perform CreateLogGroup with Tags",
         context.account
     );
-    Fault::client("AccessDeniedException", message)
+    ApiError::client("AccessDeniedException", message)
 }

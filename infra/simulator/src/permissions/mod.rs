@@ -20,11 +20,11 @@ mod sts;
 
 use serde_json::Value;
 
-use crate::fault::Fault;
+use crate::activation::Quarantine;
+use crate::api_error::ApiError;
 use crate::iam::policy::{Attempt, Effect, effect};
 use crate::iam::trust::Document;
 use crate::iam::{Iam, Role};
-use crate::opening::Quarantine;
 use crate::params::Params;
 use crate::state::Context;
 use crate::sts::Session;
@@ -54,7 +54,7 @@ struct Needed {
     /// What is known of the request.
     keys: Keys,
     /// The answer if it is missing, where that is not the usual one.
-    instead: Option<Fault>,
+    instead: Option<ApiError>,
 }
 
 /// What an action is about.
@@ -88,8 +88,8 @@ impl Needed {
         self
     }
 
-    fn or_else(mut self, fault: Fault) -> Self {
-        self.instead = Some(fault);
+    fn or_else(mut self, error: ApiError) -> Self {
+        self.instead = Some(error);
         self
     }
 }
@@ -178,7 +178,7 @@ fn needed(
 /// The service control policy that lies on the caller's account, if there is one.
 fn quarantine<'a>(context: &'a Context<'_>) -> Option<&'a Quarantine> {
     let account = context.state.accounts.get(&context.account)?;
-    account.opening.quarantine.as_ref()
+    account.activation.quarantine.as_ref()
 }
 
 /// Refuses what a service control policy forbids all principals of the caller's account.
@@ -187,14 +187,20 @@ fn check_organization(
     service: &str,
     who: &Identity,
     all: &[Needed],
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let Some(quarantine) = quarantine(context) else {
         return Ok(());
     };
     for needed in all {
-        let why = quarantine.refusal(context.now, &who.principal_arn, &needed.action);
+        let why = quarantine.denial(context.now, &who.principal_arn, &needed.action);
         if let (Some(why), Some(resource)) = (why, needed.resources.first()) {
-            return Err(refusal(service, &who.arn, &needed.action, resource, &why));
+            return Err(access_denied(
+                service,
+                &who.arn,
+                &needed.action,
+                resource,
+                &why,
+            ));
         }
     }
     Ok(())
@@ -206,7 +212,7 @@ pub(crate) fn check(
     service: &str,
     operation: &str,
     asked: &Asked<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let session = context.session().cloned();
     if session.is_none() && quarantine(context).is_none() {
         return Ok(());
@@ -229,10 +235,10 @@ pub(crate) fn check(
                 resource: &resource.arns,
                 context: &keys,
             };
-            let Some(why) = policies.refusal(&attempt) else {
+            let Some(why) = policies.denial(&attempt) else {
                 continue;
             };
-            let usual = || refusal(service, &who.arn, &needed.action, resource, &why);
+            let usual = || access_denied(service, &who.arn, &needed.action, resource, &why);
             return Err(needed.instead.clone().unwrap_or_else(usual));
         }
     }
@@ -315,7 +321,7 @@ impl Policies {
 
     /// Why the attempt is refused, in the words of IAM's user guide (troubleshoot access denied error
     /// messages): with a denial before all, else for the first kind of policy that does not allow it.
-    fn refusal(&self, attempt: &Attempt<'_>) -> Option<String> {
+    fn denial(&self, attempt: &Attempt<'_>) -> Option<String> {
         let kinds = [
             (
                 "identity-based policy",
@@ -359,21 +365,29 @@ fn parse(text: &str) -> Option<Document> {
 
 /// EC2's error codes, the common errors of EKS, CloudWatch Logs, Service Quotas and SSM, IAM's and STS' common errors. EC2 names no
 /// resource where there is none.
-fn refusal(service: &str, who: &str, action: &str, resource: &Resource, why: &str) -> Fault {
+fn access_denied(
+    service: &str,
+    who: &str,
+    action: &str,
+    resource: &Resource,
+    why: &str,
+) -> ApiError {
     let on = match &resource.shown {
         Some(shown) => format!(" on resource: {shown}"),
         None => String::new(),
     };
     let message = format!("User: {who} is not authorized to perform: {action}{on} {why}");
     match service {
-        "ec2" => Fault::new(
+        "ec2" => ApiError::new(
             403,
             "UnauthorizedOperation",
             format!("You are not authorized to perform this operation. {message}"),
         ),
-        "eks" => Fault::new(403, "AccessDeniedException", message),
-        "kms" | "logs" | "servicequotas" | "ssm" => Fault::client("AccessDeniedException", message),
-        _ => Fault::new(403, "AccessDenied", message),
+        "eks" => ApiError::new(403, "AccessDeniedException", message),
+        "kms" | "logs" | "servicequotas" | "ssm" => {
+            ApiError::client("AccessDeniedException", message)
+        }
+        _ => ApiError::new(403, "AccessDenied", message),
     }
 }
 

@@ -77,7 +77,7 @@ impl World {
 fn of_every_operation_is_known_what_it_needs() {
     let mut state = State::default();
     let mut context = Context {
-        refusal: None,
+        injected_error: None,
         now: jiff::Timestamp::UNIX_EPOCH,
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
@@ -233,7 +233,7 @@ async fn sessions_of_a_role_that_is_gone_may_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_no_session_may_everything() {
+async fn caller_without_a_session_may_do_everything() {
     let world = World::new(&json!([allow(&json!("ec2:DescribeVpcs"), &json!("*"))]));
     for key in [ACCOUNT, "somebody"] {
         let ec2 = client!(aws_sdk_ec2, world.simulator, key, REGION);
@@ -639,7 +639,7 @@ async fn a_fargate_profile_takes_more_than_its_own_permission() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_in_a_cluster_has_arns_of_its_own() {
+async fn resources_in_a_cluster_have_arns_of_their_own() {
     let on = |resource: &str| json!(arn("eks", resource));
     let world = World::new(&json!([
         allow(

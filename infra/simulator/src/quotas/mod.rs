@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 use crate::wire::aws_json::Operations;
 
@@ -45,33 +45,33 @@ struct List {
     next_token: Option<String>,
 }
 
-fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Fault> {
+fn read<T: DeserializeOwned>(input: &Value) -> Result<T, ApiError> {
     T::deserialize(input).map_err(|error| illegal_argument(&error.to_string()))
 }
 
-fn illegal_argument(message: &str) -> Fault {
-    Fault::client("IllegalArgumentException", message)
+fn illegal_argument(message: &str) -> ApiError {
+    ApiError::client("IllegalArgumentException", message)
 }
 
-fn no_such_resource(message: &str) -> Fault {
-    Fault::client("NoSuchResourceException", message)
+fn no_such_resource(message: &str) -> ApiError {
+    ApiError::client("NoSuchResourceException", message)
 }
 
 /// `GetServiceQuota`.
-fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let quota = find(&read(input)?)?;
     let value = (quota.value)(&Values::of(context));
     Ok(json!({"Quota": quota.to_json(context, value)}))
 }
 
 /// `GetAWSDefaultServiceQuota`: what an account has that nobody has asked for more.
-fn get_default(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+fn get_default(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let quota = find(&read(input)?)?;
     let value = (quota.value)(&Values::default());
     Ok(json!({"Quota": quota.to_json(context, value)}))
 }
 
-fn find(asked: &Get) -> Result<&'static Quota, Fault> {
+fn find(asked: &Get) -> Result<&'static Quota, ApiError> {
     let is_asked = |it: &&Quota| it.service == asked.service_code && it.code == asked.quota_code;
     let missing =
         || no_such_resource("The request failed because the specified quota doesn't exist.");
@@ -79,7 +79,7 @@ fn find(asked: &Get) -> Result<&'static Quota, Fault> {
 }
 
 /// `ListServiceQuotas`, in pages.
-fn list(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+fn list(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let asked: List = read(input)?;
     let of_service = || QUOTAS.iter().filter(|it| it.service == asked.service_code);
     if of_service().next().is_none() {
@@ -95,7 +95,7 @@ fn list(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
         Some(Ok(start)) => start,
         Some(Err(_)) => {
             let message = "Invalid token was provided.";
-            return Err(Fault::client("InvalidPaginationTokenException", message));
+            return Err(ApiError::client("InvalidPaginationTokenException", message));
         }
     };
     let code = asked.quota_code.as_deref();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_known_is_refused() {
+    async fn unknown_quota_is_refused() {
         let world = World::new();
         let get = |service: &str, quota: &str| {
             let call = world.quotas.get_service_quota();

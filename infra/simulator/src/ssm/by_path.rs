@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::check::{broken, check_name, invalid, read};
 use super::parameter::Parameter;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 /// botocore's SSM model, GetParametersByPathMaxResults; the maximum is the default.
@@ -38,7 +38,7 @@ struct Filter {
 impl Filter {
     /// Filters by type; the words are those of captured answers (radkawar/stackd
     /// testdata/aws/ssm/parameter_store.json). Keys of KMS and labels are not modelled.
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), ApiError> {
         match self.key.as_str() {
             "Type" => {}
             "KeyId" | "Label" => {
@@ -52,7 +52,7 @@ impl Filter {
                     "The following filter key is not valid: {other}. Valid filter keys include: [Type, \
                      KeyId, Label]."
                 );
-                return Err(Fault::client("InvalidFilterKey", "").with("Message", message));
+                return Err(ApiError::client("InvalidFilterKey", "").with("Message", message));
             }
         }
         match self.option.as_deref() {
@@ -62,7 +62,7 @@ impl Filter {
                     "The following filter option is not valid: {other}. Valid options include: \
                      [BeginsWith, Equals]."
                 );
-                Err(Fault::client("InvalidFilterOption", message))
+                Err(ApiError::client("InvalidFilterOption", message))
             }
         }
     }
@@ -75,7 +75,7 @@ impl Filter {
 }
 
 impl GetParametersByPath {
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), ApiError> {
         // The model: hierarchies start with a forward slash.
         if !self.path.starts_with('/') {
             let message = "The parameter path must begin with a forward slash \"/\".";
@@ -87,7 +87,7 @@ impl GetParametersByPath {
         }
     }
 
-    fn limit(&self) -> Result<usize, Fault> {
+    fn limit(&self) -> Result<usize, ApiError> {
         let Some(limit) = self.max_results else {
             return Ok(RESULTS_MAX);
         };
@@ -100,12 +100,13 @@ impl GetParametersByPath {
             })
     }
 
-    fn start(&self) -> Result<usize, Fault> {
+    fn start(&self) -> Result<usize, ApiError> {
         let Some(token) = &self.next_token else {
             return Ok(0);
         };
         let message = format!("The following token is invalid: {token}.");
-        (token.parse()).map_err(|_| Fault::client("InvalidNextToken", "").with("Message", message))
+        (token.parse())
+            .map_err(|_| ApiError::client("InvalidNextToken", "").with("Message", message))
     }
 
     /// Whether a parameter is below the path: right below it, or anywhere.
@@ -120,7 +121,7 @@ impl GetParametersByPath {
 
 /// `GetParametersByPath`, in pages: level by level, and by name in a level; with a filter by name alone
 /// (captured answers, radkawar/stackd testdata/aws/ssm/parameter_store.json).
-pub(super) fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let asked: GetParametersByPath = read(input)?;
     asked.check()?;
     let filters = &asked.parameter_filters;
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_cannot_be_asked_is_refused() {
+    async fn invalid_path_or_filter_is_refused() {
         let world = world().await;
         let by_path = |path: &str| world.ssm.get_parameters_by_path().path(path);
         for limit in [0, 11, -1] {

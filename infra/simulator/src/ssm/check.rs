@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 
 /// Systems Manager user guide, requirements and constraints for parameter names: beside letters and
 /// digits.
@@ -18,12 +18,12 @@ const NAME_LENGTH_MAX: usize = 2048;
 const STANDARD_VALUE_LENGTH_MAX: usize = 4096;
 
 /// `ValidationException`.
-pub(super) fn invalid(message: impl Into<String>) -> Fault {
-    Fault::client("ValidationException", message)
+pub(super) fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::client("ValidationException", message)
 }
 
 /// A value that breaks a constraint of the model.
-pub(super) fn broken(value: &str, member: &str, constraint: &str) -> Fault {
+pub(super) fn broken(value: &str, member: &str, constraint: &str) -> ApiError {
     invalid(format!(
         "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: \
          {constraint}"
@@ -31,12 +31,12 @@ pub(super) fn broken(value: &str, member: &str, constraint: &str) -> Fault {
 }
 
 /// The members of an input.
-pub(super) fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Fault> {
+pub(super) fn read<T: DeserializeOwned>(input: &Value) -> Result<T, ApiError> {
     T::deserialize(input).map_err(|error| invalid(error.to_string()))
 }
 
 /// Refuses members that the service has and the simulator does not model.
-pub(super) fn refuse_unmodelled(input: &Value, members: &[&str]) -> Result<(), Fault> {
+pub(super) fn refuse_unmodelled(input: &Value, members: &[&str]) -> Result<(), ApiError> {
     match members.iter().find(|member| !input[**member].is_null()) {
         None => Ok(()),
         Some(member) => Err(invalid(format!("The simulator does not model {member}."))),
@@ -44,7 +44,7 @@ pub(super) fn refuse_unmodelled(input: &Value, members: &[&str]) -> Result<(), F
 }
 
 /// The name of a parameter, wherever one is named: its shape.
-pub(super) fn check_name(name: &str, member: &str) -> Result<(), Fault> {
+pub(super) fn check_name(name: &str, member: &str) -> Result<(), ApiError> {
     if name.is_empty() {
         let constraint = "Member must have length greater than or equal to 1";
         return Err(broken(name, member, constraint));
@@ -66,7 +66,7 @@ pub(super) fn check_name(name: &str, member: &str) -> Result<(), Fault> {
 }
 
 /// As it is quoted in the terraform-provider-aws issues about names.
-fn bad_name() -> Fault {
+fn bad_name() -> ApiError {
     invalid(
         "Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it \
          can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of \
@@ -76,20 +76,20 @@ fn bad_name() -> Fault {
 
 /// The name of a parameter that is to be made: nobody may use the names of AWS. The user guide shows
 /// examples; the codes are what users report for `/aws…` and `/ssm…`.
-pub(super) fn check_new_name(name: &str, arn: &str) -> Result<(), Fault> {
+pub(super) fn check_new_name(name: &str, arn: &str) -> Result<(), ApiError> {
     check_name(name, "name")?;
     let bare = name.trim_start_matches('/');
     let begins_with = |prefix: &str| bare.to_lowercase().starts_with(prefix);
     if begins_with("aws") && name.starts_with('/') {
         let message = format!("No access to reserved parameter name: {bare}.");
-        return Err(Fault::client("AccessDeniedException", message));
+        return Err(ApiError::client("AccessDeniedException", message));
     }
     if begins_with("aws") || begins_with("ssm") {
         return Err(bad_name());
     }
     if bare.split('/').count() > LEVELS_MAX {
         let message = format!("A hierarchy can have a maximum of {LEVELS_MAX} levels.");
-        return Err(Fault::client(
+        return Err(ApiError::client(
             "HierarchyLevelLimitExceededException",
             message,
         ));
@@ -105,7 +105,7 @@ pub(super) fn check_new_name(name: &str, arn: &str) -> Result<(), Fault> {
 /// The value of a standard parameter. botocore's SSM model, PutParameterRequest$Value: at most 4 KB, and
 /// nothing in double brackets; the words are those that users report. A value is never quoted, it may be a
 /// secret (captured answer, radkawar/stackd testdata/aws/ssm/empty_value.json).
-pub(super) fn check_value(value: &str) -> Result<(), Fault> {
+pub(super) fn check_value(value: &str) -> Result<(), ApiError> {
     if value.is_empty() {
         return Err(invalid(
             "1 validation error detected: Value at 'value' failed to satisfy constraint: Member must have \
@@ -138,7 +138,7 @@ pub(super) struct Selected {
 }
 
 impl Selected {
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
         let (text, prefix) = match text.split_once(":parameter/") {
             Some((arn, rest)) if arn.starts_with("arn:") => (rest, "/"),
             _ => (text, ""),
@@ -168,7 +168,7 @@ impl Selected {
     }
 
     /// `ParameterVersionNotFound`. What is no number is a label, and no parameter has one here.
-    pub(super) fn version_not_found(&self) -> Fault {
+    pub(super) fn version_not_found(&self) -> ApiError {
         let name = &self.name;
         let asked = self.selector.as_deref().unwrap_or_default();
         let asked = asked.trim_start_matches(':');
@@ -184,6 +184,6 @@ impl Selected {
                  {asked}. Verify the parameter label and try again."
             )
         };
-        Fault::client("ParameterVersionNotFound", message)
+        ApiError::client("ParameterVersionNotFound", message)
     }
 }

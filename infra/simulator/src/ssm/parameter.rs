@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::check::refuse_unmodelled;
 use super::check::{Selected, broken, check_name, check_new_name, check_value, invalid, read};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 /// A parameter of the standard tier, of type `String` or `StringList`.
@@ -140,7 +140,7 @@ struct Tag {
 
 impl PutParameter {
     /// What can be said without looking at the parameters that there are.
-    fn check(&self, arn: &str) -> Result<(), Fault> {
+    fn check(&self, arn: &str) -> Result<(), ApiError> {
         // Captured answer, radkawar/stackd testdata/aws/ssm/parameter_store.json.
         if self.overwrite && !self.tags.is_empty() {
             return Err(invalid(
@@ -175,7 +175,7 @@ impl PutParameter {
 }
 
 /// `PutParameter`.
-pub(super) fn put(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn put(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     refuse_unmodelled(input, &["KeyId", "AllowedPattern", "Policies"])?;
     let asked: PutParameter = read(input)?;
     let arn = arn(context, &asked.name);
@@ -186,7 +186,7 @@ pub(super) fn put(context: &mut Context<'_>, input: &Value) -> Result<Value, Fau
         if !asked.overwrite {
             let message = "The parameter already exists. To overwrite this value, set the overwrite \
                            option in the request to true.";
-            return Err(Fault::client("ParameterAlreadyExists", message));
+            return Err(ApiError::client("ParameterAlreadyExists", message));
         }
         parameter.retire();
         if let Some(kind) = asked.r#type {
@@ -206,7 +206,7 @@ pub(super) fn put(context: &mut Context<'_>, input: &Value) -> Result<Value, Fau
     };
     if parameters.len() >= PARAMETERS_MAX {
         let message = "You have exceeded the number of parameters for this AWS account.";
-        return Err(Fault::client("ParameterLimitExceeded", message));
+        return Err(ApiError::client("ParameterLimitExceeded", message));
     }
     let tags = asked.tags.into_iter().map(|tag| (tag.key, tag.value));
     let parameter = Parameter {
@@ -241,12 +241,12 @@ struct ByName {
 
 /// The service says no more than the code: nobody may rely on words (captured answers, radkawar/stackd
 /// testdata/aws/ssm).
-fn not_found() -> Fault {
-    Fault::client("ParameterNotFound", "")
+fn not_found() -> ApiError {
+    ApiError::client("ParameterNotFound", "")
 }
 
 /// `GetParameter`. Labels are not modelled: no version has one.
-pub(super) fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn get(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let asked: ByName = read(input)?;
     let asked = Selected::parse(&asked.name)?;
     let parameter = context.ssm().parameters.get(&asked.name);
@@ -270,7 +270,7 @@ const NAMES_MAX: usize = 10;
 /// `GetParameters`: what is there by name, each text that was asked for once, versions before what has no
 /// selector; and what is not there, sorted (captured answers, radkawar/stackd
 /// testdata/aws/ssm/parameter_store.json and selector_edges.json).
-pub(super) fn get_many(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn get_many(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let asked: ByNames = read(input)?;
     if asked.names.is_empty() || asked.names.len() > NAMES_MAX {
         let constraint = format!("Member must have length between 1 and {NAMES_MAX}");
@@ -292,7 +292,7 @@ pub(super) fn get_many(context: &mut Context<'_>, input: &Value) -> Result<Value
 }
 
 /// `DeleteParameter`.
-pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, Fault> {
+pub(super) fn delete(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let asked: ByName = read(input)?;
     check_name(&asked.name, "name")?;
     let parameter = context.ssm().parameters.remove(&asked.name);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_overwritten_that_was_not_meant_to_be() {
+    async fn parameter_is_overwritten_only_on_request() {
         let world = World::new();
         world.put("/a/b", "one").await;
         let put = world.ssm.put_parameter().name("/a/b").value("two");
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_missing_has_no_message() {
+    async fn missing_parameter_has_no_message() {
         let world = World::new();
         let refused = world.ssm.get_parameter().name("/a").send().await;
         assert_eq!(code_of(&refused), "ParameterNotFound");
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_modelled_is_refused() {
+    async fn unmodelled_options_are_refused() {
         let world = World::new();
         let put = || world.ssm.put_parameter().name("/a").value("x");
         let string = || put().r#type(ParameterType::String);

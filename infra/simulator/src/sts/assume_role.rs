@@ -3,11 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::session::{Session, identity};
-use crate::fault::Fault;
+use crate::activation::is_early;
+use crate::api_error::ApiError;
 use crate::iam::Role;
 use crate::iam::request::{invalid, name, number, required};
 use crate::iam::trust::{Caller, Document};
-use crate::opening::is_early;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
@@ -44,7 +44,7 @@ const CHAINED_SECONDS_MAX: u32 = 3600;
 pub(super) fn assume_role(
     context: &mut Context<'_>,
     params: &Params,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let arn = required(params, "RoleArn")?;
     if arn.len() < ROLE_ARN_MIN {
         let constraint = "Member must have length greater than or equal to 20";
@@ -77,19 +77,19 @@ pub(super) fn assume_role(
 }
 
 /// What STS has and the simulator does not model.
-fn refuse_unmodelled(params: &Params) -> Result<(), Fault> {
+fn refuse_unmodelled(params: &Params) -> Result<(), ApiError> {
     let is_given = |name: &&&str| params.get(name).is_some() || !params.under(name).is_empty();
     match UNMODELLED.iter().find(is_given) {
         None => Ok(()),
         Some(name) => {
             let message = format!("The simulator does not model {name}.");
-            Err(Fault::client("ValidationError", message))
+            Err(ApiError::client("ValidationError", message))
         }
     }
 }
 
 /// The policy that limits the session.
-fn session_policy(params: &Params) -> Result<Option<&str>, Fault> {
+fn session_policy(params: &Params) -> Result<Option<&str>, ApiError> {
     let Some(policy) = params.get("Policy") else {
         return Ok(None);
     };
@@ -107,7 +107,7 @@ fn session_policy(params: &Params) -> Result<Option<&str>, Fault> {
     Ok(Some(policy))
 }
 
-fn check_external_id(params: &Params) -> Result<(), Fault> {
+fn check_external_id(params: &Params) -> Result<(), ApiError> {
     let Some(id) = params.get("ExternalId") else {
         return Ok(());
     };
@@ -124,27 +124,27 @@ fn check_external_id(params: &Params) -> Result<(), Fault> {
     Ok(())
 }
 
-fn account_of(arn: &str) -> Result<&str, Fault> {
+fn account_of(arn: &str) -> Result<&str, ApiError> {
     let mut parts = arn.splitn(6, ':');
     let account = parts.nth(4).filter(|_| arn.starts_with("arn:"));
     account.ok_or_else(|| {
         let message = format!("{arn} is invalid");
-        Fault::client("ValidationError", message)
+        ApiError::client("ValidationError", message)
     })
 }
 
 /// A region is served to the account that gives the credentials when it has enabled it (STS API
 /// reference, AssumeRole, RegionDisabledException), and a brand-new account not at once.
-fn check_region(context: &Context<'_>, account: &str) -> Result<(), Fault> {
+fn check_region(context: &Context<'_>, account: &str) -> Result<(), ApiError> {
     let is_served = context.state.accounts.get(account).is_none_or(|account| {
-        account.has_enabled(&context.region) && !is_early(account.opening.sts_from, context.now)
+        account.has_enabled(&context.region) && !is_early(account.activation.sts_from, context.now)
     });
     if !is_served {
         let message = format!(
             "STS is not activated in this region for account:{account}. Your account administrator \
              can activate STS in this region using the IAM Console."
         );
-        return Err(Fault::new(403, "RegionDisabledException", message));
+        return Err(ApiError::new(403, "RegionDisabledException", message));
     }
     Ok(())
 }
@@ -155,18 +155,18 @@ fn trusting_role<'a>(
     params: &Params,
     arn: &str,
     account: &str,
-) -> Result<&'a Role, Fault> {
+) -> Result<&'a Role, ApiError> {
     let who = identity(context);
     let denied = || {
         let message = format!(
             "User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}",
             who.arn
         );
-        Fault::new(403, "AccessDenied", message)
+        ApiError::new(403, "AccessDenied", message)
     };
     let account = context.state.accounts.get(account).ok_or_else(denied)?;
     // Right after an account's creation its role cannot be assumed yet.
-    if is_early(account.opening.assumable_from, context.now) {
+    if is_early(account.activation.assumable_from, context.now) {
         return Err(denied());
     }
     let role = account.iam.role_by_arn(arn).ok_or_else(denied)?;
@@ -197,16 +197,16 @@ fn trusting_role<'a>(
     Ok(role)
 }
 
-fn check_duration(context: &Context<'_>, role: &Role, seconds: u32) -> Result<(), Fault> {
+fn check_duration(context: &Context<'_>, role: &Role, seconds: u32) -> Result<(), ApiError> {
     if identity(context).is_session && seconds > CHAINED_SECONDS_MAX {
         let message = "The requested DurationSeconds exceeds the 1 hour session limit for roles \
                        assumed by role chaining.";
-        return Err(Fault::client("ValidationError", message));
+        return Err(ApiError::client("ValidationError", message));
     }
     if seconds > role.max_session_seconds {
         let message =
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
-        return Err(Fault::client("ValidationError", message));
+        return Err(ApiError::client("ValidationError", message));
     }
     Ok(())
 }

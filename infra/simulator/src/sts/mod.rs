@@ -5,14 +5,14 @@ mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 use crate::xml::Element;
 
 pub use session::{Identity, Session, Sessions, identity};
 
-type Operation = fn(&mut Context<'_>, &Params) -> Result<Vec<Element>, Fault>;
+type Operation = fn(&mut Context<'_>, &Params) -> Result<Vec<Element>, ApiError>;
 
 /// All operations, by their names.
 const OPERATIONS: &[(&str, Operation)] = &[
@@ -30,11 +30,11 @@ pub fn handle(
     context: &mut Context<'_>,
     operation: &str,
     params: &Params,
-) -> Result<Vec<Element>, Fault> {
+) -> Result<Vec<Element>, ApiError> {
     let work = OPERATIONS.iter().find(|(name, _)| *name == operation);
     let (_, work) = work.ok_or_else(|| {
         let message = format!("Could not find operation {operation} for version 2011-06-15");
-        Fault::client("InvalidAction", message)
+        ApiError::client("InvalidAction", message)
     })?;
     work(context, params)
 }

@@ -5,14 +5,14 @@ use http::{HeaderValue, Request, Response};
 use serde_json::Value;
 
 use super::Answer;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 
 const TARGET: &str = "x-amz-target";
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
 /// What every operation is: it reads or changes the account and answers with its output.
-type Operation = fn(&mut Context<'_>, &Value) -> Result<Value, Fault>;
+type Operation = fn(&mut Context<'_>, &Value) -> Result<Value, ApiError>;
 
 /// All operations of a service, by their names.
 pub(crate) struct Operations(pub(crate) &'static [(&'static str, Operation)]);
@@ -29,11 +29,11 @@ impl Operations {
         context: &mut Context<'_>,
         operation: &str,
         input: &Value,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, ApiError> {
         let work = self.0.iter().find(|(name, _)| *name == operation);
         let (_, work) = work.ok_or_else(|| {
             let message = format!("Operation {operation} is not known.");
-            Fault::client("UnknownOperationException", message)
+            ApiError::client("UnknownOperationException", message)
         })?;
         work(context, input)
     }
@@ -44,7 +44,7 @@ impl Operations {
 pub(super) fn answer(
     request: &Request<Vec<u8>>,
     prefix: &str,
-    handle: impl FnOnce(&str, &Value) -> Result<Value, Fault>,
+    handle: impl FnOnce(&str, &Value) -> Result<Value, ApiError>,
 ) -> Answer {
     let operation = operation(request, prefix).unwrap_or("Unknown").to_owned();
     let body: Value = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
@@ -52,10 +52,10 @@ pub(super) fn answer(
     Answer {
         operation,
         request: body,
-        error: result.as_ref().err().map(|fault| fault.code.clone()),
+        error: result.as_ref().err().map(|error| error.code.clone()),
         response: match result {
             Ok(output) => json(200, &output),
-            Err(error) => fault(&error),
+            Err(error) => error_answer(&error),
         },
     }
 }
@@ -68,13 +68,13 @@ fn operation<'a>(request: &'a Request<Vec<u8>>, prefix: &str) -> Option<&'a str>
 
 /// An error as these services write it: the code is a member of the body (Smithy, AWS JSON 1.1
 /// protocol, operation error serialization). Some have no message.
-fn fault(fault: &Fault) -> Response<Vec<u8>> {
-    let mut body = (*fault.members).clone();
-    body.insert("__type".to_owned(), fault.code.clone().into());
-    if !fault.message.is_empty() {
-        body.insert("message".to_owned(), fault.message.clone().into());
+fn error_answer(error: &ApiError) -> Response<Vec<u8>> {
+    let mut body = (*error.members).clone();
+    body.insert("__type".to_owned(), error.code.clone().into());
+    if !error.message.is_empty() {
+        body.insert("message".to_owned(), error.message.clone().into());
     }
-    json(fault.status, &Value::Object(body))
+    json(error.status, &Value::Object(body))
 }
 
 /// An operation without output answers nothing at all.

@@ -9,13 +9,14 @@ mod server;
 use http::{Request, Response};
 use serde_json::Value;
 
+use crate::api_error::ApiError;
 use crate::call::Call;
-use crate::fault::Fault;
 use crate::params::Params;
 use crate::permissions::{self, Asked};
 use crate::state::Context;
 use crate::{
-    Simulator, ec2, eks, iam, kms, logs, opening, quotas, refusal, regions, ssm, sts, throttle,
+    Simulator, activation, ec2, eks, iam, injected_error, kms, logs, quotas, regions, ssm, sts,
+    throttle,
 };
 use aws_json::Operations;
 
@@ -71,15 +72,15 @@ fn admit(
     service: &str,
     operation: &str,
     asked: &Asked<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     check_session(context, service)?;
-    refusal::check(context, service, operation)?;
+    injected_error::check(context, service, operation)?;
     regions::check(context, service)?;
     let params = match asked {
         Asked::Params(params) => Some(*params),
         Asked::Rest(..) | Asked::Input(_) => None,
     };
-    opening::check(context, service, operation, params)?;
+    activation::check(context, service, operation, params)?;
     throttle::check(
         context,
         service,
@@ -90,7 +91,7 @@ fn admit(
 }
 
 /// Refuses a session whose time is over; services have codes of their own for it.
-fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
+fn check_session(context: &Context<'_>, service: &str) -> Result<(), ApiError> {
     let sessions = &context.state.sessions;
     if !sessions.has_expired(&context.access_key, context.now) {
         return Ok(());
@@ -101,38 +102,38 @@ fn check_session(context: &Context<'_>, service: &str) -> Result<(), Fault> {
         _ => "ExpiredToken",
     };
     let message = "The security token included in the request is expired";
-    Err(Fault::new(403, code, message))
+    Err(ApiError::new(403, code, message))
 }
 
 /// Answers a call without credentials. Those that are unsigned by design are not simulated, and say so.
 fn unsigned(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
     let by_design = ["AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"];
     let operation = params(request).get("Action").map(str::to_owned);
-    let fault = match operation.filter(|name| by_design.contains(&name.as_str())) {
-        Some(name) => Fault::client(
+    let error = match operation.filter(|name| by_design.contains(&name.as_str())) {
+        Some(name) => ApiError::client(
             "InvalidAction",
             format!("Could not find operation {name} for version 2011-06-15"),
         ),
-        None => Fault::new(
+        None => ApiError::new(
             403,
             "MissingAuthenticationToken",
             "Request is missing Authentication Token",
         ),
     };
-    fault_of(request, &fault)
+    answer_of(request, &error)
 }
 
-/// The fault in the form in which the caller asked: a form with an `Action` is of the Query protocols, which
+/// The error in the form in which the caller asked: a form with an `Action` is of the Query protocols, which
 /// want XML. EC2's version tells its dialect.
-fn fault_of(request: &Request<Vec<u8>>, fault: &Fault) -> Response<Vec<u8>> {
+fn answer_of(request: &Request<Vec<u8>>, error: &ApiError) -> Response<Vec<u8>> {
     let params = params(request);
     match (params.get("Action"), params.get("Version")) {
-        (None, _) => rest_json::fault(fault),
+        (None, _) => rest_json::error_answer(error),
         (Some(_), Some(version)) if version == query::EC2_VERSION => {
-            query::fault(&query::EC2, fault)
+            query::error_answer(&query::EC2, error)
         }
-        (Some(_), Some("2010-05-08")) => query::fault(&query::IAM, fault),
-        (Some(_), _) => query::fault(&query::STS, fault),
+        (Some(_), Some("2010-05-08")) => query::error_answer(&query::IAM, error),
+        (Some(_), _) => query::error_answer(&query::STS, error),
     }
 }
 
@@ -187,9 +188,9 @@ impl Simulator {
                     let asked = Asked::Rest(path, query, body);
                     match admit(context, "eks", operation, &asked) {
                         Ok(()) => eks::handle(context, method, path, query, body),
-                        Err(fault) => rest_json::RestAnswer {
+                        Err(error) => rest_json::RestAnswer {
                             operation,
-                            result: Err(fault),
+                            result: Err(error),
                         },
                     }
                 }),
@@ -210,9 +211,9 @@ impl Simulator {
                     operation: "Unknown".to_owned(),
                     request: Value::Null,
                     error: Some("UnknownService".to_owned()),
-                    response: fault_of(
+                    response: answer_of(
                         request,
-                        &Fault::new(
+                        &ApiError::new(
                             404,
                             "UnknownService",
                             format!("service {other} is not simulated"),

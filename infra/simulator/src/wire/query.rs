@@ -3,7 +3,7 @@
 use http::Response;
 
 use super::Answer;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::xml::Element;
 
@@ -36,14 +36,14 @@ const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 pub(super) fn answer(
     dialect: &Dialect,
     params: &Params,
-    handle: impl FnOnce(&str, &Params) -> Result<Vec<Element>, Fault>,
+    handle: impl FnOnce(&str, &Params) -> Result<Vec<Element>, ApiError>,
 ) -> Answer {
     let operation = params.get("Action").unwrap_or("Unknown").to_owned();
     let result = handle(&operation, params);
-    let error = result.as_ref().err().map(|fault| fault.code.clone());
+    let error = result.as_ref().err().map(|error| error.code.clone());
     let (status, document) = match result {
         Ok(content) => (200, dialect.success(&operation, content)),
-        Err(fault) => (fault.status, dialect.failure(&fault)),
+        Err(error) => (error.status, dialect.failure(&error)),
     };
     Answer {
         operation,
@@ -53,9 +53,9 @@ pub(super) fn answer(
     }
 }
 
-/// A fault that no operation has answered.
-pub(super) fn fault(dialect: &Dialect, fault: &Fault) -> Response<Vec<u8>> {
-    xml(fault.status, &dialect.failure(fault))
+/// An error that no operation has answered.
+pub(super) fn error_answer(dialect: &Dialect, error: &ApiError) -> Response<Vec<u8>> {
+    xml(error.status, &dialect.failure(error))
 }
 
 impl Dialect {
@@ -73,16 +73,16 @@ impl Dialect {
             .child(metadata)
     }
 
-    fn failure(&self, fault: &Fault) -> Element {
-        let code = Element::text("Code", &fault.code);
-        let message = Element::text("Message", &fault.message);
+    fn failure(&self, error: &ApiError) -> Element {
+        let code = Element::text("Code", &error.code);
+        let message = Element::text("Message", &error.message);
         if self.is_ec2 {
             let error = Element::new("Error").child(code).child(message);
             return Element::new("Response")
                 .child(Element::new("Errors").child(error))
                 .child(Element::text("RequestID", REQUEST_ID));
         }
-        let side = if fault.status < 500 {
+        let side = if error.status < 500 {
             "Sender"
         } else {
             "Receiver"

@@ -7,14 +7,14 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::Answer;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 
-/// What a REST-JSON service answers: the operation's name, and its output or a fault.
+/// What a REST-JSON service answers: the operation's name, and its output or an error.
 pub struct RestAnswer {
     /// For example `CreateCluster`.
     pub operation: &'static str,
     /// The output, or the error.
-    pub result: Result<Value, Fault>,
+    pub result: Result<Value, ApiError>,
 }
 
 /// Query parameters: name and value, repeated names allowed.
@@ -50,20 +50,20 @@ pub(super) fn answer(
     Answer {
         operation: operation.to_owned(),
         request: Value::Object(record),
-        error: result.as_ref().err().map(|fault| fault.code.clone()),
+        error: result.as_ref().err().map(|error| error.code.clone()),
         response: match result {
             Ok(output) => json(200, &output),
-            Err(error) => fault(&error),
+            Err(error) => error_answer(&error),
         },
     }
 }
 
 /// An error as EKS writes it: the code in a header, the message and other members in the body.
-pub(super) fn fault(fault: &Fault) -> Response<Vec<u8>> {
-    let mut body = (*fault.members).clone();
-    body.insert("message".to_owned(), fault.message.clone().into());
-    let mut response = json(fault.status, &Value::Object(body));
-    if let Ok(code) = HeaderValue::from_str(&fault.code) {
+pub(super) fn error_answer(error: &ApiError) -> Response<Vec<u8>> {
+    let mut body = (*error.members).clone();
+    body.insert("message".to_owned(), error.message.clone().into());
+    let mut response = json(error.status, &Value::Object(body));
+    if let Ok(code) = HeaderValue::from_str(&error.code) {
         response.headers_mut().insert("x-amzn-errortype", code);
     }
     response

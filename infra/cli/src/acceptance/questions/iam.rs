@@ -158,7 +158,7 @@ async fn session_policy_size(place: &Place) -> Result<Said, Said> {
     let (function, policy) = largest_policy(place)?;
     let length = policy.chars().count();
     let what = format!("the policy of {function}, {length} characters");
-    // With a small one first: then a refusal is about the policy.
+    // With a small one first: then an error is about the policy.
     session(
         place,
         r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#,

@@ -125,7 +125,7 @@ impl<T> Reply<T> {
         }
     }
 
-    /// The code of a refusal.
+    /// The code of an error.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused(code, _) => Some(code),
@@ -133,7 +133,7 @@ impl<T> Reply<T> {
         }
     }
 
-    /// The message of a refusal.
+    /// The message of an error.
     pub fn message(&self) -> &str {
         match self {
             Self::Refused(_, message) => message,

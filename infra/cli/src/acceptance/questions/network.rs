@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_has_to_wait_is_as_believed_and_another_refusal_is_not() {
+    fn a_route_that_has_to_wait_is_as_believed_and_another_error_is_not() {
         let words = "route table rtb-1 and network gateway igw-1 belong to different networks";
         let of = |reply: &Reply<()>| after_attach(reply).0;
         assert_eq!(

@@ -1,6 +1,7 @@
 //! `CreateNatGateway`.
 
 use super::{Failure, Interface, NatGateway, PENDING_SECONDS};
+use crate::api_error::ApiError;
 use crate::ec2::address::Association;
 use crate::ec2::describe::Resource;
 use crate::ec2::kind::{ADDRESS, NAT_GATEWAY, SUBNET};
@@ -9,13 +10,15 @@ use crate::ec2::request::{Request, invalid_value, unmodelled};
 use crate::ec2::tags::{self, Tags};
 use crate::ec2::tokens::{self, Created};
 use crate::ec2::{Ec2, Quotas, Subnet};
-use crate::fault::Fault;
 use crate::xml::Element;
 
 const OPERATION: &str = "CreateNatGateway";
 
 /// `CreateNatGateway`.
-pub(in crate::ec2) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(in crate::ec2) fn create(
+    ec2: &mut Ec2,
+    request: &Request<'_>,
+) -> Result<Vec<Element>, ApiError> {
     if let Some(Created::NatGateway(earlier)) = ec2.earlier(OPERATION, request)? {
         let current = ec2.nat_gateways.get(&earlier.id).unwrap_or(earlier);
         return Ok(created(ec2, request, current));
@@ -35,7 +38,7 @@ pub(in crate::ec2) fn create(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec
     Ok(answer)
 }
 
-fn refuse_unmodelled(request: &Request<'_>) -> Result<(), Fault> {
+fn refuse_unmodelled(request: &Request<'_>) -> Result<(), ApiError> {
     if request.get("AvailabilityMode") == Some("regional") {
         return Err(unmodelled("regional NAT gateways"));
     }
@@ -50,16 +53,16 @@ fn refuse_unmodelled(request: &Request<'_>) -> Result<(), Fault> {
 
 /// Some zones have none (sysdiglabs/terraform-aws-secure-for-cloud pull request 52: a retired zone of
 /// Tokyo; aws-ia/terraform-aws-eks-blueprints pull request 1095: a local zone).
-fn check_zone(ec2: &Ec2, zone_id: &str) -> Result<(), Fault> {
+fn check_zone(ec2: &Ec2, zone_id: &str) -> Result<(), ApiError> {
     if !ec2.zones.without_nat_gateways.contains(zone_id) {
         return Ok(());
     }
     let message = "Nat Gateway is not available in this availability zone";
-    Err(Fault::client("NotAvailableInZone", message))
+    Err(ApiError::client("NotAvailableInZone", message))
 }
 
 /// VPC user guide, Amazon VPC quotas: pending, available and deleting gateways count.
-fn check_quota(ec2: &Ec2, request: &Request<'_>, zone_id: &str) -> Result<(), Fault> {
+fn check_quota(ec2: &Ec2, request: &Request<'_>, zone_id: &str) -> Result<(), ApiError> {
     let counts = |nat: &&NatGateway| nat.zone_id == zone_id && nat.exists(request.now);
     let used = ec2.nat_gateways.values().filter(counts).count();
     let (quota, code) = (ec2.quotas.nat_gateways_per_zone, "NatGatewayLimitExceeded");
@@ -110,7 +113,7 @@ fn created(ec2: &Ec2, request: &Request<'_>, gateway: &NatGateway) -> Vec<Elemen
 }
 
 /// The Elastic IP address that a public gateway needs and a private one must not have.
-fn allocation(ec2: &Ec2, request: &Request<'_>) -> Result<Option<String>, Fault> {
+fn allocation(ec2: &Ec2, request: &Request<'_>) -> Result<Option<String>, ApiError> {
     match request.get("ConnectivityType").unwrap_or("public") {
         "public" => {
             let id = request.id("AllocationId", &ADDRESS)?;
@@ -118,7 +121,7 @@ fn allocation(ec2: &Ec2, request: &Request<'_>) -> Result<Option<String>, Fault>
             Ok(Some(id.to_owned()))
         }
         "private" if request.get("AllocationId").is_none() => Ok(None),
-        "private" => Err(Fault::client(
+        "private" => Err(ApiError::client(
             "InvalidParameterCombination",
             "AllocationId cannot be specified for a private NAT gateway",
         )),
@@ -163,7 +166,7 @@ fn failure_on_arrival(
 
 /// What befalls some. Message: botocore's EC2 model, NatGateway.FailureMessage.
 fn internal_error(request: &Request<'_>, id: &str) -> Option<Failure> {
-    let share = request.weather.nat_gateway_failure_share;
+    let share = request.faults.nat_gateway_failure_share;
     let seed = request.seed;
     seed.hits("nat-gateway-failure", id, share)
         .then(|| Failure {
@@ -290,12 +293,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bad_weather_makes_it_fail_later_and_the_address_stays_free() {
+    async fn gateway_hit_by_a_fault_fails_later_and_its_address_stays_free() {
         let world = World::new();
         let network = world.network().await;
         let address = world.address().await;
         let share = |share| {
-            (world.simulator).change(|state| state.weather.nat_gateway_failure_share = share);
+            (world.simulator).change(|state| state.faults.nat_gateway_failure_share = share);
         };
         share(1.0);
         let id = world.nat_gateway(&network.public, &address).await;

@@ -15,7 +15,7 @@ use super::describe::{Resource, Spelling, describe as answer};
 use super::kind::{Kind, NAT_GATEWAY};
 use super::request::Request;
 use super::tags::{self, Tags};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 pub(super) use create::create;
@@ -185,7 +185,7 @@ fn end_pending(ec2: &mut Ec2, id: &str, now: Timestamp) {
 
 /// `DeleteNatGateway`: the address is disassociated when the gateway is gone, and not released; routes
 /// to it stay, as black holes (botocore's EC2 model).
-pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let id = request.id("NatGatewayId", &NAT_GATEWAY)?;
     let gateway = ec2.look_up(&ec2.nat_gateways, &NAT_GATEWAY, id)?;
     let place = ec2.place_of(gateway);
@@ -215,7 +215,7 @@ pub(super) fn delete(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element
 }
 
 /// `DescribeNatGateways`.
-pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, Fault> {
+pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Element>, ApiError> {
     let spelling = Spelling {
         ids: "NatGatewayId",
         set: "natGatewaySet",

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{AccessEntry, FARGATE_LINUX, STANDARD, cluster_with_entries};
-use crate::eks::refusal::{in_use, invalid_parameter};
+use crate::api_error::ApiError;
+use crate::eks::errors::{in_use, invalid_parameter};
 use crate::eks::request::{Request, Tags, check_tags};
 use crate::eks::tokens::{Token, earlier};
 use crate::eks::{Surroundings, parts};
-use crate::fault::Fault;
 use crate::state::Context;
 
 /// botocore's EKS model, CreateAccessEntry.
@@ -41,7 +41,7 @@ struct CreateAccessEntry {
 pub(in crate::eks) fn create(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let asked: CreateAccessEntry = request.read()?;
     let token = Token::of(request)?;
@@ -77,7 +77,7 @@ pub(in crate::eks) fn create(
 }
 
 impl CreateAccessEntry {
-    fn check(&self, kind: &str) -> Result<(), Fault> {
+    fn check(&self, kind: &str) -> Result<(), ApiError> {
         check_tags(&self.tags)?;
         if !TYPES.contains(&kind) {
             let message = format!("The specified type is invalid: {kind}");
@@ -115,7 +115,7 @@ fn check_principal(
     arn: &str,
     kind: &str,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     let invalid =
         |why: &str| invalid_parameter(&format!("The specified principalArn is invalid: {why}."));
     let parts: Vec<&str> = arn.splitn(6, ':').collect();

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::access_policy::{Association, CLUSTER_ADMIN, EVENT_POLICY, arn_of};
+use super::errors::{invalid_request, not_found};
+use super::eventual_consistency::EventualConsistency;
 use super::page::page;
-use super::refusal::{invalid_request, not_found};
 use super::request::{Request, Tags, epoch_seconds};
-use super::sight::Sight;
 use super::tokens::Token;
 use super::{Cluster, Surroundings, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::{Context, partition};
 
 pub(super) use create::create;
@@ -209,7 +209,7 @@ fn default_username(principal_arn: &str, name: &str, account: &str, region: &str
 pub(super) fn cluster_with_entries<'a>(
     eks: &'a mut super::Eks,
     name: &str,
-) -> Result<&'a mut Cluster, Fault> {
+) -> Result<&'a mut Cluster, ApiError> {
     let cluster = eks.cluster(name)?;
     if cluster.authentication_mode == "CONFIG_MAP" {
         return Err(invalid_request(
@@ -224,14 +224,14 @@ pub(super) fn cluster_with_entries<'a>(
 pub(super) fn find<'a>(
     cluster: &'a mut Cluster,
     principal_arn: &str,
-) -> Result<&'a mut AccessEntry, Fault> {
+) -> Result<&'a mut AccessEntry, ApiError> {
     cluster
         .access_entries
         .get_mut(principal_arn)
         .ok_or_else(missing)
 }
 
-fn missing() -> Fault {
+fn missing() -> ApiError {
     not_found(
         "The specified principalArn could not be found. You can view your available access entries \
          with 'list-access-entries'.",
@@ -239,28 +239,31 @@ fn missing() -> Fault {
 }
 
 /// `DescribeAccessEntry`.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let sight = Sight::of(context);
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     let name = cluster.name.clone();
     let entry = find(cluster, request.child())?;
-    if !sight.sees(&entry.arn, entry.created_at) {
+    if !consistency.shows(&entry.arn, entry.created_at) {
         return Err(missing());
     }
     Ok(json!({"accessEntry": entry.to_json(&name)}))
 }
 
 /// `ListAccessEntries`: all, or those with a policy.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let policy = request.query("associatedPolicyArn");
-    let sight = Sight::of(context);
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     let entries = cluster.access_entries.values();
     let entries = entries.filter(|entry| {
         policy.is_none_or(|arn| entry.policies.contains_key(arn))
-            && sight.sees(&entry.arn, entry.created_at)
+            && consistency.shows(&entry.arn, entry.created_at)
     });
     page(
         request,
@@ -270,7 +273,7 @@ pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<V
 }
 
 /// `DeleteAccessEntry`.
-pub(super) fn delete(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
+pub(super) fn delete(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
     let (eks, _) = parts(context);
     let cluster = cluster_with_entries(eks, request.cluster())?;
     find(cluster, request.child())?;

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::create::{TIMEOUT, check_members, check_resolve_conflicts};
 use super::{COREDNS, Phase, coredns, find};
-use crate::eks::refusal::{in_use, invalid_request};
+use crate::api_error::ApiError;
+use crate::eks::errors::{in_use, invalid_request};
 use crate::eks::request::Request;
 use crate::eks::tokens::Token;
 use crate::eks::update::{Status, Update};
 use crate::eks::{Cluster, after, parts};
-use crate::fault::Fault;
 use crate::state::Context;
 
 /// botocore's EKS model, UpdateAddonRequest.
@@ -28,7 +28,7 @@ struct UpdateAddon {
 pub(in crate::eks) fn update(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let asked: UpdateAddon = request.read()?;
     Token::of(request)?;
@@ -75,7 +75,7 @@ pub(in crate::eks) fn update(
 }
 
 /// eksctl-io/eksctl issue 8091, and aws/containers-roadmap issue 1411 for what has failed.
-fn check_updatable(status: &str) -> Result<(), Fault> {
+fn check_updatable(status: &str) -> Result<(), ApiError> {
     let message = format!("Addon {COREDNS} cannot be updated as it is currently in {status} state");
     match status {
         "CREATING" | "UPDATING" | "DELETING" => Err(in_use(&message)),
@@ -113,7 +113,7 @@ impl UpdateAddon {
 pub(in crate::eks) fn delete(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let (eks, around) = parts(context);
     let cluster = eks.cluster(request.cluster())?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::eks::refusal::invalid_parameter;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
+use crate::eks::errors::invalid_parameter;
 use crate::kubernetes::Template;
 
 /// A version of the add-on, and the Kubernetes versions that it runs on and is the default of.
@@ -67,7 +67,7 @@ const LABELS: [(&str, &str); 2] = [
 ];
 
 /// The version for a cluster: the one asked for, or the default.
-pub(super) fn version(name: Option<&str>, kubernetes: &str) -> Result<&'static Version, Fault> {
+pub(super) fn version(name: Option<&str>, kubernetes: &str) -> Result<&'static Version, ApiError> {
     let mut versions = VERSIONS.iter();
     let version = versions.find(|version| match name {
         Some(name) => version.name == name && version.kubernetes.contains(&kubernetes),
@@ -129,7 +129,7 @@ pub(super) fn schema() -> Value {
 ///
 /// # Errors
 /// `InvalidParameterException`, as EKS says it of a configuration that does not fit its schema.
-pub(super) fn read(configuration: Option<&str>) -> Result<Value, Fault> {
+pub(super) fn read(configuration: Option<&str>) -> Result<Value, ApiError> {
     let text = configuration.map(str::trim).filter(|text| !text.is_empty());
     let Some(text) = text else {
         return Ok(json!({}));
@@ -216,10 +216,10 @@ mod tests {
 
     #[test]
     fn unknown_members_are_refused_and_any_compute_type_is_taken() {
-        let fault = read(Some(r#"{"computetype":"Fargate"}"#)).unwrap_err();
-        assert_eq!(fault.code, "InvalidParameterException");
+        let error = read(Some(r#"{"computetype":"Fargate"}"#)).unwrap_err();
+        assert_eq!(error.code, "InvalidParameterException");
         assert!(
-            fault
+            error
                 .message
                 .starts_with("ConfigurationValue provided in request is not supported")
         );

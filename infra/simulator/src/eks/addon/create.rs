@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Addon, COREDNS, Phase, coredns};
-use crate::eks::refusal::{in_use, invalid_parameter};
+use crate::api_error::ApiError;
+use crate::eks::errors::{in_use, invalid_parameter};
 use crate::eks::request::{Request, Tags, check_one_of, check_tags};
 use crate::eks::tokens::{Token, earlier};
 use crate::eks::{Cluster, Surroundings, after, parts};
-use crate::fault::Fault;
 use crate::state::{Context, partition};
 
 /// When an add-on fails whose pods do not run: public tools wait that long.
@@ -32,7 +32,7 @@ struct CreateAddon {
 pub(in crate::eks) fn create(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let asked: CreateAddon = request.read()?;
     let token = Token::of(request)?;
@@ -85,7 +85,7 @@ const ROLE_ARN_MAX: usize = 255;
 const UNMODELLED: &[&str] = &["podIdentityAssociations", "namespaceConfig"];
 
 /// Checks what `CreateAddon` and `UpdateAddon` have in common.
-pub(super) fn check_members(request: &Request<'_>, role_arn: Option<&str>) -> Result<(), Fault> {
+pub(super) fn check_members(request: &Request<'_>, role_arn: Option<&str>) -> Result<(), ApiError> {
     if let Some(member) = UNMODELLED.iter().find(|member| request.has(member)) {
         return Err(invalid_parameter(&format!("{member} is not simulated")));
     }
@@ -97,7 +97,7 @@ pub(super) fn check_members(request: &Request<'_>, role_arn: Option<&str>) -> Re
 }
 
 /// botocore's EKS model, ResolveConflicts.
-pub(super) fn check_resolve_conflicts(value: Option<&str>) -> Result<(), Fault> {
+pub(super) fn check_resolve_conflicts(value: Option<&str>) -> Result<(), ApiError> {
     value.map_or(Ok(()), |value| {
         check_one_of(
             "resolveConflicts",

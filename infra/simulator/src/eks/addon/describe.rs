@@ -4,24 +4,24 @@ use serde_json::{Value, json};
 
 use super::coredns::{VERSIONS, schema};
 use super::{COREDNS, find, missing};
+use crate::api_error::ApiError;
+use crate::eks::errors::{invalid_parameter, not_found};
+use crate::eks::eventual_consistency::EventualConsistency;
 use crate::eks::page::page;
 use crate::eks::parts;
-use crate::eks::refusal::{invalid_parameter, not_found};
 use crate::eks::request::Request;
-use crate::eks::sight::Sight;
-use crate::fault::Fault;
 use crate::state::Context;
 
 /// `DescribeAddon`.
 pub(in crate::eks) fn describe(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
-    let (now, sight) = (context.now, Sight::of(context));
+) -> Result<Value, ApiError> {
+    let (now, consistency) = (context.now, EventualConsistency::of(context));
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let addon = find(cluster, request.child())?;
-    if !sight.sees(&addon.arn, addon.created_at) {
+    if !consistency.shows(&addon.arn, addon.created_at) {
         return Err(missing(cluster, &addon.name));
     }
     Ok(json!({"addon": addon.to_json(cluster, now)}))
@@ -31,12 +31,12 @@ pub(in crate::eks) fn describe(
 pub(in crate::eks) fn list(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
-    let sight = Sight::of(context);
+) -> Result<Value, ApiError> {
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let addons = cluster.addons.values();
-    let seen = addons.filter(|it| sight.sees(&it.arn, it.created_at));
+    let seen = addons.filter(|it| consistency.shows(&it.arn, it.created_at));
     page(request, "addons", seen.map(|addon| json!(addon.name)))
 }
 
@@ -44,7 +44,7 @@ pub(in crate::eks) fn list(
 pub(in crate::eks) fn versions(
     _context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let kubernetes = request.query("kubernetesVersion");
     let is_wanted = request
         .query("addonName")
@@ -90,7 +90,7 @@ pub(in crate::eks) fn versions(
 pub(in crate::eks) fn configuration(
     _context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let name = request.query("addonName").unwrap_or_default();
     let version = request.query("addonVersion").unwrap_or_default();
     if name.is_empty() || version.is_empty() {

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Cluster;
-use super::refusal::not_found;
+use super::errors::not_found;
 use super::request::{Tags, epoch_seconds};
 use super::tokens::Token;
 use super::update::Status;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 
 pub(super) use change::{delete, update};
 pub(super) use coredns::versions_on;
@@ -218,12 +218,12 @@ impl Cluster {
     }
 }
 
-fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a Addon, Fault> {
+fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a Addon, ApiError> {
     let addon = cluster.addons.get(name);
     addon.ok_or_else(|| missing(cluster, name))
 }
 
-fn missing(cluster: &Cluster, name: &str) -> Fault {
+fn missing(cluster: &Cluster, name: &str) -> ApiError {
     not_found(&format!(
         "No addon: {name} found in cluster: {}",
         cluster.name

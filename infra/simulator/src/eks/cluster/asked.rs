@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::check::service_cidr;
 use super::{Logging, VpcConfig};
-use crate::eks::refusal::invalid_parameter;
+use crate::api_error::ApiError;
+use crate::eks::errors::invalid_parameter;
 use crate::eks::request::{Request, Tags, check_one_of, check_tags};
 use crate::eks::{Surroundings, update};
-use crate::fault::Fault;
 
 /// botocore's EKS model, CreateClusterRequest.
 #[derive(Debug, Deserialize)]
@@ -68,7 +68,7 @@ pub(super) struct AccessConfig {
 
 impl CreateCluster {
     /// Checks what does not depend on anything else.
-    pub(super) fn check(&self, request: &Request<'_>) -> Result<(), Fault> {
+    pub(super) fn check(&self, request: &Request<'_>) -> Result<(), ApiError> {
         update::refuse_unmodelled(request)?;
         let network = &self.kubernetes_network_config;
         if !matches!(network.ip_family.as_deref(), None | Some("ipv4")) {
@@ -87,7 +87,7 @@ impl CreateCluster {
     }
 
     /// botocore's EKS model, EncryptionConfig: one at the most, of secrets.
-    fn check_encryption(&self) -> Result<(), Fault> {
+    fn check_encryption(&self) -> Result<(), ApiError> {
         if self.encryption_config.len() > 1 {
             return Err(invalid_parameter("Only one encryptionConfig is allowed"));
         }
@@ -110,7 +110,7 @@ impl CreateCluster {
     }
 
     /// Where the cluster will be.
-    pub(super) fn vpc(&self, around: &Surroundings<'_>) -> Result<VpcConfig, Fault> {
+    pub(super) fn vpc(&self, around: &Surroundings<'_>) -> Result<VpcConfig, ApiError> {
         let asked = &self.resources_vpc_config;
         let subnet_ids = asked.subnet_ids.clone().unwrap_or_default();
         let vpc_id = around.check_cluster_subnets(&self.name, &subnet_ids)?;
@@ -143,7 +143,7 @@ impl CreateCluster {
         &self,
         around: &Surroundings<'_>,
         vpc_id: &str,
-    ) -> Result<Ipv4Net, Fault> {
+    ) -> Result<Ipv4Net, ApiError> {
         let Some(text) = &self.kubernetes_network_config.service_ipv4_cidr else {
             return Ok(around.default_service_cidr(vpc_id));
         };

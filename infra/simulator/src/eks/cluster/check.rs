@@ -2,8 +2,8 @@
 
 use ipnet::Ipv4Net;
 
-use crate::eks::refusal::invalid_parameter;
-use crate::fault::Fault;
+use crate::api_error::ApiError;
+use crate::eks::errors::invalid_parameter;
 
 /// botocore's EKS model, ClusterName.
 const NAME_MAX: usize = 100;
@@ -19,7 +19,7 @@ const PRIVATE: [Ipv4Net; 3] = [
 const PUBLIC_CIDRS_MAX: usize = 40;
 
 /// botocore's EKS model, ClusterName.
-pub(in crate::eks) fn check_name(name: &str) -> Result<(), Fault> {
+pub(in crate::eks) fn check_name(name: &str) -> Result<(), ApiError> {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if starts_well && name.len() <= NAME_MAX && name.chars().all(is_allowed) {
@@ -33,7 +33,7 @@ pub(in crate::eks) fn check_name(name: &str) -> Result<(), Fault> {
 }
 
 /// Checks where the public endpoint may be reached from: blocks of public addresses, or all.
-pub(in crate::eks) fn check_cidrs(cidrs: &[String]) -> Result<(), Fault> {
+pub(in crate::eks) fn check_cidrs(cidrs: &[String]) -> Result<(), ApiError> {
     if cidrs.len() > PUBLIC_CIDRS_MAX {
         let message = format!("At most {PUBLIC_CIDRS_MAX} publicAccessCidrs are allowed");
         return Err(invalid_parameter(&message));
@@ -50,7 +50,7 @@ pub(in crate::eks) fn check_cidrs(cidrs: &[String]) -> Result<(), Fault> {
 }
 
 /// The block of addresses that the text stands for, if Kubernetes' services can have it.
-pub(super) fn service_cidr(text: &str) -> Result<Ipv4Net, Fault> {
+pub(super) fn service_cidr(text: &str) -> Result<Ipv4Net, ApiError> {
     let cidr: Option<Ipv4Net> = text.parse().ok();
     let cidr = cidr.filter(|cidr| {
         SERVICE_PREFIXES.contains(&cidr.prefix_len())

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::asked::CreateCluster;
 use super::check::check_name;
 use super::{Cluster, VpcConfig};
-use crate::eks::refusal::{in_use, limit_exceeded};
+use crate::api_error::ApiError;
+use crate::eks::errors::{in_use, limit_exceeded};
 use crate::eks::request::Request;
 use crate::eks::tokens::{Token, earlier};
 use crate::eks::{AccessEntry, Eks, Surroundings, after, parts, roles, version};
-use crate::fault::Fault;
 use crate::iam::service_linked_role;
 use crate::state::{Context, partition};
 use crate::{kms, sts};
@@ -22,7 +22,7 @@ use crate::{kms, sts};
 pub(in crate::eks) fn create(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let asked: CreateCluster = request.read()?;
     let token = Token::of(request)?;
@@ -75,22 +75,22 @@ fn answer(cluster: &Cluster, now: Timestamp) -> Value {
 /// EKS user guide, encrypt Kubernetes secrets with KMS: the key is symmetric, and its caller can use it. What
 /// EKS says of one that the caller does not see: aws-quickstart/quickstart-amazon-eks-cluster-resource-provider
 /// issue 25; the words for one that cannot be used were not found.
-fn check_key(context: &Context<'_>, asked: &CreateCluster) -> Result<(), Fault> {
+fn check_key(context: &Context<'_>, asked: &CreateCluster) -> Result<(), ApiError> {
     for config in &asked.encryption_config {
         let arn = &config.provider.key_arn;
         match kms::find(context, "DescribeKey", arn) {
             Ok((key, _)) if key.is_usable() => {}
             Ok(_) => {
                 let message = format!("The KMS key {arn} is not an enabled symmetric key");
-                return Err(Fault::client("InvalidParameterException", message));
+                return Err(ApiError::client("InvalidParameterException", message));
             }
-            Err(fault) if fault.code == "NotFoundException" => {
-                let message = fault.message;
-                return Err(Fault::client("InvalidParameterException", message));
+            Err(error) if error.code == "NotFoundException" => {
+                let message = error.message;
+                return Err(ApiError::client("InvalidParameterException", message));
             }
             Err(_) => {
                 let message = "User not authorized to perform kms:DescribeKey operation";
-                return Err(Fault::client("InvalidRequestException", message));
+                return Err(ApiError::client("InvalidRequestException", message));
             }
         }
     }
@@ -103,7 +103,7 @@ fn repeated<'a>(
     eks: &'a Eks,
     asked: &CreateCluster,
     token: Option<&Token>,
-) -> Result<Option<&'a Cluster>, Fault> {
+) -> Result<Option<&'a Cluster>, ApiError> {
     let made = earlier(
         eks.clusters.values(),
         |cluster| cluster.token.as_ref(),
@@ -125,7 +125,7 @@ impl CreateCluster {
         version: &str,
         vpc: VpcConfig,
         service_cidr: Ipv4Net,
-    ) -> Result<Cluster, Fault> {
+    ) -> Result<Cluster, ApiError> {
         let name = &self.name;
         let made = eks.made.entry(name.clone()).or_default();
         *made += 1;
@@ -197,12 +197,12 @@ fn make_network(cluster: &mut Cluster, around: &mut Surroundings<'_>) {
 }
 
 /// A role of another account cannot be passed on (IAM user guide, passing a role).
-fn check_same_account(context: &Context<'_>, role_arn: &str) -> Result<(), Fault> {
+fn check_same_account(context: &Context<'_>, role_arn: &str) -> Result<(), ApiError> {
     if role_arn.split(':').nth(4) == Some(context.account.as_str()) {
         return Ok(());
     }
     let message = format!("Cross-account pass role is not allowed: {role_arn}");
-    Err(Fault::new(403, "AccessDeniedException", message))
+    Err(ApiError::new(403, "AccessDeniedException", message))
 }
 
 #[cfg(test)]
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_asked_for_is_described() {
+    async fn cluster_is_described_as_it_was_asked_for() {
         let world = World::new().await;
         let setup = LogSetup::builder()
             .types(LogType::Audit)
@@ -361,11 +361,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn roles_take_minutes_to_spread_in_bad_weather() {
+    async fn roles_take_minutes_to_spread_when_iam_is_slow() {
         let world = World::without_roles().await;
         world
             .simulator
-            .change(|state| state.weather.iam_lag_seconds = 600.0);
+            .change(|state| state.faults.iam_lag_seconds = 600.0);
         world.service_linked_role().await;
         world.cluster_role().await;
         wait(15).await;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Cluster;
-use crate::eks::refusal::{in_use, invalid_request};
+use crate::api_error::ApiError;
+use crate::eks::errors::{in_use, invalid_request};
 use crate::eks::request::Request;
 use crate::eks::{after, parts};
-use crate::fault::Fault;
 use crate::state::Context;
 
 /// `DeleteCluster`. The last minutes of a cluster: 28 to 48 seconds without nodes and logs on a real
@@ -16,7 +16,7 @@ use crate::state::Context;
 pub(in crate::eks) fn delete(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let (eks, around) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
@@ -42,7 +42,7 @@ pub(in crate::eks) fn delete(
 
 /// botocore's EKS model, deletionProtection. EKS user guide, deletion protection: a cluster that is
 /// FAILED can be deleted all the same.
-fn check_protection(cluster: &Cluster, now: jiff::Timestamp) -> Result<(), Fault> {
+fn check_protection(cluster: &Cluster, now: jiff::Timestamp) -> Result<(), ApiError> {
     if cluster.deletion_protection && cluster.status(now) != "FAILED" {
         let message = format!(
             "Cannot delete cluster {} because deletion protection is enabled",
@@ -55,7 +55,7 @@ fn check_protection(cluster: &Cluster, now: jiff::Timestamp) -> Result<(), Fault
 
 /// botocore's EKS model, DeleteCluster: profiles first. The text is that of
 /// kubernetes-sigs/cluster-api-provider-aws issue 4728.
-fn check_profiles(cluster: &Cluster, now: jiff::Timestamp) -> Result<(), Fault> {
+fn check_profiles(cluster: &Cluster, now: jiff::Timestamp) -> Result<(), ApiError> {
     let profiles = cluster.fargate_profiles.values();
     let statuses: BTreeSet<&str> = profiles.map(|profile| profile.status(now)).collect();
     if statuses.is_empty() {
@@ -71,7 +71,7 @@ fn check_profiles(cluster: &Cluster, now: jiff::Timestamp) -> Result<(), Fault> 
 
 /// Node groups first, and capabilities. The texts are those of ekristen/aws-nuke issue 970 and of
 /// hashicorp/terraform-provider-aws's sweepers.
-fn check_children(cluster: &Cluster) -> Result<(), Fault> {
+fn check_children(cluster: &Cluster) -> Result<(), ApiError> {
     if !cluster.node_groups.is_empty() {
         return Err(in_use("Cluster has nodegroups attached"));
     }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_eks_made_in_the_vpc_outlives_the_cluster_by_minutes() {
+    async fn interfaces_and_group_outlive_the_cluster_by_minutes() {
         let world = World::new().await;
         world.cluster_active().await;
         delete(&world).await;

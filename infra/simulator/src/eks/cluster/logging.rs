@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api_error::ApiError;
 use crate::eks::request::check_one_of;
-use crate::fault::Fault;
 
 /// botocore's EKS model, LogType.
 const TYPES: &[&str] = &[
@@ -33,7 +33,10 @@ struct LogSetup {
 
 impl Logging {
     /// The kinds that are on after the change; what is not named stays as it is.
-    pub(in crate::eks) fn apply(&self, old: &BTreeSet<String>) -> Result<BTreeSet<String>, Fault> {
+    pub(in crate::eks) fn apply(
+        &self,
+        old: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, ApiError> {
         let mut new = old.clone();
         for setup in &self.cluster_logging {
             for kind in &setup.types {

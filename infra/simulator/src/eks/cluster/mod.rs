@@ -13,15 +13,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::errors::{in_use, invalid_request};
+use super::eventual_consistency::EventualConsistency;
 use super::page::page;
-use super::refusal::{in_use, invalid_request};
 use super::request::{Request, Tags, epoch_seconds};
-use super::sight::Sight;
 use super::tokens::Token;
 use super::{
     AccessEntry, Addon, Capability, FargateProfile, Update, health, insight, parts, version,
 };
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::kubernetes::{Deployment, Workload};
 use crate::state::Context;
 
@@ -179,7 +179,7 @@ impl Cluster {
     }
 
     /// Refuses work on a cluster that is on its way up or down.
-    pub(super) fn check_active(&self, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn check_active(&self, now: Timestamp) -> Result<(), ApiError> {
         match self.status(now) {
             status @ ("CREATING" | "DELETING" | "FAILED") => {
                 let message = format!("Cluster {} is in status {status}, not ACTIVE.", self.name);
@@ -191,7 +191,7 @@ impl Cluster {
 
     /// Refuses changes of a cluster that is being deleted (a captured answer of DisassociateAccessPolicy; the
     /// other changes of what is in a cluster are taken to be refused alike).
-    pub(super) fn check_not_deleting(&self, what: &str) -> Result<(), Fault> {
+    pub(super) fn check_not_deleting(&self, what: &str) -> Result<(), ApiError> {
         if self.gone_at.is_some() {
             return Err(invalid_request(&format!(
                 "Failed to {what} because cluster was in DELETING state"
@@ -204,7 +204,7 @@ impl Cluster {
     ///
     /// apache/airflow pull request 73219: for more than ten minutes after a Fargate profile became
     /// ACTIVE, a cluster that says ACTIVE refuses deletions.
-    pub(super) fn check_no_update(&self, what: &str, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn check_no_update(&self, what: &str, now: Timestamp) -> Result<(), ApiError> {
         let mut profiles = self.fargate_profiles.values();
         let is_busy = self.update_in_progress().is_some()
             || self.is_updating_secretly(now)
@@ -223,7 +223,7 @@ impl Cluster {
             || addons.any(|addon| now < addon.installed_at)
     }
 
-    pub(super) fn update_in_progress_fault(&self, what: &str) -> Fault {
+    pub(super) fn update_in_progress_fault(&self, what: &str) -> ApiError {
         in_use(&format!(
             "Cannot {what} because cluster {} currently has an update in progress",
             self.name
@@ -335,21 +335,24 @@ impl VpcConfig {
 }
 
 /// `DescribeCluster`.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let (now, sight) = (context.now, Sight::of(context));
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
+    let (now, consistency) = (context.now, EventualConsistency::of(context));
     let name = request.cluster();
     let cluster = context.eks().clusters.get(name);
-    let cluster = cluster.filter(|cluster| sight.sees_cluster(cluster));
-    let cluster = cluster.ok_or_else(|| sight.cluster_missing(name))?;
+    let cluster = cluster.filter(|cluster| consistency.shows_cluster(cluster));
+    let cluster = cluster.ok_or_else(|| consistency.cluster_missing(name))?;
     Ok(json!({"cluster": cluster.to_json(now)}))
 }
 
 /// `ListClusters`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let sight = Sight::of(context);
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let clusters = eks.clusters.values();
-    let seen = clusters.filter(|cluster| sight.sees_cluster(cluster));
+    let seen = clusters.filter(|cluster| consistency.shows_cluster(cluster));
     page(request, "clusters", seen.map(|cluster| json!(cluster.name)))
 }
 

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{FargateProfile, Selector, check_alone};
-use crate::eks::refusal::{in_use, invalid_parameter, limit_exceeded};
+use crate::api_error::ApiError;
+use crate::eks::errors::{in_use, invalid_parameter, limit_exceeded};
 use crate::eks::request::{Request, Tags, check_tags};
 use crate::eks::tokens::{Token, earlier};
 use crate::eks::{AccessEntry, Cluster, Surroundings, after, cluster, parts, roles};
-use crate::fault::Fault;
 use crate::iam::service_linked_role;
 use crate::state::{Context, partition};
 
@@ -36,7 +36,7 @@ struct CreateFargateProfile {
 pub(in crate::eks) fn create(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let (account, region) = (context.account.clone(), context.region.clone());
     let asked: CreateFargateProfile = request.read()?;
@@ -79,12 +79,12 @@ pub(in crate::eks) fn create(
 
 /// GovCloud user guide, Amazon EKS: "Amazon EKS on Fargate isn't available". Code and words are those
 /// that eksctl knows (pkg/eks, IsUnauthorizedError).
-fn check_region(region: &str, account: &str) -> Result<(), Fault> {
+fn check_region(region: &str, account: &str) -> Result<(), ApiError> {
     if partition(region) != "aws-us-gov" {
         return Ok(());
     }
     let message = format!("Account {account} is not authorized to use this service");
-    Err(Fault::new(403, "AccessDeniedException", message))
+    Err(ApiError::new(403, "AccessDeniedException", message))
 }
 
 /// The profile that an earlier call with the same token has made. A name that is taken otherwise is
@@ -93,7 +93,7 @@ fn repeated<'a>(
     cluster: &'a Cluster,
     asked: &CreateFargateProfile,
     token: Option<&Token>,
-) -> Result<Option<&'a FargateProfile>, Fault> {
+) -> Result<Option<&'a FargateProfile>, ApiError> {
     let profiles = &cluster.fargate_profiles;
     let made = earlier(profiles.values(), |profile| profile.token.as_ref(), token);
     if made.is_none() && profiles.contains_key(&asked.fargate_profile_name) {
@@ -104,7 +104,7 @@ fn repeated<'a>(
 }
 
 /// Unlike deletions, this is not refused while the cluster is not done with another profile.
-fn check_not_updating(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), Fault> {
+fn check_not_updating(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), ApiError> {
     if cluster.update_in_progress().is_some() || cluster.is_updating_secretly(now) {
         return Err(cluster.update_in_progress_fault(what));
     }
@@ -112,7 +112,7 @@ fn check_not_updating(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(
 }
 
 impl CreateFargateProfile {
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), ApiError> {
         cluster::check_name(&self.fargate_profile_name)?;
         // eksctl's checks of Fargate profiles: EKS keeps these names for itself.
         if self.fargate_profile_name.starts_with("eks-") {
@@ -149,7 +149,7 @@ impl CreateFargateProfile {
         cluster: &mut Cluster,
         around: &Surroundings<'_>,
         now: Timestamp,
-    ) -> Result<FargateProfile, Fault> {
+    ) -> Result<FargateProfile, ApiError> {
         let subnets = self.subnets(cluster, around)?;
         let name = &self.fargate_profile_name;
         let made = cluster.count_made(&format!("fargateprofile/{name}"));
@@ -184,7 +184,11 @@ impl CreateFargateProfile {
     }
 
     /// The subnets asked for, else the cluster's private ones.
-    fn subnets(&self, cluster: &Cluster, around: &Surroundings<'_>) -> Result<Vec<String>, Fault> {
+    fn subnets(
+        &self,
+        cluster: &Cluster,
+        around: &Surroundings<'_>,
+    ) -> Result<Vec<String>, ApiError> {
         let subnets = if self.subnets.is_empty() {
             around.private_of(&cluster.vpc.subnet_ids)
         } else {

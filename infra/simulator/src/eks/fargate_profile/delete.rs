@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{check_alone, find};
+use crate::api_error::ApiError;
 use crate::eks::request::Request;
 use crate::eks::{after, parts};
-use crate::fault::Fault;
 use crate::state::Context;
 
 /// `DeleteFargateProfile`: its pods are deleted with it, and born anew (botocore's EKS model). What they
@@ -13,7 +13,7 @@ use crate::state::Context;
 pub(in crate::eks) fn delete(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let (eks, mut around) = parts(context);
     let cluster = eks.cluster(request.cluster())?;

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::errors::{in_use, not_found};
+use super::eventual_consistency::EventualConsistency;
 use super::page::page;
-use super::refusal::{in_use, not_found};
 use super::request::{Request, Tags, epoch_seconds};
-use super::sight::Sight;
 use super::tokens::Token;
 use super::{Cluster, health, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::iam::wildcard;
 use crate::state::Context;
 
@@ -124,24 +124,27 @@ impl FargateProfile {
 }
 
 /// `DescribeFargateProfile`.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let (now, sight) = (context.now, Sight::of(context));
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
+    let (now, consistency) = (context.now, EventualConsistency::of(context));
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let profile = find(cluster, request.child())?;
-    if !sight.sees(&profile.arn, profile.created_at) {
+    if !consistency.shows(&profile.arn, profile.created_at) {
         return Err(missing(&profile.name));
     }
     Ok(json!({"fargateProfile": profile.to_json(&cluster.name, now)}))
 }
 
 /// `ListFargateProfiles`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let sight = Sight::of(context);
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let profiles = cluster.fargate_profiles.values();
-    let seen = profiles.filter(|it| sight.sees(&it.arn, it.created_at));
+    let seen = profiles.filter(|it| consistency.shows(&it.arn, it.created_at));
     page(
         request,
         "fargateProfileNames",
@@ -149,18 +152,18 @@ pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<V
     )
 }
 
-fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a FargateProfile, Fault> {
+fn find<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a FargateProfile, ApiError> {
     let profile = cluster.fargate_profiles.get(name);
     profile.ok_or_else(|| missing(name))
 }
 
-fn missing(name: &str) -> Fault {
+fn missing(name: &str) -> ApiError {
     not_found(&format!("No Fargate Profile found with name: {name}."))
 }
 
 /// Profiles are made and deleted one at a time (hashicorp/terraform-provider-aws issues 13372 and
 /// 16272; botocore's EKS model, CreateFargateProfile and DeleteFargateProfile).
-fn check_alone(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), Fault> {
+fn check_alone(cluster: &Cluster, what: &str, now: Timestamp) -> Result<(), ApiError> {
     let mut profiles = cluster.fargate_profiles.values();
     let changes = ["CREATING", "DELETING"];
     let Some(busy) = profiles.find(|profile| changes.contains(&profile.status(now))) else {

@@ -8,12 +8,12 @@ use super::members::{
     refuse_unmodelled,
 };
 use super::{Change, begin, check_alone};
+use crate::api_error::ApiError;
 use crate::eks::cluster::Logging;
-use crate::eks::refusal::{invalid_parameter, invalid_request};
+use crate::eks::errors::{invalid_parameter, invalid_request};
 use crate::eks::request::{Request, check_one_of};
 use crate::eks::tokens::Token;
 use crate::eks::{Cluster, Surroundings, parts, version};
-use crate::fault::Fault;
 use crate::state::Context;
 
 #[derive(Debug, Deserialize)]
@@ -38,7 +38,7 @@ struct AccessConfig {
 pub(in crate::eks) fn start(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let asked: UpdateClusterConfig = request.read()?;
     Token::of(request)?;
@@ -58,7 +58,7 @@ pub(in crate::eks) fn start(
 }
 
 /// aws/aws-cdk issue 10142, for the endpoint; for logging the words that eksctl and public scripts match.
-fn nothing_to_do(change: &Change) -> Fault {
+fn nothing_to_do(change: &Change) -> ApiError {
     let message = match change {
         Change::Endpoint(public, private, cidrs) => format!(
             "Cluster is already at the desired configuration with endpointPrivateAccess: {private} , \
@@ -74,7 +74,11 @@ fn nothing_to_do(change: &Change) -> Fault {
 
 impl UpdateClusterConfig {
     /// The one change that the request asks for (kubernetes-sigs/cluster-api-provider-aws issue 3553).
-    fn only_change(&self, cluster: &Cluster, around: &Surroundings<'_>) -> Result<Change, Fault> {
+    fn only_change(
+        &self,
+        cluster: &Cluster,
+        around: &Surroundings<'_>,
+    ) -> Result<Change, ApiError> {
         let mut changes = match &self.resources_vpc_config {
             Some(asked) => asked.changes(cluster, around)?,
             None => Vec::new(),
@@ -113,7 +117,7 @@ impl UpdateClusterConfig {
 }
 
 impl Change {
-    fn check_allowed(&self, cluster: &Cluster, now: jiff::Timestamp) -> Result<(), Fault> {
+    fn check_allowed(&self, cluster: &Cluster, now: jiff::Timestamp) -> Result<(), ApiError> {
         match self {
             Self::AuthenticationMode(new) => {
                 let old = &cluster.authentication_mode;

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Change;
+use crate::api_error::ApiError;
 use crate::eks::cluster::{VpcConfig, check_cidrs};
-use crate::eks::refusal::invalid_parameter;
+use crate::eks::errors::invalid_parameter;
 use crate::eks::request::{Request, check_one_of};
 use crate::eks::{Cluster, Surroundings};
-use crate::fault::Fault;
 
 /// botocore's EKS model, AuthenticationMode; each can be changed only to a later one (EKS user guide,
 /// authentication modes).
@@ -67,7 +67,7 @@ pub(in crate::eks) struct ScalingConfig {
 }
 
 /// Refuses what is not simulated, unless it is switched off.
-pub(in crate::eks) fn refuse_unmodelled(request: &Request<'_>) -> Result<(), Fault> {
+pub(in crate::eks) fn refuse_unmodelled(request: &Request<'_>) -> Result<(), ApiError> {
     let is_off = |member: &str| request.body[member]["enabled"] == json!(false);
     let block_storage_off =
         |member: &str| request.body[member]["blockStorage"]["enabled"] == json!(false);
@@ -82,7 +82,7 @@ pub(in crate::eks) fn refuse_unmodelled(request: &Request<'_>) -> Result<(), Fau
 
 /// A cluster stays in the zones that it was made in (EKS user guide, network requirements;
 /// aws/containers-roadmap issue 2330). The text is what users report.
-fn check_same_zones(new: &BTreeSet<String>, made_in: &BTreeSet<String>) -> Result<(), Fault> {
+fn check_same_zones(new: &BTreeSet<String>, made_in: &BTreeSet<String>) -> Result<(), ApiError> {
     if new == made_in {
         return Ok(());
     }
@@ -103,7 +103,7 @@ impl VpcConfigRequest {
         &self,
         cluster: &Cluster,
         around: &Surroundings<'_>,
-    ) -> Result<Vec<Change>, Fault> {
+    ) -> Result<Vec<Change>, ApiError> {
         let old = &cluster.vpc;
         let mut changes = Vec::new();
         let is_about_endpoint = self.endpoint_public_access.is_some()
@@ -134,7 +134,7 @@ impl VpcConfigRequest {
     pub(in crate::eks) fn endpoint(
         &self,
         old: &VpcConfig,
-    ) -> Result<(bool, bool, Vec<String>), Fault> {
+    ) -> Result<(bool, bool, Vec<String>), ApiError> {
         let public = self
             .endpoint_public_access
             .unwrap_or(old.endpoint_public_access);
@@ -155,7 +155,7 @@ impl VpcConfigRequest {
         Ok((public, private, cidrs))
     }
 
-    pub(in crate::eks) fn egress_mode(&self) -> Result<Option<&str>, Fault> {
+    pub(in crate::eks) fn egress_mode(&self) -> Result<Option<&str>, ApiError> {
         if let Some(mode) = &self.control_plane_egress_mode {
             check_one_of("controlPlaneEgressMode", mode, EGRESS_MODES)?;
         }
@@ -169,7 +169,7 @@ impl UpgradePolicy {
         self.support_type.as_deref().unwrap_or("EXTENDED")
     }
 
-    pub(in crate::eks) fn check(&self) -> Result<(), Fault> {
+    pub(in crate::eks) fn check(&self) -> Result<(), ApiError> {
         check_one_of("supportType", self.support_type(), SUPPORT_TYPES)
     }
 }
@@ -179,7 +179,7 @@ impl ScalingConfig {
         self.tier.as_deref().unwrap_or("standard")
     }
 
-    pub(in crate::eks) fn check(&self) -> Result<(), Fault> {
+    pub(in crate::eks) fn check(&self) -> Result<(), ApiError> {
         check_one_of("tier", self.tier(), TIERS)
     }
 }

@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::errors::{in_use, not_found};
+use super::eventual_consistency::EventualConsistency;
 use super::page::page;
-use super::refusal::{in_use, not_found};
 use super::request::{Request, epoch_seconds};
-use super::sight::Sight;
 use super::{Cluster, after, parts};
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::seed::Seed;
 use crate::state::Context;
 
@@ -133,7 +133,7 @@ fn begin(
 ///
 /// aws/aws-cdk issue 33452, and rancher/eks-operator issue 547 for the version;
 /// aws/containers-roadmap issue 1500 for EKS' own changes.
-fn check_alone(cluster: &Cluster, change: &Change, now: Timestamp) -> Result<(), Fault> {
+fn check_alone(cluster: &Cluster, change: &Change, now: Timestamp) -> Result<(), ApiError> {
     if cluster.is_updating_secretly(now) {
         return Err(cluster.update_in_progress_fault(change.kind()));
     }
@@ -150,28 +150,31 @@ fn check_alone(cluster: &Cluster, change: &Change, now: Timestamp) -> Result<(),
 }
 
 /// `DescribeUpdate`: an add-on's update is found only with the add-on's name.
-pub(super) fn describe(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let sight = Sight::of(context);
+pub(super) fn describe(
+    context: &mut Context<'_>,
+    request: &Request<'_>,
+) -> Result<Value, ApiError> {
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let id = request.child();
     let addon = request.query("addonName");
     let mut updates = cluster.updates.iter();
     let update = updates.find(|it| it.id == id && it.addon.as_deref() == addon);
-    let update = update.filter(|it| sight.sees(&it.id, it.created_at));
+    let update = update.filter(|it| consistency.shows(&it.id, it.created_at));
     let update = update.ok_or_else(|| not_found(&format!("No update found for ID: {id}")))?;
     Ok(json!({"update": update.to_json()}))
 }
 
 /// `ListUpdates`.
-pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, Fault> {
-    let sight = Sight::of(context);
+pub(super) fn list(context: &mut Context<'_>, request: &Request<'_>) -> Result<Value, ApiError> {
+    let consistency = EventualConsistency::of(context);
     let (eks, _) = parts(context);
     let cluster = eks.cluster(request.cluster())?;
     let addon = request.query("addonName");
     let updates = cluster.updates.iter();
     let updates = updates.filter(|update| {
-        update.addon.as_deref() == addon && sight.sees(&update.id, update.created_at)
+        update.addon.as_deref() == addon && consistency.shows(&update.id, update.created_at)
     });
     page(request, "updateIds", updates.map(|update| json!(update.id)))
 }

@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Change, begin, check_alone};
+use crate::api_error::ApiError;
+use crate::eks::errors::{invalid_parameter, invalid_request, invalid_state};
 use crate::eks::insight::is_ready_for;
-use crate::eks::refusal::{invalid_parameter, invalid_request, invalid_state};
 use crate::eks::request::Request;
 use crate::eks::tokens::Token;
 use crate::eks::version::{minor, of_update};
 use crate::eks::{Cluster, parts};
-use crate::fault::Fault;
 use crate::state::Context;
 
 /// botocore's EKS model, UpdateClusterVersionRequest.
@@ -30,7 +30,7 @@ pub(in crate::eks) const KUBELET_SKEW_MAX: u32 = 3;
 pub(in crate::eks) fn start(
     context: &mut Context<'_>,
     request: &Request<'_>,
-) -> Result<Value, Fault> {
+) -> Result<Value, ApiError> {
     let now = context.now;
     let asked: UpdateClusterVersion = request.read()?;
     Token::of(request)?;
@@ -60,7 +60,7 @@ pub(in crate::eks) fn start(
 }
 
 /// oslokommune/okctl issue 1015: a pod that has not been made anew for too long.
-fn check_kubelets(cluster: &Cluster, new: &str) -> Result<(), Fault> {
+fn check_kubelets(cluster: &Cluster, new: &str) -> Result<(), ApiError> {
     let mut kubelets = cluster.kubelets();
     if kubelets.all(|(_, kubelet)| minor(kubelet) + KUBELET_SKEW_MAX >= minor(new)) {
         return Ok(());

@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::xml::Element;
 
 /// Bytes of a token.
@@ -31,7 +31,7 @@ pub(super) enum Size {
 impl Size {
     /// # Errors
     /// `PackedPolicyTooLarge`.
-    pub(super) fn of(partition: &str, policy: Option<&str>) -> Result<Self, Fault> {
+    pub(super) fn of(partition: &str, policy: Option<&str>) -> Result<Self, ApiError> {
         if partition == "aws-cn" {
             return match policy.map(packed) {
                 Some(percent) if percent > 100 => Err(too_large(&format!(
@@ -82,8 +82,8 @@ fn packed(policy: &str) -> usize {
     PACKED_BASE + (actions * PACKED_PER_TEN_ACTIONS).div_ceil(10)
 }
 
-fn too_large(message: &str) -> Fault {
-    Fault::client("PackedPolicyTooLarge", message)
+fn too_large(message: &str) -> ApiError {
+    ApiError::client("PackedPolicyTooLarge", message)
 }
 
 #[cfg(test)]
@@ -116,8 +116,8 @@ mod tests {
             assert_eq!(size, Ok(Size::Packed(Some(percent))));
         }
         for actions in [24, 31, 42] {
-            let fault = Size::of("aws-cn", Some(&policy(actions, 0))).unwrap_err();
-            assert_eq!(fault.code, "PackedPolicyTooLarge", "{actions}");
+            let error = Size::of("aws-cn", Some(&policy(actions, 0))).unwrap_err();
+            assert_eq!(error.code, "PackedPolicyTooLarge", "{actions}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A new account becomes usable bit by bit.
+//! Account activation: a new account becomes usable bit by bit.
 //!
 //! What is known of it is what users ran into; AWS states only that it takes a while (botocore's
 //! Organizations model, CreateAccount).
@@ -6,14 +6,14 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::params::Params;
 use crate::state::Context;
 
 /// From when on what of an account works; what has no time works always.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Opening {
+pub struct Activation {
     /// STS serves it: `RegionDisabledException` before (org-formation/org-formation-cli issue 465).
     pub sts_from: Option<Timestamp>,
     /// Its roles can be assumed: `AccessDenied` before (boto/boto3 issue 1216).
@@ -56,7 +56,7 @@ pub struct Quarantine {
 impl Quarantine {
     /// Why a principal may not do something, in the words of IAM's user guide (troubleshoot access denied
     /// error messages); `None` if it may.
-    pub(crate) fn refusal(&self, now: Timestamp, principal: &str, action: &str) -> Option<String> {
+    pub(crate) fn denial(&self, now: Timestamp, principal: &str, action: &str) -> Option<String> {
         let name = principal.rsplit('/').next().unwrap_or_default();
         if now >= self.until || self.exempt.iter().any(|exempt| exempt == name) {
             return None;
@@ -78,7 +78,7 @@ const IAM: f64 = 0.3;
 const EC2: f64 = 0.5;
 const SUBSCRIBED: f64 = 0.7;
 
-impl Opening {
+impl Activation {
     /// One stage after the other: STS, roles, IAM, EC2 for reading, EKS and logs, and `ready_after` the
     /// creation EC2 for changes.
     #[must_use]
@@ -122,23 +122,25 @@ impl Opening {
         service: &str,
         operation: &str,
         params: Option<&Params>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         let subscribe = "The AWS Access Key Id needs a subscription for the service";
         match service {
             "iam" if is_early(self.iam_from, now) => {
-                Err(Fault::new(403, "OptInRequired", subscribe))
+                Err(ApiError::new(403, "OptInRequired", subscribe))
             }
             "ec2" if is_early(self.ec2_from, now) => {
                 let message = "You are not subscribed to this service. Please go to \
                                http://aws.amazon.com to subscribe.";
-                Err(Fault::new(401, "OptInRequired", message))
+                Err(ApiError::new(401, "OptInRequired", message))
             }
             "ec2" => self.check_change(now, operation, params),
-            "eks" if is_early(self.subscribed_from, now) => {
-                Err(Fault::new(403, "SubscriptionRequiredException", subscribe))
-            }
+            "eks" if is_early(self.subscribed_from, now) => Err(ApiError::new(
+                403,
+                "SubscriptionRequiredException",
+                subscribe,
+            )),
             "logs" if is_early(self.subscribed_from, now) => {
-                Err(Fault::client("SubscriptionRequiredException", subscribe))
+                Err(ApiError::client("SubscriptionRequiredException", subscribe))
             }
             _ => Ok(()),
         }
@@ -149,7 +151,7 @@ impl Opening {
         now: Timestamp,
         operation: &str,
         params: Option<&Params>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         let is_dry = params.and_then(|params| params.get("DryRun")) == Some("true");
         let is_hidden = is_dry && self.hides_from_dry_runs;
         if crate::ec2::only_reads(operation) || is_hidden {
@@ -158,7 +160,7 @@ impl Opening {
         if self.blocked {
             let message = "This account is currently blocked and not recognized as a valid account. \
                            Please contact aws-verification@amazon.com if you have questions.";
-            return Err(Fault::client("Blocked", message));
+            return Err(ApiError::client("Blocked", message));
         }
         if is_early(self.verified_from, now) {
             let message = "Your request for accessing resources in this region is being validated, \
@@ -168,7 +170,7 @@ impl Opening {
                            please allow up to 4 hours for this process to complete. If the issue \
                            still persists, please let us know by writing to \
                            aws-verification@amazon.com for further assistance.";
-            return Err(Fault::client("PendingVerification", message));
+            return Err(ApiError::client("PendingVerification", message));
         }
         Ok(())
     }
@@ -185,10 +187,10 @@ pub(crate) fn check(
     service: &str,
     operation: &str,
     params: Option<&Params>,
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     match context.state.accounts.get(&context.account) {
         None => Ok(()),
-        Some(account) => (account.opening).check(context.now, service, operation, params),
+        Some(account) => (account.activation).check(context.now, service, operation, params),
     }
 }
 
@@ -204,21 +206,21 @@ mod tests {
     /// An hour and a half.
     const READY: SignedDuration = SignedDuration::from_mins(90);
 
-    /// A member account that was just made.
-    fn opening(opening: impl FnOnce(Timestamp) -> Opening) -> World {
+    /// A member account that is being activated.
+    fn with_activation(activation: impl FnOnce(Timestamp) -> Activation) -> World {
         let world = World::new();
         world.member();
         let now = world.simulator.now();
-        let opening = opening(now);
+        let activation = activation(now);
         world
             .simulator
-            .change_account(MEMBER, |account| account.opening = opening);
+            .change_account(MEMBER, |account| account.activation = activation);
         world
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_account_opens_in_stages() {
-        let world = opening(|now| Opening::in_stages(now, READY));
+    async fn account_is_activated_in_stages() {
+        let world = with_activation(|now| Activation::in_stages(now, READY));
         let assume = || world.assume(MANAGEMENT).send();
         assert_eq!(code(assume().await), "RegionDisabledException");
         wait(9 * 60).await;
@@ -278,16 +280,16 @@ mod tests {
         create().send().await.unwrap();
         let account = world
             .simulator
-            .look_into(MEMBER, |account| account.opening.ready_at());
+            .look_into(MEMBER, |account| account.activation.ready_at());
         assert_eq!(account.unwrap(), Some(world.simulator.now()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn dry_runs_may_not_tell() {
-        let world = opening(|now| Opening {
+        let world = with_activation(|now| Activation {
             verified_from: Some(now + 60.seconds()),
             hides_from_dry_runs: true,
-            ..Opening::default()
+            ..Activation::default()
         });
         let ec2 = client!(aws_sdk_ec2, world.simulator, MEMBER, REGION);
         let create = |dry| {
@@ -300,32 +302,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_blocked_account_stays_blocked() {
-        let world = opening(|_| Opening {
+        let world = with_activation(|_| Activation {
             blocked: true,
-            ..Opening::default()
+            ..Activation::default()
         });
         let ec2 = client!(aws_sdk_ec2, world.simulator, MEMBER, REGION);
         ec2.describe_vpcs().send().await.unwrap();
         wait(24 * 3600).await;
         let dry = ec2.create_internet_gateway().dry_run(true).send().await;
         assert_eq!(code(dry), "Blocked");
-        let at = |opening: &Opening| opening.ready_at();
+        let at = |activation: &Activation| activation.ready_at();
         let ready = world
             .simulator
-            .look_into(MEMBER, |account| at(&account.opening));
+            .look_into(MEMBER, |account| at(&account.activation));
         assert_eq!(ready, Some(None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_quarantine_denies_all_but_what_needs_no_permission_until_it_is_taken_off() {
         for is_allow_list in [false, true] {
-            let world = opening(|now| Opening {
+            let world = with_activation(|now| Activation {
                 quarantine: Some(Quarantine {
                     until: now + 600.seconds(),
                     is_allow_list,
                     exempt: vec![],
                 }),
-                ..Opening::default()
+                ..Activation::default()
             });
             // Whoever assumes the role is in another account.
             let credentials = world.assume(MANAGEMENT).send().await.unwrap().credentials;
@@ -354,13 +356,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_quarantine_does_not_bind_the_roles_that_it_exempts() {
-        let world = opening(|now| Opening {
+        let world = with_activation(|now| Activation {
             quarantine: Some(Quarantine {
                 until: now + 600.seconds(),
                 is_allow_list: false,
                 exempt: vec!["OrganizationAccountAccessRole".to_owned()],
             }),
-            ..Opening::default()
+            ..Activation::default()
         });
         let credentials = world.assume(MANAGEMENT).send().await.unwrap().credentials;
         let key = &credentials.unwrap().access_key_id;
@@ -373,9 +375,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_services_role_takes_minutes_to_spread_in_a_new_account() {
-        let world = opening(|now| Opening {
+        let world = with_activation(|now| Activation {
             slow_iam_until: Some(now + 600.seconds()),
-            ..Opening::default()
+            ..Activation::default()
         });
         let iam = client!(aws_sdk_iam, world.simulator, MEMBER, REGION);
         let create = iam.create_service_linked_role();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// An error answer: HTTP status, code, message and the members that the service's model has for it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fault {
+pub struct ApiError {
     /// HTTP status.
     pub status: u16,
     /// The code that clients match, for example `InvalidVpcID.NotFound`.
@@ -12,12 +12,12 @@ pub struct Fault {
     /// The sentence for people.
     pub message: String,
     /// Further members of the error, for JSON protocols, for example `validZones`. Boxed, because a
-    /// fault travels in every `Result`.
+    /// error travels in every `Result`.
     pub members: Box<Map<String, Value>>,
 }
 
-impl Fault {
-    /// A fault with `status`, `code` and `message`.
+impl ApiError {
+    /// An error with `status`, `code` and `message`.
     pub fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
         Self {
             status,

@@ -1,22 +1,22 @@
-//! What IAM knows at once and other services see a few seconds later.
+//! Eventual consistency of IAM: what it knows at once, other services see a few seconds later.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::opening::is_early;
+use crate::activation::is_early;
 use crate::seed::Seed;
 use crate::state::Context;
 
 /// A value that others see late.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lagging<T> {
+pub struct EventuallyConsistent<T> {
     current: T,
     /// What others see until `visible_at`; nothing if it is new.
     before: Option<T>,
     visible_at: Timestamp,
 }
 
-impl<T> Lagging<T> {
+impl<T> EventuallyConsistent<T> {
     /// A new value: others see nothing until `visible_at`.
     pub fn new(value: T, visible_at: Timestamp) -> Self {
         Self {
@@ -72,8 +72,8 @@ const SLOW_SECONDS: f64 = 180.0;
 impl Spreading {
     pub(super) fn of(context: &Context<'_>) -> Self {
         let account = context.state.accounts.get(&context.account);
-        let slow_until = account.and_then(|account| account.opening.slow_iam_until);
-        let seconds = context.state.weather.iam_lag_seconds;
+        let slow_until = account.and_then(|account| account.activation.slow_iam_until);
+        let seconds = context.state.faults.iam_lag_seconds;
         let is_slow = is_early(slow_until, context.now);
         Self {
             seed: context.seed,
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn new_value_is_not_seen_before_its_time() {
-        let value = Lagging::new("a", at(10));
+        let value = EventuallyConsistent::new("a", at(10));
         assert_eq!(value.current(), &"a");
         assert_eq!(value.seen_at(at(9)), None);
         assert_eq!(value.seen_at(at(10)), Some(&"a"));
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn old_value_is_seen_until_the_change_has_spread() {
-        let mut value = Lagging::new("a", at(10));
+        let mut value = EventuallyConsistent::new("a", at(10));
         value.set("b", at(20), at(30));
         assert_eq!(value.current(), &"b");
         assert_eq!(value.seen_at(at(29)), Some(&"a"));
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn change_before_anybody_saw_the_first_value_shows_nothing_of_it() {
-        let mut value = Lagging::new("a", at(10));
+        let mut value = EventuallyConsistent::new("a", at(10));
         value.set("b", at(5), at(8));
         assert_eq!(value.seen_at(at(9)), None);
         assert_eq!(value.seen_at(at(10)), Some(&"b"));

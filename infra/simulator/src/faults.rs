@@ -1,6 +1,6 @@
-//! Knobs for trouble: what AWS does to its callers on a bad day.
+//! Which faults AWS has: eventual consistency, throttling, and what fails by itself.
 //!
-//! The default is calm. How long each thing lags within a knob's bound, and whom a share hits, is drawn
+//! By default there are few. How long each thing lags within a setting's bound, and whom a share hits, is drawn
 //! from the seed and the thing's own name, as all durations are.
 
 use jiff::Timestamp;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::seed::Seed;
 use crate::throttle::Throttling;
 
-/// How rough AWS is. All bounds are upper bounds, in seconds; shares are between 0 and 1.
+/// Which faults AWS has. All bounds are upper bounds, in seconds; shares are between 0 and 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Weather {
+pub struct Faults {
     /// How long a new id of EC2 stays unknown to other calls (EC2 developer guide, eventual
     /// consistency).
     pub ec2_id_lag_seconds: f64,
@@ -41,8 +41,8 @@ pub struct Weather {
     pub throttling: Option<Throttling>,
 }
 
-impl Default for Weather {
-    /// Calm: EC2 and EKS are consistent at once, IAM within 15 seconds and never at once, nothing fails by
+impl Default for Faults {
+    /// EC2 and EKS are consistent at once, IAM within 15 seconds and never at once, nothing fails by
     /// itself, and nobody is throttled.
     fn default() -> Self {
         Self {

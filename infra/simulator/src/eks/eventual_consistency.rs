@@ -1,51 +1,51 @@
-//! What EKS does not find yet, though it has accepted it.
+//! Eventual consistency of EKS: what it does not find yet, though it has accepted it.
 //!
-//! Nothing of this happens unless the weather says so. It is about reading only: what was accepted has
+//! Nothing of this happens unless [`Faults`](crate::Faults) says so. It is about reading only: what was accepted has
 //! its name, and keeps others from it.
 
 use jiff::Timestamp;
 
 use super::Cluster;
-use super::refusal::{client, not_found};
-use crate::fault::Fault;
+use super::errors::{client, not_found};
+use crate::api_error::ApiError;
+use crate::faults::end_of_lag;
 use crate::seed::Seed;
 use crate::state::Context;
-use crate::weather::end_of_lag;
 
 /// What a call sees.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sight {
+pub(super) struct EventualConsistency {
     seed: Seed,
     now: Timestamp,
     lag_seconds: f64,
     client_exception_share: f64,
 }
 
-impl Sight {
+impl EventualConsistency {
     pub(super) fn of(context: &Context<'_>) -> Self {
-        let weather = &context.state.weather;
+        let faults = &context.state.faults;
         Self {
             seed: context.seed,
             now: context.now,
-            lag_seconds: weather.eks_lag_seconds,
-            client_exception_share: weather.eks_client_exception_share,
+            lag_seconds: faults.eks_lag_seconds,
+            client_exception_share: faults.eks_client_exception_share,
         }
     }
 
     /// Whether what was accepted at a time shows by now.
-    pub(super) fn sees(&self, arn_or_id: &str, accepted_at: Timestamp) -> bool {
+    pub(super) fn shows(&self, arn_or_id: &str, accepted_at: Timestamp) -> bool {
         let key = format!("{arn_or_id}/{accepted_at}");
         let lag = self.lag_seconds;
         self.now >= end_of_lag(self.seed, accepted_at, lag, "eks-visible", &key)
     }
 
-    pub(super) fn sees_cluster(&self, cluster: &Cluster) -> bool {
-        self.sees(&cluster.arn, cluster.created_at)
+    pub(super) fn shows_cluster(&self, cluster: &Cluster) -> bool {
+        self.shows(&cluster.arn, cluster.created_at)
     }
 
     /// The error of `DescribeCluster` for a missing cluster, in either of its spellings (the Terraform
     /// AWS provider, internal/service/eks/cluster.go).
-    pub(super) fn cluster_missing(&self, name: &str) -> Fault {
+    pub(super) fn cluster_missing(&self, name: &str) -> ApiError {
         let message = format!("No cluster found for name: {name}.");
         let key = format!("{name}/{}", self.now);
         let share = self.client_exception_share;
@@ -62,17 +62,17 @@ mod tests {
 
     const LAG: u64 = 30;
 
-    fn roughen(world: &World) {
+    fn add_lag(world: &World) {
         #[allow(clippy::cast_precision_loss, reason = "it is small")]
         world
             .simulator
-            .change(|state| state.weather.eks_lag_seconds = LAG as f64);
+            .change(|state| state.faults.eks_lag_seconds = LAG as f64);
     }
 
     #[tokio::test(start_paused = true)]
     async fn new_cluster_is_not_found_at_once() {
         let world = World::new().await;
-        roughen(&world);
+        add_lag(&world);
         world.cluster_creating().await;
         let describe = || world.eks.describe_cluster().name("demo").send();
         let early = describe().await;
@@ -90,7 +90,7 @@ mod tests {
     async fn new_profile_addon_and_entry_are_not_found_at_once() {
         let world = World::new().await;
         world.cluster_active().await;
-        roughen(&world);
+        add_lag(&world);
         let (eks, missing) = (&world.eks, "ResourceNotFoundException");
 
         world.profile("kube-system").await;
@@ -126,7 +126,7 @@ mod tests {
     async fn new_update_is_not_found_at_once() {
         let world = World::new().await;
         world.cluster_active().await;
-        roughen(&world);
+        add_lag(&world);
         let call = world.eks.update_cluster_config().name("demo");
         let update = call.deletion_protection(true).send().await.unwrap();
         let id = update.update.unwrap().id.unwrap();
@@ -144,7 +144,7 @@ mod tests {
         let world = World::without_roles().await;
         world
             .simulator
-            .change(|state| state.weather.eks_client_exception_share = 0.5);
+            .change(|state| state.faults.eks_client_exception_share = 0.5);
         let mut codes = std::collections::BTreeSet::new();
         for _ in 0..20 {
             let call = world.eks.describe_cluster().name("demo").send().await;

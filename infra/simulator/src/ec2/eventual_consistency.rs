@@ -1,7 +1,7 @@
-//! What lists show late: what is new, what was deleted, and tags that were changed.
+//! Eventual consistency of EC2: lists show late what is new, what was deleted, and tags that were changed.
 //!
 //! EC2 developer guide, eventual consistency: the result of a command may not be visible to all that
-//! follow. Nothing of this happens unless the weather says so.
+//! follow. Nothing of this happens unless [`Faults`](crate::Faults) says so.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,11 +17,11 @@ use super::{
     NetworkAcl, NetworkInterface, RouteTable, SecurityGroup, Subnet, TransitGatewayAttachment, Vpc,
     VpcEndpoint, VpcPeeringConnection, VpnGateway,
 };
-use crate::weather::end_of_lag;
+use crate::faults::end_of_lag;
 
 /// What lists do not know yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Staleness {
+pub(super) struct EventualConsistency {
     /// New ids that lists leave out, and until when.
     missing: BTreeMap<String, Timestamp>,
     /// Old tags by id, and until when they are shown.
@@ -61,7 +61,7 @@ macro_rules! kinds {
             }
         })*
 
-        impl Staleness {
+        impl EventualConsistency {
             /// Remembers in what the networking differs from what it was `before` the request.
             fn remember(&mut self, before: Ec2, after: &Ec2, request: &Request<'_>) {
                 $(
@@ -97,7 +97,7 @@ kinds! {
     transit_gateway_attachments: TransitGatewayAttachment,
 }
 
-impl Staleness {
+impl EventualConsistency {
     /// Forgets what everybody knows by `now`.
     pub(super) fn forget(&mut self, now: Timestamp) {
         self.missing.retain(|_, until| *until > now);
@@ -131,31 +131,31 @@ impl Staleness {
 }
 
 fn until(request: &Request<'_>, what: &str, key: &str) -> Timestamp {
-    let seconds = request.weather.ec2_list_lag_seconds;
+    let seconds = request.faults.ec2_list_lag_seconds;
     end_of_lag(request.seed, request.now, seconds, what, key)
 }
 
 impl Ec2 {
     /// Does the work of a request, and lets lists lag behind it.
-    pub(super) fn lagging<R>(
+    pub(super) fn eventually_consistent<R>(
         &mut self,
         request: &Request<'_>,
         work: impl FnOnce(&mut Self) -> R,
     ) -> R {
-        if request.weather.ec2_list_lag_seconds <= 0.0 {
+        if request.faults.ec2_list_lag_seconds <= 0.0 {
             return work(self);
         }
         let before = self.clone();
         let answer = work(self);
-        let mut staleness = std::mem::take(&mut self.staleness);
-        staleness.remember(before, self, request);
-        self.staleness = staleness;
+        let mut consistency = std::mem::take(&mut self.eventual_consistency);
+        consistency.remember(before, self, request);
+        self.eventual_consistency = consistency;
         answer
     }
 
     /// Whether lists leave the id out although it exists.
     pub(super) fn is_missing_in_lists(&self, id: &str) -> bool {
-        self.staleness.missing.contains_key(id)
+        self.eventual_consistency.missing.contains_key(id)
     }
 
     /// Resources as lists have them: with what was deleted, and with old tags.
@@ -163,13 +163,13 @@ impl Ec2 {
         &self,
         all: &'a BTreeMap<String, R>,
     ) -> Cow<'a, BTreeMap<String, R>> {
-        let remains = R::remains(&self.staleness.remains);
-        if remains.is_empty() && self.staleness.tags.is_empty() {
+        let remains = R::remains(&self.eventual_consistency.remains);
+        if remains.is_empty() && self.eventual_consistency.tags.is_empty() {
             return Cow::Borrowed(all);
         }
         let mut listed = all.clone();
         listed.extend(remains.iter().map(|(id, it)| (id.clone(), it.clone())));
-        for (id, (tags, _)) in &self.staleness.tags {
+        for (id, (tags, _)) in &self.eventual_consistency.tags {
             if let Some(resource) = listed.get_mut(id) {
                 resource.set_tags(tags.clone());
             }
@@ -188,12 +188,12 @@ mod tests {
 
     const LAG: u64 = 30;
 
-    fn rough() -> World {
+    fn with_lag() -> World {
         let world = World::new();
         #[allow(clippy::cast_precision_loss, reason = "it is small")]
         world
             .simulator
-            .change(|state| state.weather.ec2_list_lag_seconds = LAG as f64);
+            .change(|state| state.faults.ec2_list_lag_seconds = LAG as f64);
         world
     }
 
@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn new_things_are_missing_in_lists_but_known_by_their_id() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         assert_eq!(listed(&world).await, 0);
         let by_id = world.ec2.describe_vpcs().vpc_ids(&vpc).send().await;
@@ -222,7 +222,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn deleted_things_are_still_listed_but_gone_for_everything_else() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         wait(LAG).await;
         let delete = || world.ec2.delete_vpc().vpc_id(&vpc).send();
@@ -235,7 +235,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn things_that_nobody_saw_are_not_listed_when_they_are_gone() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         world.ec2.delete_vpc().vpc_id(&vpc).send().await.unwrap();
         assert_eq!(listed(&world).await, 0);
@@ -243,7 +243,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn new_tags_are_not_found_at_once() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         wait(LAG).await;
         let tag = Tag::builder().key("team").value("a").build();
@@ -262,7 +262,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tags_are_described_as_late_as_their_resources_are_listed() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         let set = |value: &str| {
             let tag = Tag::builder().key("team").value(value).build();
@@ -283,7 +283,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn new_tags_of_what_others_made_are_not_found_at_once() {
-        let world = rough();
+        let world = with_lag();
         let vpc = world.vpc().await;
         let mut id = String::new();
         world.change(|ec2| id = ec2.add_vpn_gateway(Seed(1), &vpc, Tags::new()));
@@ -302,7 +302,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn released_addresses_are_still_listed() {
-        let world = rough();
+        let world = with_lag();
         let id = world.address().await;
         wait(LAG).await;
         let call = world.ec2.release_address().allocation_id(&id).send();

@@ -1,12 +1,12 @@
-//! Answers that AWS may give to any call, whatever it asks for: tests make them happen.
+//! Errors that AWS may answer to any call, whatever it asks for: tests inject them.
 
-use crate::fault::Fault;
+use crate::api_error::ApiError;
 use crate::state::Context;
 use crate::throttle;
 
-/// Why the next call is refused.
+/// The error that the next call gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum InjectedError {
     /// Too many calls.
     Throttled,
     /// AWS made a mistake: status 500.
@@ -17,25 +17,25 @@ pub enum Refusal {
     ExplicitDeny,
 }
 
-/// Refuses the call, if that was asked for.
+/// Fails the call, if a test has asked for it.
 pub(crate) fn check(
     context: &mut Context<'_>,
     service: &str,
     operation: &str,
-) -> Result<(), Fault> {
-    match context.refusal.take() {
+) -> Result<(), ApiError> {
+    match context.injected_error.take() {
         None => Ok(()),
-        Some(refusal) => Err(refusal.fault(service, operation)),
+        Some(injected) => Err(injected.error(service, operation)),
     }
 }
 
-impl Refusal {
+impl InjectedError {
     /// Codes of 500 and 503: EC2's list of server error codes, botocore's EKS, CloudWatch Logs, Service
     /// Quotas and SSM models, IAM's and STS' common errors. The words of an explicit deny: IAM user guide,
     /// troubleshoot access denied error messages.
-    fn fault(self, service: &str, operation: &str) -> Fault {
+    fn error(self, service: &str, operation: &str) -> ApiError {
         match self {
-            Self::Throttled => throttle::refusal(service, operation),
+            Self::Throttled => throttle::throttled(service, operation),
             Self::InternalError => {
                 let code = match service {
                     "ec2" => "InternalError",
@@ -46,7 +46,7 @@ impl Refusal {
                     "ssm" => "InternalServerError",
                     _ => "InternalFailure",
                 };
-                Fault::new(500, code, "An internal error has occurred")
+                ApiError::new(500, code, "An internal error has occurred")
             }
             Self::Unavailable => {
                 let code = match service {
@@ -54,7 +54,7 @@ impl Refusal {
                     _ => "ServiceUnavailable",
                 };
                 let message = "The server is overloaded and can't handle the request.";
-                Fault::new(503, code, message)
+                ApiError::new(503, code, message)
             }
             Self::ExplicitDeny => {
                 let code = match service {
@@ -66,7 +66,7 @@ impl Refusal {
                     "User is not authorized to perform: {service}:{operation} with an explicit deny \
                      in a service control policy"
                 );
-                Fault::new(403, code, message)
+                ApiError::new(403, code, message)
             }
         }
     }
@@ -74,20 +74,20 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::Refusal;
+    use super::InjectedError;
     use crate::ec2::testing::{ACCOUNT, World};
     use crate::testing::code_of as code;
 
     #[tokio::test(start_paused = true)]
-    async fn the_next_call_is_refused_and_has_no_effect() {
+    async fn next_call_fails_with_the_injected_error_and_has_no_effect() {
         let world = World::new();
-        for (refusal, expected) in [
-            (Refusal::Throttled, "RequestLimitExceeded"),
-            (Refusal::InternalError, "InternalError"),
-            (Refusal::Unavailable, "ServiceUnavailable"),
-            (Refusal::ExplicitDeny, "UnauthorizedOperation"),
+        for (error, expected) in [
+            (InjectedError::Throttled, "RequestLimitExceeded"),
+            (InjectedError::InternalError, "InternalError"),
+            (InjectedError::Unavailable, "ServiceUnavailable"),
+            (InjectedError::ExplicitDeny, "UnauthorizedOperation"),
         ] {
-            world.simulator.refuse_next(refusal);
+            world.simulator.fail_next_call(error);
             let call = world.ec2.create_vpc().cidr_block("10.0.0.0/16");
             assert_eq!(code(call.send().await), expected);
         }

@@ -1,4 +1,4 @@
-//! Every refusal of AWS as a line in the log: the code tells what happened even where a step expects it
+//! Every error of AWS as a line in the log: the code tells what happened even where a step expects it
 //! (`NoSuchEntity` of something that is yet to be made) or the SDK tries again (throttling).
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -11,13 +11,13 @@ use aws_smithy_types::config_bag::ConfigBag;
 /// Message of the line.
 pub const REFUSED: &str = "refused";
 
-/// Part of an SDK client: looks at each answer, and says it if it is a refusal.
+/// Part of an SDK client: looks at each answer, and logs it if it is an error.
 #[derive(Debug)]
-pub struct Refusals;
+pub struct ErrorLog;
 
-impl Intercept for Refusals {
+impl Intercept for ErrorLog {
     fn name(&self) -> &'static str {
-        "Refusals"
+        "ErrorLog"
     }
 
     fn read_after_deserialization(

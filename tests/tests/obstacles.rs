@@ -43,6 +43,18 @@ struct Obstacle {
     put: fn(&mut State, Timestamp) -> Then,
 }
 
+fn obstacle(
+    operation: &'static str,
+    name: &'static str,
+    put: fn(&mut State, Timestamp) -> Then,
+) -> Obstacle {
+    Obstacle {
+        operation,
+        name,
+        put,
+    }
+}
+
 fn named(kind: &str, id: &str) -> Then {
     Named(vec![format!("{kind} {id}")])
 }
@@ -171,11 +183,6 @@ fn obstacles() -> Vec<Obstacle> {
 }
 
 fn in_cluster() -> Vec<Obstacle> {
-    let obstacle = |operation, name, put| Obstacle {
-        operation,
-        name,
-        put,
-    };
     vec![
         obstacle(
             "DeleteFargateProfile",
@@ -262,11 +269,6 @@ fn in_cluster() -> Vec<Obstacle> {
 }
 
 fn in_vpc() -> Vec<Obstacle> {
-    let obstacle = |operation, name, put| Obstacle {
-        operation,
-        name,
-        put,
-    };
     vec![
         obstacle("DeleteSubnet", "a load balancer's interface", |state, _| {
             let id = interface(state, vec![]);
@@ -364,11 +366,6 @@ fn in_vpc() -> Vec<Obstacle> {
 
 /// What is the cluster's, and is not as hardway made it.
 fn changed_by_somebody() -> Vec<Obstacle> {
-    let obstacle = |operation, name, put| Obstacle {
-        operation,
-        name,
-        put,
-    };
     vec![
         obstacle(
             "DeleteRouteTable",
@@ -444,11 +441,6 @@ fn changed_by_somebody() -> Vec<Obstacle> {
 }
 
 fn elsewhere() -> Vec<Obstacle> {
-    let obstacle = |operation, name, put| Obstacle {
-        operation,
-        name,
-        put,
-    };
     vec![
         obstacle("ReleaseAddress", "it is somewhere else", |state, _| {
             let addresses = &mut region(state).ec2.addresses;

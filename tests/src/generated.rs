@@ -58,7 +58,7 @@ fn part(name: &str) -> Vec<String> {
     }
 }
 
-/// The functions that a definition names as `${VpcFunctionArn}`.
+/// The functions that a definition names as `${…FunctionArn}`.
 fn functions_of(machine: &str) -> BTreeSet<String> {
     let definition = project::read(&format!("statemachine/{machine}.asl.json"));
     let placeholders = definition.split("${").skip(1);

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tests::project;
+use tests::{project, world};
 
 /// What all functions share: it knows none of them.
 const SHARED: [&str; 4] = ["aws", "contract", "model", "resources"];
+
+/// The ends of the names of files that are code.
+const ENDS: [&str; 3] = ["rs", "json", "yaml"];
 
 fn source() -> PathBuf {
     project::root().join("functions/src")
@@ -35,14 +38,17 @@ fn others() -> BTreeSet<String> {
     others
 }
 
-/// The Rust files below a folder, with their texts.
+/// The files of code below a folder, with their texts.
 fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
-        } else if path.extension().is_some_and(|end| end == "rs") {
+        } else if path
+            .extension()
+            .is_some_and(|end| ENDS.iter().any(|it| end == *it))
+        {
             let text = fs::read_to_string(&path).unwrap();
             found.push((path, text));
         }
@@ -113,6 +119,47 @@ fn shared_modules_know_no_function() {
             named.retain(|name| name == "steps" || others.contains(name));
             assert!(named.is_empty(), "{} uses {named:?}", path.display());
         }
+    }
+}
+
+/// Every place that a new step has to be named in, beside the folder of the steps. Its permissions are in the template
+/// as well, and what follows from them is generated.
+fn places(step: &str) -> BTreeSet<String> {
+    let name = step.replace('_', "-");
+    let marks = [
+        format!("steps::{step}::"),
+        format!("{}:", world::logical_id(&name)),
+        format!("${{{}Arn}}", world::logical_id(&name)),
+    ];
+    let own = source().join("steps");
+    let roots = ["functions/src", "infra", "statemachine", "tests/src"];
+    let files = roots.map(|root| files(&project::root().join(root)));
+    let files = files.into_iter().flatten();
+    let naming = files.filter(|(path, text)| {
+        !path.starts_with(&own) && marks.iter().any(|mark| text.contains(mark))
+    });
+    let relative = |(path, _): (PathBuf, String)| {
+        let path = path.strip_prefix(project::root()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    naming.map(relative).collect()
+}
+
+#[test]
+fn a_step_is_named_in_few_places() {
+    for step in steps() {
+        let mut places = places(&step);
+        let machines = ["provision", "teardown"].map(|it| format!("statemachine/{it}.asl.json"));
+        let in_machines = machines.iter().filter(|it| places.contains(*it)).count();
+        assert!(in_machines > 0, "{step} is in no state machine");
+        places.retain(|place| !machines.contains(place));
+        let expected = [
+            format!("functions/src/bin/{}.rs", step.replace('_', "-")),
+            "infra/template.yaml".to_owned(),
+            // The functions that tests of whole runs call.
+            "tests/src/world.rs".to_owned(),
+        ];
+        assert_eq!(places, BTreeSet::from(expected), "{step}");
     }
 }
 

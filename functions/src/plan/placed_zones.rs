@@ -6,15 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::Subnet;
 use aws_sdk_eks::types::Cluster;
 use ipnet::Ipv4Net;
 
-use crate::aws::{Aws, codes, list};
-use crate::contract::{During, Error};
+use crate::aws::Aws;
+use crate::contract::Error;
 use crate::model::{Target, tags};
 use crate::plan::cidr;
+use crate::resources::subnet;
 
 /// What was found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -27,17 +27,13 @@ pub(crate) struct PlacedZones {
     pub places: BTreeMap<String, usize>,
 }
 
-const DESCRIBE: &str = "ec2:DescribeSubnets";
-
 pub(crate) async fn find(
     aws: &Aws,
     target: &Target,
     cluster: Option<&Cluster>,
     vpc: Ipv4Net,
 ) -> Result<PlacedZones, Error> {
-    let call = aws.ec2().describe_subnets();
-    let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let mut subnets = list!(call).await.during(DESCRIBE)?;
+    let mut subnets = subnet::find(aws, tags::ec2_filters(target)).await?;
     let mut of_cluster = BTreeSet::new();
     if let Some(cluster) = cluster {
         let own = subnets_of(aws, target, cluster).await?;
@@ -69,19 +65,9 @@ async fn subnets_of(
     if ids.is_empty() {
         return Ok(Some(vec![]));
     }
-    let call = aws
-        .ec2()
-        .describe_subnets()
-        .set_subnet_ids(Some(ids.to_vec()));
-    let answer = call.send().await;
-    let code = answer.as_ref().err().and_then(ProvideErrorMetadata::code);
-    if [codes::SUBNET_NOT_FOUND, codes::SUBNET_NOT_FOUND_TOO]
-        .map(Some)
-        .contains(&code)
-    {
+    let Some(mut subnets) = subnet::find_by_ids(aws, ids.to_vec()).await? else {
         return Ok(None);
-    }
-    let mut subnets = answer.during(DESCRIBE)?.subnets.unwrap_or_default();
+    };
     let name = Some(target.cluster_name.as_str());
     subnets.retain(|subnet| tags::ec2_value(subnet.tags(), tags::CLUSTER) == name);
     Ok(Some(subnets))

@@ -5,13 +5,14 @@
 //! gateways out (VPC user guide, block public access).
 
 use aws_sdk_ec2::types::{
-    BlockPublicAccessMode, BlockPublicAccessStates, InternetGatewayBlockMode, ManagedBy, Subnet,
-    Vpc, VpcBlockPublicAccessExclusionsAllowed, VpcBlockPublicAccessOptions,
+    BlockPublicAccessMode, BlockPublicAccessStates, InternetGatewayBlockMode, ManagedBy, Vpc,
+    VpcBlockPublicAccessExclusionsAllowed, VpcBlockPublicAccessOptions,
 };
 
-use crate::aws::{Aws, list};
+use crate::aws::Aws;
 use crate::contract::{During, Error};
 use crate::model::{Plan, tags};
+use crate::resources::{subnet, vpc};
 
 const DESCRIBE: &str = "ec2:DescribeVpcBlockPublicAccessOptions";
 
@@ -33,8 +34,9 @@ pub(crate) async fn check(aws: &Aws, plan: &Plan) -> Result<Vec<String>, Error> 
     let Some(options) = options.filter(is_closed) else {
         return Ok(vec![]);
     };
-    let vpc = vpc(aws, plan).await?;
-    let is_open = match &vpc {
+    let seen = vpc::observe(aws, &plan.target).await?;
+    let vpc = vpc::compare(plan, &seen)?.kept;
+    let is_open = match vpc {
         Some(vpc) => {
             !blocks(vpc.block_public_access_states()) || has_open_subnets(aws, plan).await?
         }
@@ -46,7 +48,7 @@ pub(crate) async fn check(aws: &Aws, plan: &Plan) -> Result<Vec<String>, Error> 
     Err(Error::ResourceConflict(refusal(
         plan,
         &options,
-        vpc.as_ref().and_then(Vpc::vpc_id),
+        vpc.and_then(Vpc::vpc_id),
     )))
 }
 
@@ -59,26 +61,12 @@ fn blocks(states: Option<&BlockPublicAccessStates>) -> bool {
     mode == Some(&BlockPublicAccessMode::BlockBidirectional)
 }
 
-/// The cluster's VPC, if there is one.
-async fn vpc(aws: &Aws, plan: &Plan) -> Result<Option<Vpc>, Error> {
-    let call = aws.ec2().describe_vpcs();
-    let call = call.set_filters(Some(tags::ec2_filters_for(&plan.target, "vpc")));
-    Ok(list!(call)
-        .await
-        .during("ec2:DescribeVpcs")?
-        .into_iter()
-        .next())
-}
-
 /// Whether all subnets of NAT gateways are there and excluded.
 async fn has_open_subnets(aws: &Aws, plan: &Plan) -> Result<bool, Error> {
-    let call = aws.ec2().describe_subnets();
-    let call = call.set_filters(Some(tags::ec2_filters(&plan.target)));
-    let subnets = list!(call).await.during("ec2:DescribeSubnets")?;
+    let subnets = subnet::find(aws, tags::ec2_filters(&plan.target)).await?;
     Ok(plan.network.nat_zones().iter().all(|zone| {
-        let role = format!("public-{}", zone.id);
-        let is_it = |subnet: &&Subnet| tags::ec2_is(subnet.tags(), &plan.target, &role);
-        let subnet = subnets.iter().find(is_it);
+        let wanted = subnet::Wanted::public(zone);
+        let subnet = subnets.iter().find(|subnet| wanted.is(plan, subnet));
         subnet.is_some_and(|subnet| !blocks(subnet.block_public_access_states()))
     }))
 }

@@ -16,7 +16,7 @@ use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, tags};
-use crate::resources::eks;
+use crate::resources::{address, eks, internet_gateway, nat_gateway, subnet, vpc};
 
 /// Vcpus of CoreDNS: two pods of the smallest size (EKS user guide, Fargate pod configuration).
 pub(crate) const COREDNS_VCPUS: f64 = 0.5;
@@ -249,23 +249,20 @@ fn count(number: usize) -> f64 {
 }
 
 async fn vpcs(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.ec2().describe_vpcs();
-    let vpcs = list!(call).await.during("ec2:DescribeVpcs")?;
+    let vpcs = vpc::find(aws, vec![]).await?;
     let found = vpcs.iter().map(|vpc| is_ours(vpc.tags(), target));
     Ok(one(VPCS, &target.region, found))
 }
 
 async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.ec2().describe_internet_gateways();
-    let gateways = list!(call).await.during("ec2:DescribeInternetGateways")?;
+    let gateways = internet_gateway::find(aws, vec![]).await?;
     let found = gateways.iter().map(|it| is_ours(it.tags(), target));
     Ok(one(INTERNET_GATEWAYS, &target.region, found))
 }
 
 /// Those that count: pending, available and deleting ones (VPC user guide, Amazon VPC quotas).
 async fn nat_gateways(aws: &Aws) -> Result<Vec<NatGateway>, Error> {
-    let call = aws.ec2().describe_nat_gateways();
-    let mut gateways = list!(call).await.during("ec2:DescribeNatGateways")?;
+    let mut gateways = nat_gateway::find(aws, vec![]).await?;
     gateways.retain(|gateway| {
         !matches!(
             gateway.state(),
@@ -303,17 +300,14 @@ async fn nat_gateways_by_zone(
 }
 
 async fn subnets_of(aws: &Aws, zone: &Zone) -> Result<BTreeSet<String>, Error> {
-    let call = aws.ec2().describe_subnets();
-    let call = call.filters(tags::ec2_filter("availability-zone-id", &zone.id));
-    let subnets = list!(call).await.during("ec2:DescribeSubnets")?.into_iter();
-    Ok(subnets.filter_map(|subnet| subnet.subnet_id).collect())
+    let in_zone = vec![tags::ec2_filter("availability-zone-id", &zone.id)];
+    let subnets = subnet::find(aws, in_zone).await?;
+    Ok(subnets.into_iter().filter_map(|subnet| subnet.subnet_id).collect())
 }
 
 /// One for each NAT gateway; a gateway that there is has its own.
 async fn addresses(aws: &Aws, plan: &Plan, gateways: &[NatGateway]) -> Result<Need, Error> {
-    let answer = aws.ec2().describe_addresses().send().await;
-    let found = answer.during("ec2:DescribeAddresses")?;
-    let found = found.addresses.unwrap_or_default();
+    let found = address::find(aws, vec![]).await?;
     let target = &plan.target;
     let zones = plan.network.nat_zones().iter();
     let roles: Vec<String> = zones.map(|it| format!("nat-gateway-{}", it.id)).collect();

@@ -10,7 +10,9 @@ use crate::model::{Target, tags};
 use crate::receipt::obstacles;
 use crate::resources::eks_network::{find_security_groups, is_of_cluster};
 use crate::resources::log_group::{self, Owner};
-use crate::resources::{eks, foreign, foreign_resource, iam_role};
+use crate::resources::{
+    address, eks, foreign, foreign_resource, iam_role, internet_gateway, nat_gateway, subnet, vpc,
+};
 
 /// Refuses what a teardown must not touch, as far as it can be seen by now.
 pub async fn refuse(
@@ -78,7 +80,7 @@ async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> 
 /// The groups that EKS made in the cluster's VPC.
 async fn security_groups(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> {
     let mut found = vec![];
-    for vpc in foreign::find_vpcs(aws, target).await? {
+    for vpc in vpc::find_ours(aws, target).await? {
         let groups = find_security_groups(aws, vpc.vpc_id().unwrap_or_default()).await?;
         let groups = groups.iter().filter(|group| is_of_cluster(group, target));
         found.extend(groups.map(|group| {
@@ -93,12 +95,12 @@ async fn security_groups(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Er
 
 /// EC2's words for what carries tags, CloudFormation's for the same; in the order of removal.
 const KINDS: &[(&str, &str)] = &[
-    ("natgateway", "AWS::EC2::NatGateway"),
-    ("elastic-ip", "AWS::EC2::EIP"),
-    ("internet-gateway", "AWS::EC2::InternetGateway"),
+    ("natgateway", nat_gateway::KIND),
+    ("elastic-ip", address::KIND),
+    ("internet-gateway", internet_gateway::KIND),
     ("route-table", "AWS::EC2::RouteTable"),
-    ("subnet", "AWS::EC2::Subnet"),
-    ("vpc", "AWS::EC2::VPC"),
+    ("subnet", subnet::KIND),
+    ("vpc", vpc::KIND),
 ];
 
 /// Everything of EC2's that carries the cluster's tag, whatever it is.
@@ -137,9 +139,7 @@ fn resource(tag: &TagDescription) -> Resource {
 
 /// EC2 shows NAT gateways, and their tags, for about an hour after they are gone.
 async fn dead_nat_gateways(aws: &Aws, target: &Target) -> Result<Vec<String>, Error> {
-    let call = aws.ec2().describe_nat_gateways();
-    let call = call.set_filter(Some(tags::ec2_filters(target)));
-    let gateways = list!(call).await.during("ec2:DescribeNatGateways")?;
+    let gateways = nat_gateway::find(aws, tags::ec2_filters(target)).await?;
     let dead = gateways
         .into_iter()
         .filter(|gateway| gateway.state() == Some(&NatGatewayState::Deleted));

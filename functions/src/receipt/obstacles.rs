@@ -10,10 +10,9 @@ use crate::contract::{During, Error};
 use crate::model::names::RoleOf;
 use crate::model::{Target, tags};
 use crate::resources::eks_network::find_interfaces;
-use crate::resources::foreign;
 use crate::resources::foreign_resource::Foreign;
 use crate::resources::log_group::{self, Owner};
-use crate::resources::{eks, iam_role};
+use crate::resources::{address, eks, iam_role, internet_gateway, vpc};
 
 /// EKS deletes no cluster that has a Fargate profile, a node group or a capability, whosever it is.
 /// Add-ons, access entries, Pod Identity associations and identity providers go with it.
@@ -47,7 +46,7 @@ pub(super) async fn untagged_cluster(
     cluster: &Cluster,
 ) -> Result<Option<Foreign>, Error> {
     let vpc_id = cluster.resources_vpc_config().and_then(|it| it.vpc_id());
-    let vpcs = foreign::find_vpcs(aws, target).await?;
+    let vpcs = vpc::find_ours(aws, target).await?;
     if !vpcs.iter().any(|vpc| vpc.vpc_id() == vpc_id) {
         return Ok(None);
     }
@@ -76,16 +75,13 @@ pub(super) async fn elsewhere(aws: &Aws, target: &Target) -> Result<Vec<Foreign>
 
 /// Addresses that are associated with something else than a NAT gateway of the cluster's VPC.
 async fn addresses(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
-    let call = aws.ec2().describe_addresses();
-    let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let answer = call.send().await.during("ec2:DescribeAddresses")?;
-    let used = answer.addresses().iter();
-    let used: Vec<&Address> = used.filter(|it| it.association_id().is_some()).collect();
+    let mut used = address::find(aws, tags::ec2_filters(target)).await?;
+    used.retain(|it| it.association_id().is_some());
     if used.is_empty() {
         return Ok(vec![]);
     }
     let mut gateways = vec![];
-    for vpc in foreign::find_vpcs(aws, target).await? {
+    for vpc in vpc::find_ours(aws, target).await? {
         let interfaces = find_interfaces(aws, vpc.vpc_id().unwrap_or_default()).await?;
         let of_gateways = interfaces.into_iter().filter(is_of_nat_gateway);
         gateways.extend(of_gateways.filter_map(|it| it.network_interface_id));
@@ -94,8 +90,8 @@ async fn addresses(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
         let interface = it.network_interface_id();
         gateways.iter().any(|id| Some(id.as_str()) == interface)
     };
-    let away = used.into_iter().filter(|it| !is_at_home(it));
-    Ok(away.map(address).collect())
+    let away = used.iter().filter(|it| !is_at_home(it));
+    Ok(away.map(address_away).collect())
 }
 
 /// The model says natGateway, EC2 answers nat_gateway.
@@ -104,7 +100,7 @@ fn is_of_nat_gateway(interface: &NetworkInterface) -> bool {
     matches!(kind, Some("natGateway" | "nat_gateway"))
 }
 
-fn address(address: &Address) -> Foreign {
+fn address_away(address: &Address) -> Foreign {
     let holder = address.network_interface_id().or(address.instance_id());
     let note = format!(
         "the cluster's, associated with {}",
@@ -115,10 +111,8 @@ fn address(address: &Address) -> Foreign {
 
 /// Internet gateways of ours that are attached to a VPC of somebody else's.
 async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
-    let call = aws.ec2().describe_internet_gateways();
-    let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let gateways = list!(call).await.during("ec2:DescribeInternetGateways")?;
-    let vpcs = foreign::find_vpcs(aws, target).await?;
+    let gateways = internet_gateway::find(aws, tags::ec2_filters(target)).await?;
+    let vpcs = vpc::find_ours(aws, target).await?;
     let is_own = |id: &str| vpcs.iter().any(|vpc| vpc.vpc_id() == Some(id));
     let away = |gateway: &InternetGateway| {
         let vpc = gateway.attachments().first()?.vpc_id()?;

@@ -4,7 +4,7 @@
 use aws_sdk_ec2::types::{
     EgressOnlyInternetGateway, Filter, InternetGateway, NatGateway, NatGatewayState,
     NetworkInterface, NetworkInterfaceType, RouteTable, SecurityGroup, State as EndpointState,
-    Subnet, Vpc, VpcEndpoint, VpcPeeringConnection, VpnGateway,
+    Subnet, VpcEndpoint, VpcPeeringConnection, VpnGateway,
 };
 
 use crate::aws::{Aws, list};
@@ -16,7 +16,9 @@ use crate::resources::eks_network::{
 };
 use crate::resources::foreign_resource::{self, Foreign};
 use crate::resources::removal::Removal;
-use crate::resources::{guardduty, route_tables, vpc_holders};
+use crate::resources::{
+    guardduty, internet_gateway, nat_gateway, route_tables, subnet, vpc, vpc_endpoint, vpc_holders,
+};
 
 /// States of a peering connection that is there, or may still be.
 const LIVE_PEERINGS: [&str; 4] = [
@@ -49,21 +51,11 @@ pub async fn outcome(
 /// What EC2 answers.
 pub async fn find(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
     let mut found = vec![];
-    for vpc in find_vpcs(aws, target).await? {
+    for vpc in vpc::find_ours(aws, target).await? {
         let id = vpc.vpc_id().unwrap_or_default();
         found.extend(in_vpc(aws, target, id).await?);
     }
     Ok(found)
-}
-
-/// The cluster's VPC; several only if a repeated creation left a surplus one.
-///
-/// # Errors
-/// What EC2 answers.
-pub async fn find_vpcs(aws: &Aws, target: &Target) -> Result<Vec<Vpc>, Error> {
-    let call = aws.ec2().describe_vpcs();
-    let call = call.set_filters(Some(tags::ec2_filters(target)));
-    list!(call).await.during("ec2:DescribeVpcs")
 }
 
 async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
@@ -136,13 +128,9 @@ async fn subnets_and_routes(
     target: &Target,
     vpc_id: &str,
 ) -> Result<Vec<Foreign>, Error> {
-    let subnets = aws.ec2().describe_subnets();
-    let subnets = subnets.filters(ec2_filter("vpc-id", vpc_id));
-    let subnets = list!(subnets).await.during("ec2:DescribeSubnets")?;
-    let tables = route_tables::find(aws, vpc_id).await?;
-    let gateways = aws.ec2().describe_nat_gateways();
-    let gateways = gateways.filter(ec2_filter("vpc-id", vpc_id));
-    let gateways = list!(gateways).await.during("ec2:DescribeNatGateways")?;
+    let subnets = subnet::find(aws, vpc::contents(vpc_id)).await?;
+    let tables = route_tables::find(aws, vpc::contents(vpc_id)).await?;
+    let gateways = nat_gateway::find(aws, vpc::contents(vpc_id)).await?;
 
     let subnet = |it: &Subnet| Foreign::new("AWS::EC2::Subnet", it.subnet_id(), it.owner_id());
     let table =
@@ -168,9 +156,8 @@ async fn internet_gateways(
     target: &Target,
     vpc_id: &str,
 ) -> Result<Vec<Foreign>, Error> {
-    let call = aws.ec2().describe_internet_gateways();
-    let call = call.filters(ec2_filter("attachment.vpc-id", vpc_id));
-    let gateways = list!(call).await.during("ec2:DescribeInternetGateways")?;
+    let of_vpc = vec![ec2_filter("attachment.vpc-id", vpc_id)];
+    let gateways = internet_gateway::find(aws, of_vpc).await?;
     // EC2 has no filter by VPC for them.
     let call = aws.ec2().describe_egress_only_internet_gateways();
     let egress_only = list!(call)
@@ -208,9 +195,7 @@ async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
                 .map(peering),
         );
     }
-    let call = aws.ec2().describe_vpc_endpoints();
-    let call = call.filters(ec2_filter("vpc-id", vpc_id));
-    let endpoints = list!(call).await.during("ec2:DescribeVpcEndpoints")?;
+    let endpoints = vpc_endpoint::find(aws, vpc::contents(vpc_id)).await?;
     // The model says Deleted, EC2 answers deleted (aws/aws-sdk issue 258).
     let is_there = |it: &&VpcEndpoint| {
         let state = it.state().map(EndpointState::as_str);

@@ -46,9 +46,7 @@ pub fn is_group(group: &SecurityGroup) -> bool {
 /// # Errors
 /// What EC2 answers.
 pub async fn remove(aws: &Aws, vpc_id: &str, removal: &mut Removal) -> Result<(), Error> {
-    let call = aws.ec2().describe_vpc_endpoints();
-    let call = call.filters(ec2_filter("vpc-id", vpc_id));
-    let endpoints = list!(call).await.during("ec2:DescribeVpcEndpoints")?;
+    let endpoints = vpc_endpoint::find(aws, vpc::contents(vpc_id)).await?;
     let is_there = |it: &&VpcEndpoint| is_endpoint(it) && !is_in(it, "deleted");
     let mut are_gone = true;
     for endpoint in endpoints.iter().filter(is_there) {

@@ -1,6 +1,13 @@
-//! What steps and readers share about one kind of resource each.
+//! What there is in AWS, and whether it is as the plan wants it: a file for each kind of resource, which reads
+//! and changes nothing.
+//!
+//! `find` is the only place that calls the kind's Describe, Get or List operation. `observe` finds what there is of
+//! the plan's resource; `compare` is pure and says what is kept, what is surplus and what differs, or refuses it
+//! with an error. Steps apply what `compare` says, the preview of a dry run tells it as
+//! [`resource_change::ResourceChange`]s.
 
 pub(crate) mod access_entries;
+pub(crate) mod address;
 pub(crate) mod addon_versions;
 pub(crate) mod coredns;
 pub(crate) mod eks;
@@ -10,7 +17,13 @@ pub(crate) mod foreign;
 pub(crate) mod foreign_resource;
 pub(crate) mod guardduty;
 pub(crate) mod iam_role;
+pub(crate) mod internet_gateway;
 pub(crate) mod log_group;
+pub(crate) mod nat_gateway;
 pub(crate) mod removal;
+pub(crate) mod resource_change;
 pub(crate) mod route_tables;
+pub(crate) mod subnet;
+pub(crate) mod vpc;
+pub(crate) mod vpc_endpoint;
 mod vpc_holders;

@@ -6,7 +6,7 @@
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{
-    ResourceType, Route, RouteState, RouteTable, RouteTableAssociation,
+    Filter, ResourceType, Route, RouteState, RouteTable, RouteTableAssociation,
     RouteTableAssociationStateCode,
 };
 
@@ -79,15 +79,10 @@ pub struct Wanted<'a> {
     pub subnet_ids: &'a [&'a str],
 }
 
-/// All route tables of a VPC, ours or not.
-///
-/// # Errors
-/// What EC2 answers.
-pub async fn find(aws: &Aws, vpc_id: &str) -> Result<Vec<RouteTable>, Error> {
-    let call = aws
-        .ec2()
-        .describe_route_tables()
-        .filters(tags::ec2_filter("vpc-id", vpc_id));
+/// The route tables that pass the filters.
+pub(crate) async fn find(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<RouteTable>, Error> {
+    let call = aws.ec2().describe_route_tables();
+    let call = call.set_filters(Some(filters));
     list!(call).await.during("ec2:DescribeRouteTables")
 }
 
@@ -386,9 +381,7 @@ pub async fn remove(
     is_wanted: impl Fn(&str) -> bool,
     removal: &mut Removal,
 ) -> Result<(), Error> {
-    let call = aws.ec2().describe_route_tables();
-    let call = call.set_filters(Some(tags::ec2_filters(target)));
-    for table in list!(call).await.during("ec2:DescribeRouteTables")? {
+    for table in find(aws, tags::ec2_filters(target)).await? {
         let role = tags::ec2_value(table.tags(), tags::ROLE).unwrap_or_default();
         if is_wanted(role) {
             remove_one(aws, &table, removal).await?;

@@ -10,9 +10,10 @@ use aws_sdk_eks::types::{
 use crate::aws::{Aws, codes, list};
 use crate::contract::{During, Error};
 use crate::model::Target;
-use crate::model::tags::ec2_filter;
 use crate::resources::eks_network::find_security_groups;
-use crate::resources::{access_entries, eks, eks_insights, iam_role, route_tables};
+use crate::resources::{
+    access_entries, eks, eks_insights, iam_role, nat_gateway, route_tables, subnet, vpc, vpc_endpoint,
+};
 use crate::verify::facts::{Facts, Known, PodRole, Unread, User};
 
 /// Service Quotas' names of "Fargate On-Demand vCPU resource count" (`aws service-quotas
@@ -35,8 +36,8 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
             format!("the name of a cluster in {region}"),
         )
     })?;
-    let vpc = cluster.resources_vpc_config().and_then(|it| it.vpc_id());
-    let vpc = vpc.unwrap_or_default().to_owned();
+    let vpc_id = cluster.resources_vpc_config().and_then(|it| it.vpc_id());
+    let vpc_id = vpc_id.unwrap_or_default().to_owned();
     let mut unread = Unreadable::default();
 
     let profiles = eks::find_fargate_profiles(aws, target).await;
@@ -49,20 +50,20 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let insights = eks_insights::find(aws, target, &[InsightStatusValue::Error]).await;
     let blocking_insights = unread.keep("eks:ListInsights", insights)?;
 
-    let dns_support = dns(aws, &vpc, VpcAttributeName::EnableDnsSupport).await;
+    let dns_support = vpc::has_attribute(aws, &vpc_id, &VpcAttributeName::EnableDnsSupport).await;
     let dns_support = unread.keep(VPC_ATTRIBUTE, dns_support)?;
-    let dns_hostnames = dns(aws, &vpc, VpcAttributeName::EnableDnsHostnames).await;
+    let dns_hostnames =
+        vpc::has_attribute(aws, &vpc_id, &VpcAttributeName::EnableDnsHostnames).await;
     let dns_hostnames = unread.keep(VPC_ATTRIBUTE, dns_hostnames)?;
-    let of_vpc = || ec2_filter("vpc-id", &vpc);
-    let subnets = aws.ec2().describe_subnets().filters(of_vpc());
-    let subnets = unread.keep(SUBNETS, list!(subnets).await.during(SUBNETS))?;
-    let tables = route_tables::find(aws, &vpc).await;
+    let of_vpc = || vpc::contents(&vpc_id);
+    let subnets = unread.keep("ec2:DescribeSubnets", subnet::find(aws, of_vpc()).await)?;
+    let tables = route_tables::find(aws, of_vpc()).await;
     let route_tables = unread.keep("ec2:DescribeRouteTables", tables)?;
-    let gateways = aws.ec2().describe_nat_gateways().filter(of_vpc());
-    let nat_gateways = unread.keep(NAT_GATEWAYS, list!(gateways).await.during(NAT_GATEWAYS))?;
-    let endpoints = aws.ec2().describe_vpc_endpoints().filters(of_vpc());
-    let vpc_endpoints = unread.keep(VPC_ENDPOINTS, list!(endpoints).await.during(VPC_ENDPOINTS))?;
-    let groups = find_security_groups(aws, &vpc).await;
+    let gateways = nat_gateway::find(aws, of_vpc()).await;
+    let nat_gateways = unread.keep("ec2:DescribeNatGateways", gateways)?;
+    let endpoints = vpc_endpoint::find(aws, of_vpc()).await;
+    let vpc_endpoints = unread.keep("ec2:DescribeVpcEndpoints", endpoints)?;
+    let groups = find_security_groups(aws, &vpc_id).await;
     let security_groups = unread.keep("ec2:DescribeSecurityGroups", groups)?;
     // Not worth a failure, whatever the answer: it is one check of many.
     let fargate_vcpus = match fargate_vcpus(aws).await {
@@ -110,9 +111,6 @@ const VERSIONS: &str = "eks:DescribeClusterVersions";
 const ACCESS_ENTRIES: &str = "eks:ListAccessEntries";
 const ACCESS_ENTRY: &str = "eks:DescribeAccessEntry";
 const VPC_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
-const SUBNETS: &str = "ec2:DescribeSubnets";
-const NAT_GATEWAYS: &str = "ec2:DescribeNatGateways";
-const VPC_ENDPOINTS: &str = "ec2:DescribeVpcEndpoints";
 const INLINE: &str = "iam:ListRolePolicies";
 const QUOTA: &str = "servicequotas:GetServiceQuota";
 
@@ -156,17 +154,6 @@ async fn version(aws: &Aws, cluster: &Cluster) -> Result<Option<ClusterVersionIn
     let answer = call.include_all(true).send().await.during(VERSIONS)?;
     let mut versions = answer.cluster_versions.unwrap_or_default().into_iter();
     Ok(versions.find(|it| it.cluster_version() == Some(version)))
-}
-
-async fn dns(aws: &Aws, vpc: &str, attribute: VpcAttributeName) -> Result<bool, Error> {
-    let call = aws.ec2().describe_vpc_attribute().vpc_id(vpc);
-    let answer = call.attribute(attribute.clone()).send().await;
-    let answer = answer.during(VPC_ATTRIBUTE)?;
-    let value = match attribute {
-        VpcAttributeName::EnableDnsHostnames => answer.enable_dns_hostnames,
-        _ => answer.enable_dns_support,
-    };
-    Ok(value.and_then(|value| value.value).unwrap_or_default())
 }
 
 async fn pod_role(

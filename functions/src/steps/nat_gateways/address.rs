@@ -12,21 +12,12 @@ use crate::aws::{Aws, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, tags};
+use crate::resources::address::{KIND, find, id};
+use crate::resources::nat_gateway;
 use crate::resources::removal::Removal;
-
-/// CloudFormation's type name.
-const KIND: &str = "AWS::EC2::EIP";
 
 const ALLOCATE: &str = "ec2:AllocateAddress";
 const RELEASE: &str = "ec2:ReleaseAddress";
-
-/// All addresses of ours. DescribeAddresses has no pages.
-pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<Address>, Error> {
-    let call = aws.ec2().describe_addresses();
-    let call = call.set_filters(Some(tags::ec2_filters(target)));
-    let answer = call.send().await.during("ec2:DescribeAddresses")?;
-    Ok(answer.addresses.unwrap_or_default())
-}
 
 /// The address for a new gateway: the one that is `known` from an earlier invocation, which its client token
 /// may name already, else a free one of those that were `found`; the known one even if EC2 does not show
@@ -132,7 +123,7 @@ fn waits_for(address: &Address, holder: &NatGateway) -> Result<String, Error> {
     Ok(format!(
         "{} is still held by {}, which is being deleted",
         id(address)?,
-        super::gateway::id(holder)?
+        nat_gateway::id(holder)?
     ))
 }
 
@@ -160,7 +151,7 @@ pub(crate) async fn release(
     let answer = removal.delete(RELEASE, resource, &not_found, call).await;
     match answer {
         Err(Error::AccessDenied(said)) if is_not_ours => {
-            let found = find(aws, target).await?;
+            let found = find(aws, tags::ec2_filters(target)).await?;
             if found.iter().any(|it| it.allocation_id() == Some(id)) {
                 removal.wait_for(format!("{id} is still in use: {said}"));
             }
@@ -168,11 +159,4 @@ pub(crate) async fn release(
         }
         answer => answer.map(drop),
     }
-}
-
-pub(crate) fn id(address: &Address) -> Result<&str, Error> {
-    required(
-        address.allocation_id(),
-        "ec2:DescribeAddresses: allocationId",
-    )
 }

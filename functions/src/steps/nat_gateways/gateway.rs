@@ -9,19 +9,17 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{NatGateway, NatGatewayAddress, NatGatewayState, ResourceType};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
-use crate::model::{Plan, Target, ZoneNatGateway, names, tags, zones};
+use crate::model::{Plan, ZoneNatGateway, names, tags, zones};
+use crate::resources::nat_gateway::{KIND, id};
 use crate::resources::removal::Removal;
 
 /// How many failed gateways are replaced before the step gives up.
 const FAILURES_MAX: usize = 3;
 /// How many tokens are tried in one invocation.
 const TOKENS_MAX: usize = 5;
-/// CloudFormation's type name.
-const KIND: &str = "AWS::EC2::NatGateway";
-
 const CREATE: &str = "ec2:CreateNatGateway";
 const DELETE: &str = "ec2:DeleteNatGateway";
 
@@ -32,13 +30,6 @@ pub(crate) struct Place<'a> {
     pub(crate) zone_id: &'a str,
     pub(crate) subnet_id: &'a str,
     pub(crate) allocation_id: &'a str,
-}
-
-/// All NAT gateways of ours, dead ones too.
-pub(crate) async fn find(aws: &Aws, target: &Target) -> Result<Vec<NatGateway>, Error> {
-    let call = aws.ec2().describe_nat_gateways();
-    let call = call.set_filter(Some(tags::ec2_filters(target)));
-    list!(call).await.during("ec2:DescribeNatGateways")
 }
 
 /// Creates the gateway that comes after the dead ones; its id.
@@ -206,11 +197,4 @@ fn failure(gateway: &NatGateway) -> Option<String> {
     let code = gateway.failure_code()?;
     let message = gateway.failure_message().unwrap_or("no message");
     Some(format!("{code}: {message}"))
-}
-
-pub(crate) fn id(gateway: &NatGateway) -> Result<&str, Error> {
-    required(
-        gateway.nat_gateway_id(),
-        "ec2:DescribeNatGateways: natGatewayId",
-    )
 }

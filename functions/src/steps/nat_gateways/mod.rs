@@ -22,6 +22,7 @@ use crate::contract::{Error, Memory, Outcome, Removed, Step};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets, tags};
 use crate::resources::removal::Removal;
+use crate::resources::{self, nat_gateway};
 
 mod address;
 mod gateway;
@@ -81,8 +82,8 @@ impl Step for NatGateways {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let gateways = gateway::find(aws, &plan.target).await?;
-        let addresses = address::find(aws, &plan.target).await?;
+        let gateways = nat_gateway::find(aws, tags::ec2_filters(&plan.target)).await?;
+        let addresses = resources::address::find(aws, tags::ec2_filters(&plan.target)).await?;
         let mut memory = input.memory.clone();
         let mut nat_gateways = vec![];
         let mut pending = vec![];
@@ -122,14 +123,14 @@ impl Step for NatGateways {
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removal = Removal::default();
         let mut deleting = vec![];
-        for gateway in gateway::find(aws, target).await? {
+        for gateway in nat_gateway::find(aws, tags::ec2_filters(target)).await? {
             if gateway.state() == Some(&NatGatewayState::Deleted) {
                 continue;
             }
             if gateway.state() != Some(&NatGatewayState::Deleting) {
                 gateway::delete(aws, &gateway, &mut removal).await?;
             }
-            deleting.push(gateway::id(&gateway)?.to_owned());
+            deleting.push(nat_gateway::id(&gateway)?.to_owned());
         }
         if !deleting.is_empty() {
             removal.wait_for(format!(
@@ -138,7 +139,7 @@ impl Step for NatGateways {
             ));
             return Ok(removal.outcome());
         }
-        for address in address::find(aws, target).await? {
+        for address in resources::address::find(aws, tags::ec2_filters(target)).await? {
             address::release(aws, target, &address, &mut removal).await?;
         }
         Ok(removal.outcome())
@@ -250,7 +251,7 @@ impl<'a> InZone<'a> {
             role: &self.role,
             zone_id: &self.zone.id,
             subnet_id: self.subnet_id,
-            allocation_id: address::id(&address)?,
+            allocation_id: resources::address::id(&address)?,
         };
         let created = gateway::create(aws, plan, &place, &self.dead).await?;
         memory.remember(&key, &created);

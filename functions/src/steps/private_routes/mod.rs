@@ -15,7 +15,7 @@ use crate::aws::Aws;
 use crate::contract::{Error, Outcome, Removed, Step, wait};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets};
-use crate::resources::foreign;
+use crate::resources::{foreign, vpc};
 use crate::resources::removal::Removal;
 use crate::resources::route_tables::{self, NextHop, PRIVATE_ROLE_PREFIX, Wanted};
 
@@ -62,7 +62,7 @@ impl Step for PrivateRoutes {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let tables = route_tables::find(aws, &input.vpc_id).await?;
+        let tables = route_tables::find(aws, vpc::contents(&input.vpc_id)).await?;
         let mut output = Output {
             route_tables: vec![],
         };

@@ -1,19 +1,15 @@
 //! The internet gateway of the VPC.
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType};
+use aws_sdk_ec2::types::{InternetGateway, ResourceType};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, change, codes, list};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, tags};
+use crate::resources::internet_gateway::{KIND, ROLE, find, id, vpc_of};
 use crate::resources::removal::Removal;
-
-/// Value of the tag `hardway:role`.
-pub(crate) const ROLE: &str = "internet-gateway";
-/// CloudFormation's type name.
-const KIND: &str = "AWS::EC2::InternetGateway";
 
 const CREATE: &str = "ec2:CreateInternetGateway";
 const ATTACH: &str = "ec2:AttachInternetGateway";
@@ -36,7 +32,7 @@ pub(crate) async fn ensure(
     vpc_id: &str,
     known: Option<&str>,
 ) -> Result<Ensured, Error> {
-    let found = find(aws, &plan.target).await?;
+    let found = find(aws, tags::ec2_filters_for(&plan.target, ROLE)).await?;
     let gateway = match (found.is_empty(), known) {
         (false, _) => keep_one(aws, found, vpc_id).await?,
         (true, Some(known)) => InternetGateway::builder()
@@ -65,20 +61,10 @@ pub(crate) async fn remove(
     removal: &mut Removal,
 ) -> Result<bool, Error> {
     let mut are_gone = true;
-    for gateway in find_by(aws, tags::ec2_filters(target)).await? {
+    for gateway in find(aws, tags::ec2_filters(target)).await? {
         are_gone &= detach(aws, &gateway, removal).await? && delete(aws, &gateway, removal).await?;
     }
     Ok(are_gone)
-}
-
-async fn find(aws: &Aws, target: &Target) -> Result<Vec<InternetGateway>, Error> {
-    find_by(aws, tags::ec2_filters_for(target, ROLE)).await
-}
-
-async fn find_by(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<InternetGateway>, Error> {
-    let call = aws.ec2().describe_internet_gateways();
-    let call = call.set_filters(Some(filters));
-    list!(call).await.during("ec2:DescribeInternetGateways")
 }
 
 async fn create(aws: &Aws, plan: &Plan) -> Result<String, Error> {
@@ -119,7 +105,7 @@ async fn attach(
 ) -> Result<String, Error> {
     let gateway_id = id(gateway)?;
     let of_vpc = vec![tags::ec2_filter("attachment.vpc-id", vpc_id)];
-    if let Some(other) = find_by(aws, of_vpc).await?.first()
+    if let Some(other) = find(aws, of_vpc).await?.first()
         && other.internet_gateway_id() != Some(gateway_id)
     {
         if tags::ec2_is(other.tags(), &plan.target, ROLE) {
@@ -160,7 +146,7 @@ fn has_another(error: &impl ProvideErrorMetadata) -> bool {
 /// Attached a moment ago: that is success if it is to our VPC.
 async fn check_attached(aws: &Aws, gateway_id: &str, vpc_id: &str) -> Result<(), Error> {
     let by_id = vec![tags::ec2_filter("internet-gateway-id", gateway_id)];
-    let gateways = find_by(aws, by_id).await?;
+    let gateways = find(aws, by_id).await?;
     match gateways.first().and_then(vpc_of) {
         Some(attached) if attached == vpc_id => Ok(()),
         Some(other) => Err(Error::ResourceConflict(format!(
@@ -203,16 +189,4 @@ async fn delete(
     removal
         .delete(DELETE, Resource::new(KIND, id), &not_found, call.send())
         .await
-}
-
-/// The VPC that a gateway is attached to (or is being attached to).
-fn vpc_of(gateway: &InternetGateway) -> Option<&str> {
-    gateway.attachments().first().and_then(|it| it.vpc_id())
-}
-
-fn id(gateway: &InternetGateway) -> Result<&str, Error> {
-    required(
-        gateway.internet_gateway_id(),
-        "ec2:DescribeInternetGateways: internetGatewayId",
-    )
 }

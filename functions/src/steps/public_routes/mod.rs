@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome, Removed, Step, wait};
 use crate::model::{Plan, Target, ZoneSubnets};
-use crate::resources::foreign;
+use crate::resources::{foreign, vpc};
 use crate::resources::removal::Removal;
 use crate::resources::route_tables::{self, NextHop, Wanted};
 
@@ -64,19 +64,19 @@ impl Step for PublicRoutes {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let known = input.memory.id(internet_gateway::ROLE);
+        let known = input.memory.id(resources::internet_gateway::ROLE);
         let internet_gateway_id =
             match internet_gateway::ensure(aws, plan, &input.vpc_id, known).await? {
                 Ensured::Attached(id) => id,
                 Ensured::Created(id) => {
                     let mut memory = Memory::default();
-                    memory.remember(internet_gateway::ROLE, &id);
+                    memory.remember(resources::internet_gateway::ROLE, &id);
                     let reason = format!("{id} is created");
                     let pending = Outcome::pending(LOOK_AFTER_SECONDS, reason);
                     return Ok(pending.remembering(memory));
                 }
             };
-        let tables = route_tables::find(aws, &input.vpc_id).await?;
+        let tables = route_tables::find(aws, vpc::contents(&input.vpc_id)).await?;
         let subnets = input.subnets.iter();
         let subnet_ids: Vec<_> = subnets.map(|it| it.public_subnet_id.as_str()).collect();
         let wanted = Wanted {

@@ -7,21 +7,17 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::types::{ResourceType, Subnet, SubnetState, Tag};
+use aws_sdk_ec2::types::{ResourceType, Subnet, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, change, codes, list};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Outcome, Removed, Resource, Step, wait};
-use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneSubnets, tags};
 use crate::resources::removal::Removal;
-use crate::resources::{foreign, guardduty};
-
-mod wanted;
-
-use wanted::Wanted;
+use crate::resources::subnet::{self, Compared, KIND, Wanted};
+use crate::resources::{foreign, guardduty, vpc};
 
 /// The step `subnets`.
 pub struct Subnets;
@@ -47,7 +43,6 @@ const CHECK_AFTER_SECONDS: u64 = 2;
 
 const CREATE: &str = "ec2:CreateSubnet";
 const DELETE: &str = "ec2:DeleteSubnet";
-const DESCRIBE: &str = "ec2:DescribeSubnets";
 const TAG: &str = "ec2:CreateTags";
 
 impl Step for Subnets {
@@ -61,20 +56,20 @@ impl Step for Subnets {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let found = find(aws, &plan.target).await?;
-        let mut subnets = vec![];
+        let vpc_id = &input.vpc_id;
+        let seen = subnet::observe(aws, plan, Some(vpc_id)).await?;
+        let mut ids = vec![];
         let mut pending = vec![];
-        for zone in &plan.network.zones {
-            let public = Wanted::public(zone);
-            let public = ensure_one(aws, plan, &input.vpc_id, &found, &public).await?;
-            let private = Wanted::private(zone);
-            let private = ensure_one(aws, plan, &input.vpc_id, &found, &private).await?;
-            subnets.push(both(zone, &public, &private)?);
-            let waiting = [public, private].into_iter().filter(is_pending);
-            pending.extend(waiting.filter_map(|subnet| subnet.subnet_id));
+        for compared in subnet::compare(plan, Some(vpc_id), &seen)? {
+            let subnet = apply(aws, plan, vpc_id, &compared).await?;
+            let id = subnet::id(&subnet)?.to_owned();
+            if subnet::is_pending(&subnet) {
+                pending.push(id.clone());
+            }
+            ids.push(id);
         }
         if pending.is_empty() {
-            return Ok(Outcome::Ready(Output { subnets }));
+            return Ok(Outcome::Ready(output(plan, &ids)));
         }
         let reason = format!("subnets {} are pending", pending.join(", "));
         Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
@@ -82,13 +77,13 @@ impl Step for Subnets {
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removal = Removal::default();
-        for vpc in foreign::find_vpcs(aws, target).await? {
-            guardduty::remove(aws, vpc.vpc_id().unwrap_or_default(), &mut removal).await?;
+        for vpc in vpc::find_ours(aws, target).await? {
+            guardduty::remove(aws, vpc::id(&vpc)?, &mut removal).await?;
         }
-        for subnet in find(aws, target).await? {
-            let id = id(&subnet)?;
+        for subnet in subnet::find(aws, tags::ec2_filters(target)).await? {
+            let id = subnet::id(&subnet)?;
             let call = aws.ec2().delete_subnet().subnet_id(id).send();
-            let resource = Resource::new("AWS::EC2::Subnet", id);
+            let resource = Resource::new(KIND, id);
             let not_found = [codes::SUBNET_NOT_FOUND, codes::SUBNET_NOT_FOUND_TOO];
             removal.delete(DELETE, resource, &not_found, call).await?;
         }
@@ -96,33 +91,23 @@ impl Step for Subnets {
     }
 }
 
-/// All subnets of the cluster, with any role, in any VPC.
-async fn find(aws: &Aws, target: &Target) -> Result<Vec<Subnet>, Error> {
-    let call = aws.ec2().describe_subnets();
-    let call = call.set_filters(Some(tags::ec2_filters(target)));
-    list!(call).await.during(DESCRIBE)
-}
-
-/// All subnets of the VPC, ours or not.
-async fn find_in_vpc(aws: &Aws, vpc_id: &str) -> Result<Vec<Subnet>, Error> {
-    let call = aws.ec2().describe_subnets();
-    let call = call.filters(tags::ec2_filter("vpc-id", vpc_id));
-    list!(call).await.during(DESCRIBE)
-}
-
-async fn ensure_one(
+/// Makes one subnet so.
+async fn apply(
     aws: &Aws,
     plan: &Plan,
     vpc_id: &str,
-    found: &[Subnet],
-    wanted: &Wanted<'_>,
+    compared: &Compared<'_>,
 ) -> Result<Subnet, Error> {
-    let is_ours = |subnet: &&Subnet| tags::ec2_is(subnet.tags(), &plan.target, &wanted.role);
-    let Some(subnet) = found.iter().find(is_ours) else {
-        return create(aws, plan, vpc_id, wanted).await;
+    let Some(subnet) = compared.found else {
+        return create(aws, plan, vpc_id, &compared.wanted).await;
     };
-    wanted.check(vpc_id, subnet)?;
-    repair(aws, subnet, wanted).await?;
+    if compared.lacks_tag() {
+        let (key, value) = compared.wanted.load_balancer_tag;
+        let id = subnet::id(subnet)?;
+        let tag = Tag::builder().key(key).value(value).build();
+        let call = aws.ec2().create_tags().resources(id).tags(tag);
+        change(TAG, id, call.send()).await.during(TAG)?;
+    }
     Ok(subnet.clone())
 }
 
@@ -150,10 +135,10 @@ async fn create(
     if let Err(error) = &answer
         && error.code() == Some(codes::SUBNET_CONFLICT)
     {
-        return find_in_the_way(aws, &plan.target, vpc_id, wanted).await;
+        return find_in_the_way(aws, plan, vpc_id, wanted).await;
     }
     let subnet = required(answer.during(CREATE)?.subnet, "ec2:CreateSubnet: subnet")?;
-    changed(CREATE, id(&subnet)?);
+    changed(CREATE, subnet::id(&subnet)?);
     Ok(subnet)
 }
 
@@ -161,61 +146,32 @@ async fn create(
 /// somebody else's.
 async fn find_in_the_way(
     aws: &Aws,
-    target: &Target,
+    plan: &Plan,
     vpc_id: &str,
     wanted: &Wanted<'_>,
 ) -> Result<Subnet, Error> {
-    let subnets = find_in_vpc(aws, vpc_id).await?;
-    let is_ours = |subnet: &&Subnet| tags::ec2_is(subnet.tags(), target, &wanted.role);
-    if let Some(subnet) = subnets.iter().find(is_ours) {
-        wanted.check(vpc_id, subnet)?;
-        return Ok(subnet.clone());
-    }
-    let cidr = wanted.cidr;
-    let Some(subnet) = subnets.iter().find(|subnet| wanted.overlaps(subnet)) else {
-        return Err(Error::NotYetVisible(format!(
-            "a subnet of {vpc_id} that overlaps {cidr}"
-        )));
-    };
-    Err(Error::ResourceConflict(format!(
-        "{} ({}) in {vpc_id} overlaps {cidr}, which the plan has for {}",
-        id(subnet)?,
-        subnet.cidr_block().unwrap_or("no CIDR block"),
-        wanted.role
-    )))
-}
-
-/// Puts back the tag by which the AWS Load Balancer Controller finds the subnet.
-async fn repair(aws: &Aws, subnet: &Subnet, wanted: &Wanted<'_>) -> Result<(), Error> {
-    let (key, value) = wanted.load_balancer_tag;
-    if tags::ec2_value(subnet.tags(), key) == Some(value) {
-        return Ok(());
-    }
-    let id = id(subnet)?;
-    let call = aws
-        .ec2()
-        .create_tags()
-        .resources(id)
-        .tags(Tag::builder().key(key).value(value).build());
-    change(TAG, id, call.send()).await.during(TAG)?;
-    Ok(())
-}
-
-fn both(zone: &Zone, public: &Subnet, private: &Subnet) -> Result<ZoneSubnets, Error> {
-    Ok(ZoneSubnets {
-        zone_id: zone.id.clone(),
-        zone_name: zone.name.clone(),
-        public_subnet_id: id(public)?.to_owned(),
-        private_subnet_id: id(private)?.to_owned(),
+    let seen = subnet::observe(aws, plan, Some(vpc_id)).await?;
+    let compared = subnet::compare(plan, Some(vpc_id), &seen)?.into_iter();
+    let adopted = compared.filter(|it| it.wanted.role == wanted.role);
+    let adopted = adopted.filter_map(|it| it.found).next().cloned();
+    adopted.ok_or_else(|| {
+        let cidr = wanted.cidr;
+        Error::NotYetVisible(format!("a subnet of {vpc_id} that overlaps {cidr}"))
     })
 }
 
-fn is_pending(subnet: &Subnet) -> bool {
-    subnet.state() == Some(&SubnetState::Pending)
-}
-
-fn id(subnet: &Subnet) -> Result<&str, Error> {
-    required(subnet.subnet_id(), "ec2:DescribeSubnets: subnetId")
+/// `ids` are a public and a private one for each zone.
+fn output(plan: &Plan, ids: &[String]) -> Output {
+    let zones = plan.network.zones.iter().zip(ids.chunks_exact(2));
+    let subnets = zones.map(|(zone, ids)| ZoneSubnets {
+        zone_id: zone.id.clone(),
+        zone_name: zone.name.clone(),
+        public_subnet_id: ids[0].clone(),
+        private_subnet_id: ids[1].clone(),
+    });
+    Output {
+        subnets: subnets.collect(),
+    }
 }
 
 #[cfg(test)]

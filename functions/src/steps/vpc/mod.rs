@@ -10,17 +10,16 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::types::{
-    AttributeBooleanValue, Filter, ResourceType, Vpc as Ec2Vpc, VpcAttributeName, VpcState,
-};
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Vpc as Ec2Vpc, VpcAttributeName};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, change, codes, list};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Resource, Step, wait};
 use crate::model::{Plan, Target, tags};
 use crate::resources::removal::Removal;
+use crate::resources::vpc::{self, KIND, ROLE};
 use crate::resources::{foreign, guardduty};
 
 /// The step `vpc`.
@@ -34,8 +33,6 @@ pub struct Output {
     pub vpc_id: String,
 }
 
-/// Value of the tag `hardway:role`.
-const ROLE: &str = "vpc";
 /// A VPC is pending for seconds.
 const CHECK_AFTER_SECONDS: u64 = 2;
 /// How long a look at a new VPC is after the last one.
@@ -48,7 +45,6 @@ const LOOKS_MAX: u32 = 30;
 
 const CREATE: &str = "ec2:CreateVpc";
 const DELETE: &str = "ec2:DeleteVpc";
-const DESCRIBE_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
 const MODIFY_ATTRIBUTE: &str = "ec2:ModifyVpcAttribute";
 
 impl Step for Vpc {
@@ -62,36 +58,39 @@ impl Step for Vpc {
 
     async fn ensure(aws: &Aws, plan: &Plan, input: OnlyMemory) -> Result<Outcome<Output>, Error> {
         let memory = input.memory;
-        let found = find(aws, &plan.target).await?;
-        if found.is_empty() && (memory.is_empty() || memory.looks > LOOKS_MAX) {
-            return create(aws, plan).await;
+        if !memory.is_empty() && memory.looks < LOOKS_MIN {
+            return Ok(look_again(memory));
         }
-        if found.is_empty() || (!memory.is_empty() && memory.looks < LOOKS_MIN) {
-            let id = memory.id(ROLE).unwrap_or_default();
-            let reason = format!("{id} is new: EC2 may not show it everywhere yet");
-            let pending = Outcome::pending(LOOK_AFTER_SECONDS, reason);
-            return Ok(pending.remembering(memory.after_a_look()));
+        let seen = vpc::observe(aws, &plan.target).await?;
+        let compared = vpc::compare(plan, &seen)?;
+        let Some(kept) = compared.kept else {
+            if memory.is_empty() || memory.looks > LOOKS_MAX {
+                return create(aws, plan).await;
+            }
+            return Ok(look_again(memory));
+        };
+        let vpc_id = vpc::id(kept)?.to_owned();
+        for surplus in compared.surplus {
+            remove_surplus(aws, plan, surplus, &vpc_id).await?;
         }
-        let vpc = keep_one(aws, &plan.target, found).await?;
-        let vpc_id = id(&vpc)?.to_owned();
-        check_cidr(plan, &vpc)?;
-        if status(&vpc) == &VpcState::Pending {
+        if vpc::is_pending(kept) {
             let reason = format!("{vpc_id} is pending");
             let pending = Outcome::pending(CHECK_AFTER_SECONDS, reason);
             return Ok(pending.remembering(memory));
         }
-        repair(aws, &vpc_id).await?;
+        for attribute in compared.off {
+            turn_on(aws, &vpc_id, attribute).await?;
+        }
         Ok(Outcome::Ready(Output { vpc_id }))
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removal = Removal::default();
-        // Those that have lost the tag of their role, too.
-        for vpc in foreign::find_vpcs(aws, target).await? {
-            let id = id(&vpc)?;
+        for vpc in vpc::find_ours(aws, target).await? {
+            let id = vpc::id(&vpc)?;
             guardduty::remove(aws, id, &mut removal).await?;
             let call = aws.ec2().delete_vpc().vpc_id(id).send();
-            let resource = Resource::new("AWS::EC2::VPC", id);
+            let resource = Resource::new(KIND, id);
             removal
                 .delete(DELETE, resource, &[codes::VPC_NOT_FOUND], call)
                 .await?;
@@ -100,10 +99,11 @@ impl Step for Vpc {
     }
 }
 
-async fn find(aws: &Aws, target: &Target) -> Result<Vec<Ec2Vpc>, Error> {
-    let call = aws.ec2().describe_vpcs();
-    let call = call.set_filters(Some(tags::ec2_filters_for(target, ROLE)));
-    list!(call).await.during("ec2:DescribeVpcs")
+/// EC2 may not show a new VPC yet.
+fn look_again(memory: Memory) -> Outcome<Output> {
+    let id = memory.id(ROLE).unwrap_or_default();
+    let reason = format!("{id} is new: EC2 may not show it everywhere yet");
+    Outcome::pending(LOOK_AFTER_SECONDS, reason).remembering(memory.after_a_look())
 }
 
 /// Creates the VPC. The invocation ends here: whatever failed after it would forget the id.
@@ -118,7 +118,7 @@ async fn create(aws: &Aws, plan: &Plan) -> Result<Outcome<Output>, Error> {
         .await
         .during(CREATE)?;
     let created = required(answer.vpc, "ec2:CreateVpc: vpc")?;
-    let id = id(&created)?;
+    let id = vpc::id(&created)?;
     changed(CREATE, id);
     let mut memory = Memory::default();
     memory.remember(ROLE, id);
@@ -126,114 +126,31 @@ async fn create(aws: &Aws, plan: &Plan) -> Result<Outcome<Output>, Error> {
     Ok(Outcome::pending(LOOK_AFTER_SECONDS, reason).remembering(memory))
 }
 
-/// Of several VPCs of ours keeps the one with subnets in it, else the one with the smallest id: whoever
-/// looks, at any time, decides alike.
-async fn keep_one(aws: &Aws, target: &Target, mut found: Vec<Ec2Vpc>) -> Result<Ec2Vpc, Error> {
-    found.sort_by(|one, other| one.vpc_id().cmp(&other.vpc_id()));
-    let used = match found.as_slice() {
-        [_] => vec![],
-        several => with_subnets(aws, several).await?,
-    };
-    let is_used = |vpc: &Ec2Vpc| used.iter().any(|id| Some(id.as_str()) == vpc.vpc_id());
-    let place = found.iter().position(is_used).unwrap_or_default();
-    let kept = found.remove(place);
-    for surplus in &found {
-        remove_surplus(aws, target, surplus, &kept).await?;
-    }
-    Ok(kept)
-}
-
-async fn with_subnets(aws: &Aws, vpcs: &[Ec2Vpc]) -> Result<Vec<String>, Error> {
-    let ids = vpcs.iter().filter_map(Ec2Vpc::vpc_id).map(str::to_owned);
-    let of_vpcs = Filter::builder()
-        .name("vpc-id")
-        .set_values(Some(ids.collect()))
-        .build();
-    let call = aws.ec2().describe_subnets().filters(of_vpcs);
-    let subnets = list!(call).await.during("ec2:DescribeSubnets")?.into_iter();
-    Ok(subnets.filter_map(|subnet| subnet.vpc_id).collect())
-}
-
-async fn remove_surplus(
-    aws: &Aws,
-    target: &Target,
-    surplus: &Ec2Vpc,
-    kept: &Ec2Vpc,
-) -> Result<(), Error> {
-    let (surplus, kept) = (id(surplus)?, id(kept)?);
+async fn remove_surplus(aws: &Aws, plan: &Plan, surplus: &Ec2Vpc, kept: &str) -> Result<(), Error> {
+    let surplus = vpc::id(surplus)?;
     let call = aws.ec2().delete_vpc().vpc_id(surplus);
     let answer = change(DELETE, surplus, call.send()).await;
     match answer.as_ref().err().and_then(ProvideErrorMetadata::code) {
         Some(codes::VPC_NOT_FOUND) => return Ok(()),
-        Some(codes::DEPENDENCY_VIOLATION) => {
-            return Err(Error::ResourceConflict(format!(
-                "{kept} and {surplus} are both tagged as the VPC of the cluster {}, and both are in \
-                 use",
-                target.cluster_name
-            )));
-        }
+        Some(codes::DEPENDENCY_VIOLATION) => return Err(vpc::both_in_use(plan, kept, surplus)),
         _ => {}
     }
     answer.during(DELETE)?;
     Ok(())
 }
 
-/// A VPC's CIDR block cannot be changed.
-fn check_cidr(plan: &Plan, vpc: &Ec2Vpc) -> Result<(), Error> {
-    let (wanted, actual) = (plan.network.cidr.to_string(), vpc.cidr_block());
-    if actual == Some(&wanted) {
-        return Ok(());
-    }
-    Err(Error::ResourceConflict(format!(
-        "the cluster {} has its VPC already: {} with the CIDR block {}, while network.cidr asks for \
-         {wanted}",
-        plan.target.cluster_name,
-        id(vpc)?,
-        actual.unwrap_or("(none)")
-    )))
-}
-
-fn status(vpc: &Ec2Vpc) -> &VpcState {
-    vpc.state().unwrap_or(&VpcState::Available)
-}
-
-fn id(vpc: &Ec2Vpc) -> Result<&str, Error> {
-    required(vpc.vpc_id(), "ec2:DescribeVpcs: vpcId")
-}
-
-/// Turns on what is off. EC2 takes one attribute in a call; hostnames need support, so it comes first.
-async fn repair(aws: &Aws, vpc_id: &str) -> Result<(), Error> {
-    let on = || AttributeBooleanValue::builder().value(true).build();
-    let modify = || aws.ec2().modify_vpc_attribute().vpc_id(vpc_id);
-    for (name, call) in [
-        (
-            VpcAttributeName::EnableDnsSupport,
-            modify().enable_dns_support(on()),
-        ),
-        (
-            VpcAttributeName::EnableDnsHostnames,
-            modify().enable_dns_hostnames(on()),
-        ),
-    ] {
-        if is_on(aws, vpc_id, name).await? {
-            continue;
-        }
-        change(MODIFY_ATTRIBUTE, vpc_id, call.send())
-            .await
-            .during(MODIFY_ATTRIBUTE)?;
-    }
-    Ok(())
-}
-
-async fn is_on(aws: &Aws, vpc_id: &str, name: VpcAttributeName) -> Result<bool, Error> {
-    let call = aws.ec2().describe_vpc_attribute().vpc_id(vpc_id);
-    let answer = call.attribute(name.clone()).send().await;
-    let answer = answer.during(DESCRIBE_ATTRIBUTE)?;
-    let attribute = match name {
-        VpcAttributeName::EnableDnsSupport => answer.enable_dns_support,
-        _ => answer.enable_dns_hostnames,
+/// EC2 takes one attribute in a call.
+async fn turn_on(aws: &Aws, vpc_id: &str, attribute: &VpcAttributeName) -> Result<(), Error> {
+    let on = AttributeBooleanValue::builder().value(true).build();
+    let call = aws.ec2().modify_vpc_attribute().vpc_id(vpc_id);
+    let call = match attribute {
+        VpcAttributeName::EnableDnsSupport => call.enable_dns_support(on),
+        _ => call.enable_dns_hostnames(on),
     };
-    Ok(attribute.and_then(|it| it.value).unwrap_or_default())
+    change(MODIFY_ATTRIBUTE, vpc_id, call.send())
+        .await
+        .during(MODIFY_ATTRIBUTE)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -20,14 +20,16 @@ use crate::contract::Error;
 use crate::model::Plan;
 use crate::plan::prices::{self, MonthlyPrice};
 use crate::plan::versions;
-use crate::resources::eks;
+use crate::resources::{eks, nat_gateway, vpc};
+
+pub use crate::resources::resource_change::{Change, Difference, ResourceChange};
 
 /// What an execution with the plan would do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preview {
     /// Everything that hardway makes or uses, in the order in which it is made.
-    pub resources: Vec<Resource>,
+    pub resources: Vec<ResourceChange>,
     /// How long it takes, from what each resource usually takes; 0 where nothing is to be done.
     pub minutes: u32,
     /// What the cluster costs; none in a region whose prices hardway does not know.
@@ -36,64 +38,13 @@ pub struct Preview {
     pub notes: Vec<String>,
 }
 
-/// A resource of the plan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Resource {
-    /// CloudFormation's word for the kind, for example `AWS::EC2::NatGateway`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What it is for the cluster, for example `private-apne1-az1`, or its name.
-    pub name: String,
-    /// What happens to it.
-    pub change: Change,
-}
-
-/// What happens to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Change {
-    /// It is not there and is made.
-    Create,
-    /// It is there, and something of it is put right.
-    Change,
-    /// Somebody else made it, and the cluster uses it.
-    Adopt,
-    /// It is there as it should be.
-    Keep,
-    /// It is there, came to nothing or holds for something that is gone, and is made again.
-    Replace,
-    /// It is hardway's, and the input no longer asks for it.
-    Remove,
-}
-
-impl Resource {
-    fn new(kind: &str, name: impl Into<String>, change: Change) -> Self {
-        Self {
-            kind: kind.to_owned(),
-            name: name.into(),
-            change,
-        }
-    }
-}
-
-impl Change {
-    /// Of something of ours: made if it is not there (`is_right` is none), else put right or kept.
-    fn to_right(is_right: Option<bool>) -> Self {
-        match is_right {
-            None => Self::Create,
-            Some(false) => Self::Change,
-            Some(true) => Self::Keep,
-        }
-    }
-}
-
 /// Looks what there is of the plan. `notes` are those that there are already.
 ///
 /// # Errors
 /// [`Error::ResourceConflict`] where something that is not ours has a name of ours, as the execution would
 /// say it; what AWS answers otherwise.
 pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Preview, Error> {
-    let network = network::find(aws, plan).await?;
+    let network = network::compare(aws, plan).await?;
     let there = eks::find_cluster(aws, &plan.target).await?;
     let mut resources = network.base;
     resources.extend(roles::find(aws, plan).await?);
@@ -138,14 +89,14 @@ mod usual {
 
 /// The longest way through the machine: the network, then the control plane beside the NAT gateways,
 /// then one Fargate profile after the other, then CoreDNS.
-fn minutes(resources: &[Resource], is_upgrade: bool) -> u32 {
+fn minutes(resources: &[ResourceChange], is_upgrade: bool) -> u32 {
     let number = |kind: &str, change: Change| {
         let wanted = resources.iter();
         let wanted = wanted.filter(|it| it.kind == kind && it.change == change);
         u32::try_from(wanted.count()).unwrap_or(u32::MAX)
     };
     let is_any = |kind: &str, change: Change| number(kind, change) > 0;
-    let of_network = if is_any("AWS::EC2::VPC", Change::Create) {
+    let of_network = if is_any(vpc::KIND, Change::Create) {
         usual::NETWORK
     } else {
         0
@@ -161,7 +112,9 @@ fn minutes(resources: &[Resource], is_upgrade: bool) -> u32 {
     } else {
         0
     };
-    let gateways = if is_any("AWS::EC2::NatGateway", Change::Create) {
+    let gateways = if is_any(nat_gateway::KIND, Change::Create)
+        || is_any(nat_gateway::KIND, Change::Replace)
+    {
         usual::NAT_GATEWAYS
     } else {
         0
@@ -170,8 +123,9 @@ fn minutes(resources: &[Resource], is_upgrade: bool) -> u32 {
     let replaced = usual::FARGATE_PROFILE_DELETION + of_profile;
     let profiles = number(cluster::PROFILE, Change::Create) * of_profile
         + number(cluster::PROFILE, Change::Replace) * replaced;
-    let is_made_or_rolled_out =
-        |resource: &Resource| resource.kind == cluster::ADDON && resource.change != Change::Keep;
+    let is_made_or_rolled_out = |resource: &ResourceChange| {
+        resource.kind == cluster::ADDON && resource.change != Change::Keep
+    };
     let coredns = if resources.iter().any(is_made_or_rolled_out) {
         usual::COREDNS
     } else {
@@ -184,16 +138,16 @@ fn minutes(resources: &[Resource], is_upgrade: bool) -> u32 {
 mod tests {
     use super::*;
 
-    fn resources(changes: &[(&str, Change)]) -> Vec<Resource> {
-        let resource = |(kind, change): &(&str, Change)| Resource::new(kind, "x", *change);
+    fn resources(changes: &[(&str, Change)]) -> Vec<ResourceChange> {
+        let resource = |(kind, change): &(&str, Change)| ResourceChange::new(kind, "x", *change);
         changes.iter().map(resource).collect()
     }
 
     #[test]
     fn a_new_cluster_takes_its_control_plane_its_profiles_and_coredns() {
         let all = resources(&[
-            ("AWS::EC2::VPC", Change::Create),
-            ("AWS::EC2::NatGateway", Change::Create),
+            (vpc::KIND, Change::Create),
+            (nat_gateway::KIND, Change::Create),
             (cluster::KIND, Change::Create),
             (cluster::PROFILE, Change::Create),
             (cluster::PROFILE, Change::Create),
@@ -221,7 +175,7 @@ mod tests {
     #[test]
     fn an_upgrade_takes_as_long_as_a_new_control_plane_and_coredns_follows() {
         let all = resources(&[
-            ("AWS::EC2::VPC", Change::Keep),
+            (vpc::KIND, Change::Keep),
             (cluster::KIND, Change::Change),
             (cluster::PROFILE, Change::Keep),
             (cluster::ADDON, Change::Change),
@@ -233,13 +187,13 @@ mod tests {
     #[test]
     fn existing_resource_takes_no_time() {
         let all = resources(&[
-            ("AWS::EC2::VPC", Change::Keep),
+            (vpc::KIND, Change::Keep),
             (cluster::KIND, Change::Keep),
             (cluster::PROFILE, Change::Keep),
             (cluster::ADDON, Change::Keep),
         ]);
         assert_eq!(minutes(&all, false), 0);
-        let gateways = resources(&[("AWS::EC2::NatGateway", Change::Create)]);
+        let gateways = resources(&[(nat_gateway::KIND, Change::Create)]);
         assert_eq!(minutes(&gateways, false), 4);
     }
 }

@@ -302,7 +302,10 @@ async fn nat_gateways_by_zone(
 async fn subnets_of(aws: &Aws, zone: &Zone) -> Result<BTreeSet<String>, Error> {
     let in_zone = vec![tags::ec2_filter("availability-zone-id", &zone.id)];
     let subnets = subnet::find(aws, in_zone).await?;
-    Ok(subnets.into_iter().filter_map(|subnet| subnet.subnet_id).collect())
+    Ok(subnets
+        .into_iter()
+        .filter_map(|subnet| subnet.subnet_id)
+        .collect())
 }
 
 /// One for each NAT gateway; a gateway that there is has its own.

@@ -17,7 +17,7 @@ use crate::resources::eks_network::{
 use crate::resources::foreign_resource::{self, Foreign};
 use crate::resources::removal::Removal;
 use crate::resources::{
-    guardduty, internet_gateway, nat_gateway, route_tables, subnet, vpc, vpc_endpoint, vpc_holders,
+    guardduty, internet_gateway, nat_gateway, route_table, subnet, vpc, vpc_endpoint, vpc_holders,
 };
 
 /// States of a peering connection that is there, or may still be.
@@ -129,7 +129,7 @@ async fn subnets_and_routes(
     vpc_id: &str,
 ) -> Result<Vec<Foreign>, Error> {
     let subnets = subnet::find(aws, vpc::contents(vpc_id)).await?;
-    let tables = route_tables::find(aws, vpc::contents(vpc_id)).await?;
+    let tables = route_table::find(aws, vpc::contents(vpc_id)).await?;
     let gateways = nat_gateway::find(aws, vpc::contents(vpc_id)).await?;
 
     let subnet = |it: &Subnet| Foreign::new("AWS::EC2::Subnet", it.subnet_id(), it.owner_id());
@@ -139,7 +139,7 @@ async fn subnets_and_routes(
     let subnets = subnets.iter().filter(|it| !is_ours(it.tags(), target));
     let tables = tables
         .iter()
-        .filter(|it| !route_tables::is_main(it) && !is_ours(it.tags(), target));
+        .filter(|it| !route_table::is_main(it) && !is_ours(it.tags(), target));
     let gateways = gateways.iter();
     let gateways = gateways.filter(|it| it.state() != Some(&NatGatewayState::Deleted));
     let gateways = gateways.filter(|it| !is_ours(it.tags(), target));

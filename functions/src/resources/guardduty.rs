@@ -7,11 +7,12 @@
 use aws_sdk_ec2::types::{SecurityGroup, State, Tag, UnsuccessfulItem, VpcEndpoint};
 
 use crate::aws::telemetry::{changed, changing};
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, codes};
 use crate::contract::{During, Error, Resource};
-use crate::model::tags::{self, ec2_filter};
+use crate::model::tags;
 use crate::resources::eks_network::find_security_groups;
 use crate::resources::removal::Removal;
+use crate::resources::{vpc, vpc_endpoint};
 
 /// The tag with which GuardDuty marks what it makes; its value is `true`.
 const TAG: &str = "GuardDutyManaged";

@@ -7,8 +7,8 @@
 //! [`resource_change::ResourceChange`]s.
 
 pub(crate) mod access_entries;
-pub(crate) mod address;
 pub(crate) mod addon_versions;
+pub(crate) mod address;
 pub(crate) mod coredns;
 pub(crate) mod eks;
 pub(crate) mod eks_insights;
@@ -22,7 +22,7 @@ pub(crate) mod log_group;
 pub(crate) mod nat_gateway;
 pub(crate) mod removal;
 pub(crate) mod resource_change;
-pub(crate) mod route_tables;
+pub(crate) mod route_table;
 pub(crate) mod subnet;
 pub(crate) mod vpc;
 pub(crate) mod vpc_endpoint;

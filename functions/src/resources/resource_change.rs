@@ -70,11 +70,16 @@ impl ResourceChange {
             ..Self::new(kind, name, change)
         }
     }
+}
 
-    /// The same for other reasons than that AWS was asked to make it so.
-    pub(crate) fn because(mut self, differences: Vec<Difference>) -> Self {
-        self.differences = differences;
-        self
+impl Change {
+    /// Of something of ours: made if it is not there (`is_right` is none), else put right or kept.
+    pub(crate) fn to_right(is_right: Option<bool>) -> Self {
+        match is_right {
+            None => Self::Create,
+            Some(false) => Self::Change,
+            Some(true) => Self::Keep,
+        }
     }
 }
 

@@ -51,10 +51,7 @@ pub(crate) async fn find(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Subnet>,
 }
 
 /// The subnets with these ids, which lists may lack while they are new; none if one of them is gone.
-pub(crate) async fn find_by_ids(
-    aws: &Aws,
-    ids: Vec<String>,
-) -> Result<Option<Vec<Subnet>>, Error> {
+pub(crate) async fn find_by_ids(aws: &Aws, ids: Vec<String>) -> Result<Option<Vec<Subnet>>, Error> {
     use aws_sdk_ec2::error::ProvideErrorMetadata;
 
     let call = aws.ec2().describe_subnets().set_subnet_ids(Some(ids));

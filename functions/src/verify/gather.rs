@@ -12,7 +12,8 @@ use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::resources::eks_network::find_security_groups;
 use crate::resources::{
-    access_entries, eks, eks_insights, iam_role, nat_gateway, route_tables, subnet, vpc, vpc_endpoint,
+    access_entries, eks, eks_insights, iam_role, nat_gateway, route_table, subnet, vpc,
+    vpc_endpoint,
 };
 use crate::verify::facts::{Facts, Known, PodRole, Unread, User};
 
@@ -57,7 +58,7 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let dns_hostnames = unread.keep(VPC_ATTRIBUTE, dns_hostnames)?;
     let of_vpc = || vpc::contents(&vpc_id);
     let subnets = unread.keep("ec2:DescribeSubnets", subnet::find(aws, of_vpc()).await)?;
-    let tables = route_tables::find(aws, of_vpc()).await;
+    let tables = route_table::find(aws, of_vpc()).await;
     let route_tables = unread.keep("ec2:DescribeRouteTables", tables)?;
     let gateways = nat_gateway::find(aws, of_vpc()).await;
     let nat_gateways = unread.keep("ec2:DescribeNatGateways", gateways)?;

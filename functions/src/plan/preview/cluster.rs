@@ -6,7 +6,7 @@ use aws_sdk_eks::types::{
     AccessScopeType, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, LogSetup, Logging,
 };
 
-use super::{Change, Resource};
+use super::{Change, ResourceChange};
 use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::spec::{LogType, Selector};
@@ -26,7 +26,7 @@ pub(super) async fn control_plane(
     aws: &Aws,
     plan: &Plan,
     cluster: Option<&Cluster>,
-) -> Result<Vec<Resource>, Error> {
+) -> Result<Vec<ResourceChange>, Error> {
     let target = &plan.target;
     if cluster.is_some_and(|cluster| !tags::map_is_ours(cluster.tags(), target)) {
         let what = format!("EKS cluster {}", target.cluster_name);
@@ -37,7 +37,7 @@ pub(super) async fn control_plane(
         Some(cluster) if eks::failed_to_start(cluster) => Change::Replace,
         _ => Change::to_right(is_right),
     };
-    let mut resources = vec![Resource::new(KIND, &target.cluster_name, change)];
+    let mut resources = vec![ResourceChange::new(KIND, &target.cluster_name, change)];
     let there = match cluster {
         Some(cluster) if !eks::failed_to_start(cluster) => principals(aws, target).await?,
         _ => vec![],
@@ -48,12 +48,12 @@ pub(super) async fn control_plane(
         } else {
             Change::Create
         };
-        resources.push(Resource::new(ACCESS_ENTRY, admin, change));
+        resources.push(ResourceChange::new(ACCESS_ENTRY, admin, change));
     }
     let others = there.iter().filter(|it| !plan.admins.contains(it));
     for principal in others {
         if is_surplus(aws, target, principal).await? {
-            resources.push(Resource::new(ACCESS_ENTRY, principal, Change::Remove));
+            resources.push(ResourceChange::new(ACCESS_ENTRY, principal, Change::Remove));
         }
     }
     Ok(resources)
@@ -160,7 +160,7 @@ pub(super) async fn workload(
     aws: &Aws,
     plan: &Plan,
     cluster: Option<&Cluster>,
-) -> Result<Vec<Resource>, Error> {
+) -> Result<Vec<ResourceChange>, Error> {
     let target = &plan.target;
     let name = |of: &str| format!("{}/{of}", target.cluster_name);
     let cluster = cluster.filter(|cluster| !eks::failed_to_start(cluster));
@@ -184,13 +184,13 @@ pub(super) async fn workload(
             Some(FargateProfileStatus::CreateFailed) => Change::Replace,
             Some(_) => Change::Keep,
         };
-        resources.push(Resource::new(PROFILE, name(&profile.name), change));
+        resources.push(ResourceChange::new(PROFILE, name(&profile.name), change));
     }
     let change = match cluster {
         Some(cluster) => of_coredns(aws, plan, cluster, &there).await?,
         None => Change::Create,
     };
-    resources.push(Resource::new(ADDON, name(COREDNS), change));
+    resources.push(ResourceChange::new(ADDON, name(COREDNS), change));
     Ok(resources)
 }
 

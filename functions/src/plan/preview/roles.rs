@@ -2,7 +2,7 @@
 
 use aws_sdk_iam::types::Role;
 
-use super::{Change, Resource};
+use super::{Change, ResourceChange};
 use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::names::RoleOf;
@@ -25,13 +25,13 @@ struct Wanted {
     policy: &'static str,
 }
 
-pub(super) async fn find(aws: &Aws, plan: &Plan) -> Result<Vec<Resource>, Error> {
+pub(super) async fn find(aws: &Aws, plan: &Plan) -> Result<Vec<ResourceChange>, Error> {
     let target = &plan.target;
     let mut resources = vec![];
     for name in SERVICE_LINKED {
         let is_there = iam_role::find(aws, name).await?.map(|_| true);
         let change = Change::to_right(is_there);
-        resources.push(Resource::new(SERVICE_LINKED_ROLE, name, change));
+        resources.push(ResourceChange::new(SERVICE_LINKED_ROLE, name, change));
     }
     for wanted in [
         Wanted {
@@ -51,7 +51,7 @@ pub(super) async fn find(aws: &Aws, plan: &Plan) -> Result<Vec<Resource>, Error>
             None => Change::Create,
         };
         let name = role.map_or_else(|| wanted.of.name(target), |role| role.role_name);
-        resources.push(Resource::new("AWS::IAM::Role", name, change));
+        resources.push(ResourceChange::new("AWS::IAM::Role", name, change));
     }
     if !plan.logging.is_empty() {
         let change = match log_group::owner(aws, target).await? {
@@ -60,7 +60,7 @@ pub(super) async fn find(aws: &Aws, plan: &Plan) -> Result<Vec<Resource>, Error>
             Owner::Another => Change::Adopt,
         };
         let name = log_group::name(target);
-        resources.push(Resource::new(log_group::KIND, name, change));
+        resources.push(ResourceChange::new(log_group::KIND, name, change));
     }
     Ok(resources)
 }

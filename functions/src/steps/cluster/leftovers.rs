@@ -12,13 +12,13 @@ use crate::resources::eks_network::{
     find_interfaces, find_security_groups, is_interface_of_cluster, is_of_cluster,
     is_of_control_plane,
 };
-use crate::resources::foreign;
 use crate::resources::removal::Removal;
+use crate::resources::{foreign, vpc};
 
 /// Deletes what EKS has let go of, and waits for the rest. Only for a cluster that does not exist.
 pub async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
     let mut removal = Removal::default();
-    for vpc in foreign::find_vpcs(aws, target).await? {
+    for vpc in vpc::find_ours(aws, target).await? {
         let vpc_id = required(vpc.vpc_id(), "ec2:DescribeVpcs: vpcId")?;
         remove_from(aws, target, vpc_id, &mut removal).await?;
     }

@@ -12,34 +12,12 @@ use crate::aws::{Aws, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, tags};
-use crate::resources::address::{KIND, find, id};
-use crate::resources::nat_gateway;
+use crate::resources::address::{self, KIND, find, id};
+use crate::resources::nat_gateway::{self, Compared};
 use crate::resources::removal::Removal;
 
 const ALLOCATE: &str = "ec2:AllocateAddress";
 const RELEASE: &str = "ec2:ReleaseAddress";
-
-/// The address for a new gateway: the one that is `known` from an earlier invocation, which its client token
-/// may name already, else a free one of those that were `found`; the known one even if EC2 does not show
-/// it yet. None if one has to be allocated.
-pub(crate) async fn choose(
-    aws: &Aws,
-    target: &Target,
-    found: &[&Address],
-    known: Option<&str>,
-) -> Result<Option<Address>, Error> {
-    let first = found.iter().min_by_key(|address| {
-        let is_known = known.is_some() && address.allocation_id() == known;
-        let is_free = address.association_id.is_none();
-        (!is_known, !is_free, address.allocation_id())
-    });
-    let Some(kept) = first else {
-        let known = known.map(|id| Address::builder().allocation_id(id).build());
-        return Ok(known);
-    };
-    release_surplus(aws, target, found, kept.allocation_id(), []).await?;
-    Ok(Some((*kept).clone()))
-}
 
 /// Allocates an address; its id.
 pub(crate) async fn allocate(aws: &Aws, plan: &Plan, role: &str) -> Result<String, Error> {
@@ -58,49 +36,45 @@ pub(crate) async fn allocate(aws: &Aws, plan: &Plan, role: &str) -> Result<Strin
     Ok(id)
 }
 
-/// Releases every address but the one to `keep`, where nothing uses it. Those that a dying gateway
-/// still holds are named in the answer: they can be released later.
-pub(crate) async fn release_surplus<'a>(
+/// Releases every address but the one to keep, where nothing uses it. Those that a dying gateway still holds
+/// are named in the answer: they can be released later.
+pub(crate) async fn release_surplus(
     aws: &Aws,
     target: &Target,
-    found: &[&Address],
-    keep: Option<&str>,
-    dying: impl IntoIterator<Item = &'a NatGateway>,
+    compared: &Compared<'_>,
+    known: Option<&str>,
 ) -> Result<Vec<String>, Error> {
-    let dying: Vec<_> = dying.into_iter().collect();
-    let mut held = vec![];
-    // Without knowing which address is in use, none is surplus.
-    let surplus = found
-        .iter()
-        .filter(|it| keep.is_some() && it.allocation_id() != keep);
-    for address in surplus {
-        match holder(address, dying.iter().copied()) {
-            Some(holder) => held.push(waits_for(address, holder)?),
-            None if address.association_id().is_some() => {}
-            None => release(aws, target, address, &mut Removal::default()).await?,
-        }
+    let keep = compared.address(known);
+    for address in address::surplus(&compared.addresses, keep) {
+        release(aws, target, address, &mut Removal::default()).await?;
     }
-    Ok(held)
+    let others = compared.addresses.iter();
+    let others = others.filter(|it| keep.is_some() && it.allocation_id() != keep);
+    let dying = || compared.surplus.iter().chain(&compared.dead).copied();
+    let held = others.filter_map(|it| Some((it, holder(it, dying())?)));
+    held.map(|(address, holder)| waits_for(address, holder))
+        .collect()
 }
 
-/// What holds an address that a new gateway is to use: a dying gateway of ours, in words for a person.
+/// What holds the address that a new gateway is to use: a dying gateway of ours, in words for a person.
 ///
 /// # Errors
 /// [`Error::NotYetVisible`] if it is something else: mostly a gateway of ours that an invocation made
 /// which did not live to say so, and that EC2 does not show yet.
-pub(crate) fn held_by<'a>(
-    address: &Address,
-    dying: impl IntoIterator<Item = &'a NatGateway>,
+pub(crate) fn held_by(
+    compared: &Compared<'_>,
+    allocation_id: &str,
 ) -> Result<Option<String>, Error> {
-    if address.association_id().is_none() {
+    let mut addresses = compared.addresses.iter();
+    let address = addresses.find(|it| it.allocation_id() == Some(allocation_id));
+    let Some(address) = address.filter(|it| it.association_id().is_some()) else {
         return Ok(None);
-    }
-    match holder(address, dying) {
+    };
+    match holder(address, compared.dead.iter().copied()) {
         Some(holder) => waits_for(address, holder).map(Some),
         None => Err(Error::NotYetVisible(format!(
-            "the cluster's address {} is associated with {}, of which no NAT gateway of the cluster is \
-             known",
-            id(address)?,
+            "the cluster's address {allocation_id} is associated with {}, of which no NAT gateway of the \
+             cluster is known",
             address.network_interface_id().unwrap_or("something")
         ))),
     }

@@ -6,18 +6,16 @@
 //! it refuses the token or answers with a dead gateway, and the next number is tried.
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::types::{NatGateway, NatGatewayAddress, NatGatewayState, ResourceType};
+use aws_sdk_ec2::types::{NatGateway, ResourceType};
 
 use crate::aws::telemetry::{changed, changing};
 use crate::aws::{Aws, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, ZoneNatGateway, names, tags, zones};
-use crate::resources::nat_gateway::{KIND, id};
+use crate::resources::nat_gateway::{KIND, address_of, id, is_live};
 use crate::resources::removal::Removal;
 
-/// How many failed gateways are replaced before the step gives up.
-const FAILURES_MAX: usize = 3;
 /// How many tokens are tried in one invocation.
 const TOKENS_MAX: usize = 5;
 const CREATE: &str = "ec2:CreateNatGateway";
@@ -102,34 +100,6 @@ async fn try_create(
     .map(Some)
 }
 
-/// Deletes the failed gateways, so that their addresses become free; says why each failed.
-///
-/// # Errors
-/// [`Error::ResourceFailed`], after deleting, if another gateway would fail as well.
-pub(crate) async fn retire_failed(aws: &Aws, dead: &[&NatGateway]) -> Result<Vec<String>, Error> {
-    let mut notes = vec![];
-    for gateway in dead {
-        if gateway.state() != Some(&NatGatewayState::Failed) {
-            continue;
-        }
-        delete(aws, gateway, &mut Removal::default()).await?;
-        let failure = failure(gateway).unwrap_or_else(|| "no reason given".to_owned());
-        let note = format!("{} failed: {failure}", id(gateway)?);
-        if is_terminal(gateway) {
-            return Err(Error::ResourceFailed(note));
-        }
-        notes.push(format!("{note}; it is replaced"));
-    }
-    let failures: Vec<_> = dead.iter().filter_map(|it| failure(it)).collect();
-    match failures.last() {
-        Some(last) if failures.len() > FAILURES_MAX => Err(Error::ResourceFailed(format!(
-            "{} NAT gateways have failed within about an hour, the last one with {last}",
-            failures.len()
-        ))),
-        _ => Ok(notes),
-    }
-}
-
 /// Starts the deletion of a gateway.
 pub(crate) async fn delete(
     aws: &Aws,
@@ -145,26 +115,8 @@ pub(crate) async fn delete(
     Ok(())
 }
 
-/// A gateway cannot move to another subnet.
-pub(crate) fn check_subnet(gateway: &NatGateway, subnet_id: &str) -> Result<(), Error> {
-    match gateway.subnet_id() {
-        Some(actual) if actual != subnet_id => Err(Error::ResourceConflict(format!(
-            "the cluster's {} is in {actual}, not in {subnet_id}",
-            id(gateway)?
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// The address that a gateway was made with.
-pub(crate) fn address(gateway: &NatGateway) -> Option<&NatGatewayAddress> {
-    let addresses = gateway.nat_gateway_addresses();
-    let is_primary = |it: &&NatGatewayAddress| it.is_primary() == Some(true);
-    addresses.iter().find(is_primary).or(addresses.first())
-}
-
 pub(crate) fn output(gateway: &NatGateway, zone_id: &str) -> Result<ZoneNatGateway, Error> {
-    let address = required(address(gateway), "ec2:DescribeNatGateways: an address")?;
+    let address = required(address_of(gateway), "ec2:DescribeNatGateways: an address")?;
     let allocation_id = address.allocation_id();
     Ok(ZoneNatGateway {
         zone_id: zone_id.to_owned(),
@@ -172,29 +124,4 @@ pub(crate) fn output(gateway: &NatGateway, zone_id: &str) -> Result<ZoneNatGatew
         allocation_id: required(allocation_id, "ec2:DescribeNatGateways: allocationId")?.to_owned(),
         public_ip: required(address.public_ip(), "ec2:DescribeNatGateways: publicIp")?.to_owned(),
     })
-}
-
-pub(crate) fn is_available(gateway: &NatGateway) -> bool {
-    gateway.state() == Some(&NatGatewayState::Available)
-}
-
-/// Whether it works or will.
-pub(crate) fn is_live(gateway: &NatGateway) -> bool {
-    !matches!(
-        gateway.state(),
-        Some(NatGatewayState::Failed | NatGatewayState::Deleting | NatGatewayState::Deleted)
-    )
-}
-
-/// Whether another gateway in the same subnet would fail as well.
-fn is_terminal(gateway: &NatGateway) -> bool {
-    let code = gateway.failure_code();
-    code.is_some_and(|code| codes::TERMINAL_NAT_GATEWAY_FAILURES.contains(&code))
-}
-
-/// AWS's code and message, if it failed.
-fn failure(gateway: &NatGateway) -> Option<String> {
-    let code = gateway.failure_code()?;
-    let message = gateway.failure_message().unwrap_or("no message");
-    Some(format!("{code}: {message}"))
 }

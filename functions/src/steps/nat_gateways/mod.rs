@@ -14,15 +14,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{Address, NatGateway, NatGatewayState};
+use aws_sdk_ec2::types::NatGatewayState;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome, Removed, Step};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets, tags};
+use crate::resources::nat_gateway::{self, Compared};
 use crate::resources::removal::Removal;
-use crate::resources::{self, nat_gateway};
+use crate::resources::{self};
 
 mod address;
 mod gateway;
@@ -56,8 +57,6 @@ pub struct Output {
     pub memory: Memory,
 }
 
-/// What the value of the tag `hardway:role` of gateways and addresses starts with; the zone id follows.
-const ROLE_PREFIX: &str = "nat-gateway-";
 /// A NAT gateway is pending for one to two minutes.
 const CHECK_AFTER_SECONDS: u64 = 15;
 /// How long a look at a new address is after its allocation.
@@ -66,7 +65,7 @@ const LOOK_AFTER_SECONDS: u64 = 2;
 /// How far the NAT gateway of one zone is.
 enum Status {
     Available(ZoneNatGateway),
-    Pending(String),
+    Pending,
     /// An address was allocated. The invocation ends here: whatever failed after it would forget the id.
     Allocated(String),
 }
@@ -82,17 +81,24 @@ impl Step for NatGateways {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let gateways = nat_gateway::find(aws, tags::ec2_filters(&plan.target)).await?;
-        let addresses = resources::address::find(aws, tags::ec2_filters(&plan.target)).await?;
+        let seen = nat_gateway::observe(aws, plan).await?;
+        let subnet_of = |zone: &Zone| input.public_subnet(zone);
         let mut memory = input.memory.clone();
         let mut nat_gateways = vec![];
         let mut pending = vec![];
         let mut notes = BTreeSet::new();
-        for zone in plan.network.nat_zones() {
-            let zone = InZone::new(plan, zone, &input, &gateways, &addresses)?;
-            match zone.ensure(aws, plan, &mut memory, &mut notes).await? {
+        for compared in nat_gateway::compare(plan, subnet_of, &seen)? {
+            let zone_id = &compared.zone.id;
+            let subnet_id = subnet_of(compared.zone).ok_or_else(|| {
+                Error::invalid("subnets", &input.subnets, format!("one in {zone_id}"))
+            })?;
+            let zone = InZone {
+                compared: &compared,
+                subnet_id,
+            };
+            match zone.apply(aws, plan, &mut memory, &mut notes).await? {
                 Status::Available(gateway) => nat_gateways.push(gateway),
-                Status::Pending(zone_id) => pending.push(zone_id),
+                Status::Pending => pending.push(zone_id.as_str()),
                 Status::Allocated(id) => {
                     let reason = format!("{id} is allocated");
                     let pending = Outcome::pending(LOOK_AFTER_SECONDS, reason);
@@ -146,76 +152,49 @@ impl Step for NatGateways {
     }
 }
 
-/// What there is of ours in one zone, and where it belongs.
-struct InZone<'a> {
-    zone: &'a Zone,
-    role: String,
-    subnet_id: &'a str,
-    /// Gateways that work or will; the one to keep comes first.
-    live: Vec<&'a NatGateway>,
-    /// Gateways that failed, are deleted or being deleted. EC2 shows them for about an hour.
-    dead: Vec<&'a NatGateway>,
-    addresses: Vec<&'a Address>,
+impl Input {
+    fn public_subnet(&self, zone: &Zone) -> Option<&str> {
+        let subnets = self.subnets.iter().find(|it| it.zone_id == zone.id);
+        subnets.map(|it| it.public_subnet_id.as_str())
+    }
 }
 
-impl<'a> InZone<'a> {
-    fn new(
-        plan: &Plan,
-        zone: &'a Zone,
-        input: &'a Input,
-        gateways: &'a [NatGateway],
-        addresses: &'a [Address],
-    ) -> Result<Self, Error> {
-        let role = format!("{ROLE_PREFIX}{}", zone.id);
-        let subnets = input.subnets.iter().find(|it| it.zone_id == zone.id);
-        let subnets = subnets.ok_or_else(|| {
-            Error::invalid("subnets", &input.subnets, format!("one in {}", zone.id))
-        })?;
-        let (mut live, dead): (Vec<_>, Vec<_>) = gateways
-            .iter()
-            .filter(|gateway| tags::ec2_is(gateway.tags(), &plan.target, &role))
-            .partition(|gateway| gateway::is_live(gateway));
-        live.sort_by_key(|gateway| (!gateway::is_available(gateway), gateway.nat_gateway_id()));
-        let addresses = addresses
-            .iter()
-            .filter(|address| tags::ec2_is(address.tags(), &plan.target, &role))
-            .collect();
-        Ok(Self {
-            zone,
-            subnet_id: &subnets.public_subnet_id,
-            role,
-            live,
-            dead,
-            addresses,
-        })
-    }
+/// What there is of ours in one zone, and where it belongs.
+struct InZone<'a> {
+    compared: &'a Compared<'a>,
+    subnet_id: &'a str,
+}
 
+impl InZone<'_> {
     /// Makes the zone's gateway so, as far as that can be done now; `notes` gets what a person who
     /// waits for it should know.
-    async fn ensure(
+    async fn apply(
         &self,
         aws: &Aws,
         plan: &Plan,
         memory: &mut Memory,
         notes: &mut BTreeSet<String>,
     ) -> Result<Status, Error> {
-        notes.extend(gateway::retire_failed(aws, &self.dead).await?);
-        let Some((kept, surplus)) = self.live.split_first() else {
+        let compared = self.compared;
+        // A failed gateway holds its address until it is deleted.
+        for failed in compared.failed() {
+            gateway::delete(aws, failed, &mut Removal::default()).await?;
+            notes.insert(format!("{}; it is replaced", nat_gateway::said(failed)?));
+        }
+        compared.check_failures()?;
+        let Some(kept) = compared.kept else {
             return self.create(aws, plan, memory, notes).await;
         };
-        gateway::check_subnet(kept, self.subnet_id)?;
-        for gateway in surplus {
+        for gateway in &compared.surplus {
             gateway::delete(aws, gateway, &mut Removal::default()).await?;
         }
-        let used = gateway::address(kept);
-        let keep = used.and_then(|used| used.allocation_id());
-        let held = surplus.iter().chain(&self.dead).copied();
-        let held = address::release_surplus(aws, &plan.target, &self.addresses, keep, held).await?;
-        notes.extend(held.iter().cloned());
-        if !gateway::is_available(kept) || !held.is_empty() {
-            return Ok(Status::Pending(self.zone.id.clone()));
+        let held = address::release_surplus(aws, &plan.target, compared, None).await?;
+        let is_held = !held.is_empty();
+        notes.extend(held);
+        if !nat_gateway::is_available(kept) || is_held {
+            return Ok(Status::Pending);
         }
-        gateway::output(kept, &self.zone.id).map(Status::Available)
+        gateway::output(kept, &compared.zone.id).map(Status::Available)
     }
 
     async fn create(
@@ -225,37 +204,34 @@ impl<'a> InZone<'a> {
         memory: &mut Memory,
         notes: &mut BTreeSet<String>,
     ) -> Result<Status, Error> {
-        let pending = Status::Pending(self.zone.id.clone());
-        let key = format!("{}/gateway", self.role);
-        if let Some(created) = memory.id(&key)
-            && !self
-                .dead
-                .iter()
-                .any(|it| it.nat_gateway_id() == Some(created))
-        {
+        let Compared { role, dead, .. } = self.compared;
+        let key = format!("{role}/gateway");
+        let is_dead = |id: &str| dead.iter().any(|it| it.nat_gateway_id() == Some(id));
+        if let Some(created) = memory.id(&key).filter(|id| !is_dead(id)) {
             notes.insert(format!("EC2 does not show {created} yet"));
-            return Ok(pending);
+            return Ok(Status::Pending);
         }
-        let known = memory.id(&self.role);
-        let Some(address) = address::choose(aws, &plan.target, &self.addresses, known).await?
-        else {
-            let id = address::allocate(aws, plan, &self.role).await?;
-            memory.remember(&self.role, &id);
+        let known = memory.id(role);
+        let Some(allocation_id) = self.compared.address(known).or(known) else {
+            let id = address::allocate(aws, plan, role).await?;
+            memory.remember(role, &id);
             return Ok(Status::Allocated(id));
         };
-        if let Some(held) = address::held_by(&address, self.dead.iter().copied())? {
+        let held = address::release_surplus(aws, &plan.target, self.compared, known).await?;
+        notes.extend(held);
+        if let Some(held) = address::held_by(self.compared, allocation_id)? {
             notes.insert(held);
-            return Ok(pending);
+            return Ok(Status::Pending);
         }
         let place = Place {
-            role: &self.role,
-            zone_id: &self.zone.id,
+            role,
+            zone_id: &self.compared.zone.id,
             subnet_id: self.subnet_id,
-            allocation_id: resources::address::id(&address)?,
+            allocation_id,
         };
-        let created = gateway::create(aws, plan, &place, &self.dead).await?;
+        let created = gateway::create(aws, plan, &place, dead).await?;
         memory.remember(&key, &created);
-        Ok(pending)
+        Ok(Status::Pending)
     }
 }
 

@@ -5,7 +5,7 @@
 //! refuse the subnet for a Fargate profile.
 //!
 //! Safe to repeat: a table is found by its tags, its route and association are compared with what is
-//! wanted and repaired (see [`crate::resources::route_tables`]).
+//! wanted and repaired (see [`crate::steps::route_table`]).
 
 use std::time::Duration;
 
@@ -15,9 +15,10 @@ use crate::aws::Aws;
 use crate::contract::{Error, Outcome, Removed, Step, wait};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets};
-use crate::resources::{foreign, vpc};
 use crate::resources::removal::Removal;
-use crate::resources::route_tables::{self, NextHop, PRIVATE_ROLE_PREFIX, Wanted};
+use crate::resources::route_table::{self, NextHop, PRIVATE_ROLE_PREFIX, Wanted};
+use crate::resources::{foreign, vpc};
+use crate::steps::route_table::{apply, remove as remove_tables};
 
 /// The step `private-routes`.
 pub struct PrivateRoutes;
@@ -62,21 +63,23 @@ impl Step for PrivateRoutes {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let tables = route_tables::find(aws, vpc::contents(&input.vpc_id)).await?;
+        let tables = route_table::find(aws, vpc::contents(&input.vpc_id)).await?;
         let mut output = Output {
             route_tables: vec![],
         };
         for zone in &plan.network.zones {
             let nat_gateway_id = nat_gateway_of(plan, &input, zone)?;
+            let next_hop = NextHop::NatGateway(nat_gateway_id);
             let wanted = Wanted {
-                role: &format!("{PRIVATE_ROLE_PREFIX}{}", zone.id),
-                vpc_id: &input.vpc_id,
-                next_hop: NextHop::NatGateway(nat_gateway_id),
-                subnet_ids: &[private_subnet_of(&input, zone)?],
+                role: &route_table::private_role(zone),
+                next_hop: Some(next_hop),
+                subnet_ids: vec![Some(private_subnet_of(&input, zone)?)],
             };
+            let vpc_id = &input.vpc_id;
+            let route_table_id = apply(aws, plan, vpc_id, &tables, next_hop, wanted).await?;
             output.route_tables.push(ZoneRouteTable {
                 zone_id: zone.id.clone(),
-                route_table_id: route_tables::ensure(aws, plan, &tables, &wanted).await?,
+                route_table_id,
                 nat_gateway_id: nat_gateway_id.to_owned(),
             });
         }
@@ -86,7 +89,7 @@ impl Step for PrivateRoutes {
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removal = Removal::default();
         let is_wanted = |role: &str| role.starts_with(PRIVATE_ROLE_PREFIX);
-        route_tables::remove(aws, target, is_wanted, &mut removal).await?;
+        remove_tables(aws, target, is_wanted, &mut removal).await?;
         foreign::outcome(removal, aws, target).await
     }
 }

@@ -8,7 +8,7 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, tags};
-use crate::resources::internet_gateway::{KIND, ROLE, find, id, vpc_of};
+use crate::resources::internet_gateway::{self, KIND, ROLE, find, id, vpc_of};
 use crate::resources::removal::Removal;
 
 const CREATE: &str = "ec2:CreateInternetGateway";
@@ -32,25 +32,18 @@ pub(crate) async fn ensure(
     vpc_id: &str,
     known: Option<&str>,
 ) -> Result<Ensured, Error> {
-    let found = find(aws, tags::ec2_filters_for(&plan.target, ROLE)).await?;
-    let gateway = match (found.is_empty(), known) {
-        (false, _) => keep_one(aws, found, vpc_id).await?,
-        (true, Some(known)) => InternetGateway::builder()
-            .internet_gateway_id(known)
-            .build(),
-        (true, None) => return create(aws, plan).await.map(Ensured::Created),
+    let seen = internet_gateway::observe(aws, &plan.target, Some(vpc_id)).await?;
+    let compared = internet_gateway::compare(&plan.target, Some(vpc_id), &seen)?;
+    for surplus in &compared.surplus {
+        delete(aws, surplus, &mut Removal::default()).await?;
+    }
+    let Some(id) = compared.id().or(known) else {
+        return create(aws, plan).await.map(Ensured::Created);
     };
-    let attached = match vpc_of(&gateway) {
-        Some(attached) if attached == vpc_id => id(&gateway)?.to_owned(),
-        Some(other) => {
-            return Err(Error::ResourceConflict(format!(
-                "the cluster's internet gateway {} is attached to {other}, not to {vpc_id}",
-                id(&gateway)?
-            )));
-        }
-        None => attach(aws, plan, &gateway, vpc_id).await?,
-    };
-    Ok(Ensured::Attached(attached))
+    if !compared.is_attached {
+        attach(aws, id, vpc_id).await?;
+    }
+    Ok(Ensured::Attached(id.to_owned()))
 }
 
 /// Detaches and deletes every internet gateway of ours, with or without the tag of its role; whether all are
@@ -78,52 +71,14 @@ async fn create(aws: &Aws, plan: &Plan) -> Result<String, Error> {
     Ok(id)
 }
 
-/// Of several gateways of ours keeps the one that is attached to the VPC, else the one with the
-/// smallest id: whoever looks, at any time, decides alike. Only what is not attached is surplus.
-async fn keep_one(
-    aws: &Aws,
-    mut found: Vec<InternetGateway>,
-    vpc_id: &str,
-) -> Result<InternetGateway, Error> {
-    found.sort_by(|one, other| one.internet_gateway_id().cmp(&other.internet_gateway_id()));
-    let is_ours = |gateway: &InternetGateway| vpc_of(gateway) == Some(vpc_id);
-    let place = found.iter().position(is_ours).unwrap_or_default();
-    let kept = found.remove(place);
-    for surplus in found.iter().filter(|gateway| vpc_of(gateway).is_none()) {
-        delete(aws, surplus, &mut Removal::default()).await?;
-    }
-    Ok(kept)
-}
-
-/// A VPC has room for one internet gateway, so that of somebody else is a conflict, and another one of
-/// ours is the one to use. The answer is the id of the one that is attached.
-async fn attach(
-    aws: &Aws,
-    plan: &Plan,
-    gateway: &InternetGateway,
-    vpc_id: &str,
-) -> Result<String, Error> {
-    let gateway_id = id(gateway)?;
-    let of_vpc = vec![tags::ec2_filter("attachment.vpc-id", vpc_id)];
-    if let Some(other) = find(aws, of_vpc).await?.first()
-        && other.internet_gateway_id() != Some(gateway_id)
-    {
-        if tags::ec2_is(other.tags(), &plan.target, ROLE) {
-            return Ok(id(other)?.to_owned());
-        }
-        return Err(Error::ResourceConflict(format!(
-            "{vpc_id} has the internet gateway {} already, which is not the cluster's",
-            id(other)?
-        )));
-    }
+async fn attach(aws: &Aws, gateway_id: &str, vpc_id: &str) -> Result<(), Error> {
     let call = aws.ec2().attach_internet_gateway().vpc_id(vpc_id);
     let call = call.internet_gateway_id(gateway_id);
     let answer = change(ATTACH, gateway_id, call.send()).await;
     if let Err(error) = &answer
         && error.code() == Some(codes::ALREADY_ASSOCIATED)
     {
-        check_attached(aws, gateway_id, vpc_id).await?;
-        return Ok(gateway_id.to_owned());
+        return check_attached(aws, gateway_id, vpc_id).await;
     }
     if let Err(error) = &answer
         && has_another(error)
@@ -133,7 +88,7 @@ async fn attach(
         )));
     }
     answer.during(ATTACH)?;
-    Ok(gateway_id.to_owned())
+    Ok(())
 }
 
 /// Whether the VPC has another gateway, which EC2 did not show a moment ago.
@@ -149,9 +104,11 @@ async fn check_attached(aws: &Aws, gateway_id: &str, vpc_id: &str) -> Result<(),
     let gateways = find(aws, by_id).await?;
     match gateways.first().and_then(vpc_of) {
         Some(attached) if attached == vpc_id => Ok(()),
-        Some(other) => Err(Error::ResourceConflict(format!(
-            "the cluster's internet gateway {gateway_id} is attached to {other}, not to {vpc_id}"
-        ))),
+        Some(other) => Err(internet_gateway::attached_elsewhere(
+            gateway_id,
+            other,
+            Some(vpc_id),
+        )),
         None => Err(Error::NotYetVisible(format!(
             "what {gateway_id} is attached to"
         ))),

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome, Removed, Step, wait};
 use crate::model::{Plan, Target, ZoneSubnets};
-use crate::resources::{foreign, vpc};
 use crate::resources::removal::Removal;
-use crate::resources::route_tables::{self, NextHop, Wanted};
+use crate::resources::route_table::{self, NextHop, PRIVATE_ROLE_PREFIX, PUBLIC_ROLE, Wanted};
+use crate::resources::{self, foreign, vpc};
+use crate::steps::route_table::{apply, remove as remove_tables};
 
 mod internet_gateway;
 
@@ -50,9 +51,6 @@ pub struct Output {
 /// How long a look at a new gateway is after its creation.
 const LOOK_AFTER_SECONDS: u64 = 2;
 
-/// Value of the tag `hardway:role` of the route table.
-const ROUTE_TABLE: &str = "public-routes";
-
 impl Step for PublicRoutes {
     const NAME: &'static str = "public-routes";
     const POLICY: &'static str = include_str!("policy.json");
@@ -76,19 +74,19 @@ impl Step for PublicRoutes {
                     return Ok(pending.remembering(memory));
                 }
             };
-        let tables = route_tables::find(aws, vpc::contents(&input.vpc_id)).await?;
+        let vpc_id = &input.vpc_id;
+        let tables = route_table::find(aws, vpc::contents(vpc_id)).await?;
+        let next_hop = NextHop::InternetGateway(&internet_gateway_id);
         let subnets = input.subnets.iter();
-        let subnet_ids: Vec<_> = subnets.map(|it| it.public_subnet_id.as_str()).collect();
         let wanted = Wanted {
-            role: ROUTE_TABLE,
-            vpc_id: &input.vpc_id,
-            next_hop: NextHop::InternetGateway(&internet_gateway_id),
-            subnet_ids: &subnet_ids,
+            role: PUBLIC_ROLE,
+            next_hop: Some(next_hop),
+            subnet_ids: subnets.map(|it| Some(&*it.public_subnet_id)).collect(),
         };
-        let route_table_id = route_tables::ensure(aws, plan, &tables, &wanted).await?;
+        let table = apply(aws, plan, vpc_id, &tables, next_hop, wanted).await?;
         Ok(Outcome::Ready(Output {
             internet_gateway_id,
-            route_table_id,
+            route_table_id: table,
             memory: Memory::default(),
         }))
     }
@@ -99,8 +97,8 @@ impl Step for PublicRoutes {
         let mut removal = Removal::default();
         if internet_gateway::remove(aws, target, &mut removal).await? {
             // One that has lost the tag of its role, too.
-            let is_wanted = |role: &str| !role.starts_with(route_tables::PRIVATE_ROLE_PREFIX);
-            route_tables::remove(aws, target, is_wanted, &mut removal).await?;
+            let is_wanted = |role: &str| !role.starts_with(PRIVATE_ROLE_PREFIX);
+            remove_tables(aws, target, is_wanted, &mut removal).await?;
         }
         foreign::outcome(removal, aws, target).await
     }

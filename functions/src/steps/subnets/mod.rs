@@ -151,10 +151,9 @@ async fn find_in_the_way(
     wanted: &Wanted<'_>,
 ) -> Result<Subnet, Error> {
     let seen = subnet::observe(aws, plan, Some(vpc_id)).await?;
-    let compared = subnet::compare(plan, Some(vpc_id), &seen)?.into_iter();
-    let adopted = compared.filter(|it| it.wanted.role == wanted.role);
-    let adopted = adopted.filter_map(|it| it.found).next().cloned();
-    adopted.ok_or_else(|| {
+    let compared = subnet::compare(plan, Some(vpc_id), &seen)?;
+    let adopted = compared.iter().find(|it| it.wanted.role == wanted.role);
+    adopted.and_then(|it| it.found).cloned().ok_or_else(|| {
         let cidr = wanted.cidr;
         Error::NotYetVisible(format!("a subnet of {vpc_id} that overlaps {cidr}"))
     })

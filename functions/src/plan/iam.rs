@@ -11,10 +11,11 @@
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::Role;
 
-use crate::aws::{Aws, codes, list};
+use crate::aws::{Aws, codes};
 use crate::contract::{During, Error};
 use crate::model::spec::{Access, matches_wildcards};
 use crate::model::{Plan, Spec};
+use crate::resources::role;
 
 /// The path of the roles that IAM Identity Center makes (its user guide, referencing permission sets in
 /// resource policies); outside of us-east-1 its region follows.
@@ -53,23 +54,19 @@ async fn check_boundary(aws: &Aws, plan: &Plan) -> Result<(), Error> {
 
 async fn check_admins(aws: &Aws, plan: &Plan) -> Result<(), Error> {
     for (index, arn) in plan.admins.iter().enumerate() {
-        let Some(name) = role_name(arn, &plan.target.account.id) else {
+        let Some(name) = role::name_in_arn(&plan.target.account.id, arn) else {
             continue;
         };
         let field = format!("access.admins[{index}]");
-        let answer = aws.iam().get_role().role_name(name).send().await;
-        if let Err(error) = &answer
-            && error.code() == Some(codes::NO_SUCH_ENTITY)
-        {
-            let expected = "a role that exists; make it first, or leave it out";
-            return Err(missing(plan, Error::invalid(field, arn, expected)));
-        }
-        let role = match answer.during("iam:GetRole") {
+        let role = match role::find(aws, name).await {
             Err(Error::AccessDenied(_)) => return Ok(()),
             Err(Error::ExplicitDeny(_)) if !plan.is_new_account => return Ok(()),
-            answer => answer?.role,
+            answer => answer?,
         };
-        let actual = role.map_or_else(String::new, |role| role.arn);
+        let Some(Role { arn: actual, .. }) = role else {
+            let expected = "a role that exists; make it first, or leave it out";
+            return Err(missing(plan, Error::invalid(field, arn, expected)));
+        };
         if actual != *arn {
             let expected = format!("{actual}: path and capital letters belong to the ARN");
             return Err(Error::invalid(field, arn, expected));
@@ -83,7 +80,7 @@ async fn add_admins(aws: &Aws, access: &Access, plan: &mut Plan) -> Result<(), E
     if access.admin_role_names.is_empty() {
         return Ok(());
     }
-    let roles = identity_center_roles(aws).await?;
+    let roles = role::find_below(aws, Some(IDENTITY_CENTER_PATH)).await?;
     for (index, pattern) in access.admin_role_names.iter().enumerate() {
         let fits = |role: &&Role| matches_wildcards(pattern, &role.role_name);
         let found: Vec<&Role> = roles.iter().filter(fits).collect();
@@ -113,12 +110,6 @@ async fn add_admins(aws: &Aws, access: &Access, plan: &mut Plan) -> Result<(), E
     Ok(())
 }
 
-/// All roles of IAM Identity Center in the account.
-async fn identity_center_roles(aws: &Aws) -> Result<Vec<Role>, Error> {
-    let call = aws.iam().list_roles().path_prefix(IDENTITY_CENTER_PATH);
-    list!(call).await.during("iam:ListRoles")
-}
-
 fn names(roles: &[Role]) -> String {
     match roles {
         [] => "none yet".to_owned(),
@@ -136,12 +127,6 @@ fn missing(plan: &Plan, error: Error) -> Error {
     } else {
         error
     }
-}
-
-/// The name in the ARN of a role of the account.
-fn role_name<'a>(arn: &'a str, account_id: &str) -> Option<&'a str> {
-    let (_, role) = arn.split_once(&format!(":iam::{account_id}:role/"))?;
-    role.rsplit('/').next()
 }
 
 #[cfg(test)]

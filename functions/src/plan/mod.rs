@@ -26,7 +26,7 @@ use crate::model::Account;
 use crate::model::plan::{Endpoint, Network};
 use crate::model::spec::{AccountSpec, FargateProfile, NetworkSpec, OnFailure, Selector};
 use crate::model::{Plan, Spec, Target, TeardownSpec};
-use crate::resources::eks;
+use crate::resources::cluster;
 
 mod arns;
 mod cidr;
@@ -137,7 +137,7 @@ async fn output(
     ready: Ready,
     is_new: bool,
 ) -> Result<Output, Error> {
-    let existing = eks::find_cluster(aws, &target).await?;
+    let existing = cluster::find(aws, &target).await?;
     let existing = existing.as_ref();
     let mut plan = decide(aws, spec, target, existing, &ready.zones).await?;
     plan.is_new_account = is_new;
@@ -145,7 +145,7 @@ async fn output(
     let dry_run = spec.dry_run.unwrap_or_default();
     let mut notes = ready.notes;
     // A control plane that is there has its key.
-    if existing.is_none_or(eks::failed_to_start) {
+    if existing.is_none_or(cluster::failed_to_start) {
         notes.extend(kms_key::check(aws, &plan, dry_run).await?);
     }
     notes.extend(public_access::check(aws, &plan).await?);
@@ -309,7 +309,7 @@ async fn kubernetes_version(
         versions::check_asked(aws, target, existing, asked, support).await?;
         return Ok(asked.clone());
     }
-    let existing = existing.filter(|cluster| !eks::failed_to_start(cluster));
+    let existing = existing.filter(|cluster| !cluster::failed_to_start(cluster));
     match existing.and_then(|cluster| cluster.version()) {
         Some(version) => Ok(version.to_owned()),
         None => versions::newest(&versions::find(aws).await?),

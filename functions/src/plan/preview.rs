@@ -10,7 +10,6 @@
 mod cluster;
 mod network;
 mod notes;
-mod roles;
 
 use aws_sdk_eks::types::Cluster;
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,8 @@ use crate::contract::Error;
 use crate::model::Plan;
 use crate::plan::prices::{self, MonthlyPrice};
 use crate::plan::versions;
-use crate::resources::{eks, nat_gateway, vpc};
+use crate::resources::cluster::{find, upgrade_from};
+use crate::resources::{nat_gateway, vpc};
 
 pub use crate::resources::resource_change::{Change, Difference, ResourceChange};
 
@@ -45,19 +45,17 @@ pub struct Preview {
 /// say it; what AWS answers otherwise.
 pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Preview, Error> {
     let network = network::compare(aws, plan).await?;
-    let there = eks::find_cluster(aws, &plan.target).await?;
+    let there = find(aws, &plan.target).await?;
+    let subnet_ids = &network.private_subnet_ids;
+    let (changes, kept) = cluster::compare(aws, plan, subnet_ids, there.as_ref()).await?;
     let mut resources = network.base;
-    resources.extend(roles::find(aws, plan).await?);
-    resources.extend(cluster::control_plane(aws, plan, there.as_ref()).await?);
+    resources.extend(changes);
     resources.extend(network.routes);
-    resources.extend(cluster::workload(aws, plan, there.as_ref()).await?);
+    resources.extend(cluster::workload(aws, plan, kept).await?);
 
     let offered = versions::find(aws).await?;
-    let cluster = there
-        .as_ref()
-        .filter(|cluster| !eks::failed_to_start(cluster));
-    let upgrade_from = cluster.and_then(|it| cluster::upgrade_from(plan, it));
-    let current = cluster.and_then(Cluster::version);
+    let upgrade_from = kept.and_then(|it| upgrade_from(plan, it));
+    let current = kept.and_then(Cluster::version);
     let version = current.filter(|_| upgrade_from.is_none());
     let version = version.unwrap_or(&plan.kubernetes_version);
     let support = versions::support(&offered, version);

@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{NatGateway, NatGatewayState, Tag};
 
-use crate::aws::{Aws, list};
+use crate::aws::Aws;
 use crate::contract::{During, Error};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, tags};
-use crate::resources::{address, eks, internet_gateway, nat_gateway, subnet, vpc};
+use crate::resources::{address, cluster, eks, internet_gateway, nat_gateway, subnet, vpc};
 
 /// Vcpus of CoreDNS: two pods of the smallest size (EKS user guide, Fargate pod configuration).
 pub(crate) const COREDNS_VCPUS: f64 = 0.5;
@@ -332,8 +332,7 @@ async fn addresses(aws: &Aws, plan: &Plan, gateways: &[NatGateway]) -> Result<Ne
 }
 
 async fn clusters(aws: &Aws, target: &Target) -> Result<Need, Error> {
-    let call = aws.eks().list_clusters();
-    let names = list!(call).await.during("eks:ListClusters")?;
+    let names = cluster::find_names(aws).await?;
     let found = names.iter().map(|name| *name == target.cluster_name);
     Ok(one(CLUSTERS, &target.region, found))
 }

@@ -14,6 +14,7 @@ use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::{Spec, Target, tags};
 use crate::plan::{SESSION, cidr};
+use crate::resources::{cluster, role};
 
 /// What is known of an account that can be used.
 #[derive(Debug)]
@@ -69,10 +70,8 @@ async fn probe(aws: &Aws, target: &Target, spec: &Spec) -> Result<Ready, Error> 
         }
         answer => answer.map(|()| vec![])?,
     };
-    let roles = aws.iam().list_roles().max_items(1).send().await;
-    roles.during_first("iam:ListRoles", target)?;
-    let clusters = aws.eks().list_clusters().max_results(1).send().await;
-    clusters.during_first("eks:ListClusters", target)?;
+    role::probe(aws, target).await?;
+    cluster::probe(aws, target).await?;
     Ok(Ready { zones, notes })
 }
 

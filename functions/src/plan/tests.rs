@@ -20,7 +20,7 @@ use crate::aws::codes;
 use crate::aws::mocks::eks_refusal;
 use crate::model::spec::{NatGateways, OnFailure, SupportType};
 use crate::model::tags;
-use crate::resources::eks_insights;
+use crate::resources::{cluster, eks_insights};
 
 fn spec(members: Value) -> Spec {
     let mut input = json!({"clusterName": "demo"});
@@ -87,7 +87,7 @@ async fn find_and_decide(
     target: Target,
     zones: &[AvailabilityZone],
 ) -> Result<Plan, Error> {
-    let existing = eks::find_cluster(aws, &target).await?;
+    let existing = cluster::find(aws, &target).await?;
     decide(aws, spec, target, existing.as_ref(), zones).await
 }
 

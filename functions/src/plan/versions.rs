@@ -8,7 +8,7 @@ use crate::contract::{During, Error};
 use crate::model::kubernetes_version::{FIELD, is_upgrade};
 use crate::model::spec::SupportType;
 use crate::model::{Target, tags};
-use crate::resources::{eks, eks_insights};
+use crate::resources::{cluster, eks_insights};
 
 /// Refuses a version that EKS does not offer, and of a cluster of ours that exists any that is newer than
 /// the next one. Its own it keeps, whatever EKS offers by now, and an older one is a line in the log and
@@ -21,7 +21,7 @@ pub(crate) async fn check_asked(
     support: SupportType,
 ) -> Result<(), Error> {
     let ours = existing.filter(|cluster| {
-        tags::map_is_ours(cluster.tags(), target) && !eks::failed_to_start(cluster)
+        tags::map_is_ours(cluster.tags(), target) && !cluster::failed_to_start(cluster)
     });
     let Some(current) = ours.and_then(Cluster::version) else {
         return check(&find(aws).await?, asked, support);

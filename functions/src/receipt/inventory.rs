@@ -11,7 +11,8 @@ use crate::receipt::obstacles;
 use crate::resources::eks_network::{find_security_groups, is_of_cluster};
 use crate::resources::log_group::{self, Owner};
 use crate::resources::{
-    address, eks, foreign, foreign_resource, iam_role, internet_gateway, nat_gateway, subnet, vpc,
+    address, cluster, eks, foreign, foreign_resource, internet_gateway, nat_gateway, role, subnet,
+    vpc,
 };
 
 /// Refuses what a teardown must not touch, as far as it can be seen by now.
@@ -20,7 +21,7 @@ pub async fn refuse(
     target: &Target,
     disable_deletion_protection: bool,
 ) -> Result<(), Error> {
-    let cluster = eks::find_cluster(aws, target).await?;
+    let cluster = cluster::find(aws, target).await?;
     let mut foreign = vec![];
     match cluster {
         Some(cluster) if is_ours(&cluster, target) => {
@@ -47,7 +48,7 @@ pub async fn find(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> {
     found.extend(security_groups(aws, target).await?);
     found.extend(tagged(aws, target).await?);
     found.extend(roles(aws, target).await?);
-    if log_group::owner(aws, target).await? == Owner::Us {
+    if log_group::find_owner(aws, target).await? == Owner::Us {
         found.push(Resource::new(log_group::KIND, log_group::name(target)));
     }
     Ok(found)
@@ -55,7 +56,7 @@ pub async fn find(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> {
 
 /// The cluster and what is in it.
 async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> {
-    let cluster = eks::find_cluster(aws, target).await?;
+    let cluster = cluster::find(aws, target).await?;
     if !cluster.is_some_and(|cluster| is_ours(&cluster, target)) {
         return Ok(vec![]);
     }
@@ -73,7 +74,7 @@ async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> 
         let profile = profile.fargate_profile_name().unwrap_or_default();
         Resource::new("AWS::EKS::FargateProfile", format!("{name}/{profile}"))
     }));
-    found.push(Resource::new("AWS::EKS::Cluster", name));
+    found.push(Resource::new(cluster::KIND, name));
     Ok(found)
 }
 
@@ -150,9 +151,9 @@ async fn dead_nat_gateways(aws: &Aws, target: &Target) -> Result<Vec<String>, Er
 async fn roles(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> {
     let mut found = vec![];
     for of in RoleOf::ALL {
-        let roles = iam_role::find_all(aws, target, of).await?;
+        let roles = role::find_ours(aws, target, of).await?;
         let roles = roles.into_iter();
-        found.extend(roles.map(|role| Resource::new("AWS::IAM::Role", role.role_name)));
+        found.extend(roles.map(|role| Resource::new(role::KIND, role.role_name)));
     }
     Ok(found)
 }

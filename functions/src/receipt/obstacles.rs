@@ -12,7 +12,7 @@ use crate::model::{Target, tags};
 use crate::resources::eks_network::find_interfaces;
 use crate::resources::foreign_resource::Foreign;
 use crate::resources::log_group::{self, Owner};
-use crate::resources::{address, eks, iam_role, internet_gateway, vpc};
+use crate::resources::{address, cluster, eks, internet_gateway, role, vpc};
 
 /// EKS deletes no cluster that has a Fargate profile, a node group or a capability, whosever it is.
 /// Add-ons, access entries, Pod Identity associations and identity providers go with it.
@@ -55,7 +55,7 @@ pub(super) async fn untagged_cluster(
         "it is in the cluster's VPC, without the tag {}: give it the tag again, if it is hardway's",
         tags::CLUSTER
     );
-    let found = Foreign::new("AWS::EKS::Cluster", name, Some(&target.account.id));
+    let found = Foreign::new(cluster::KIND, name, Some(&target.account.id));
     Ok(Some(found.with_note(Some(&note))))
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn elsewhere(aws: &Aws, target: &Target) -> Result<Vec<Foreign>
     let mut found = addresses(aws, target).await?;
     found.extend(internet_gateways(aws, target).await?);
     found.extend(instance_profiles(aws, target).await?);
-    let is_ours = log_group::owner(aws, target).await? == Owner::Us;
+    let is_ours = log_group::find_owner(aws, target).await? == Owner::Us;
     if is_ours && log_group::is_protected(aws, target).await? {
         let name = log_group::name(target);
         let note = Some("the cluster's, with deletion protection");
@@ -127,8 +127,8 @@ async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, E
 /// IAM deletes no role that is in an instance profile.
 async fn instance_profiles(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
     let mut found = vec![];
-    let mut roles = iam_role::find_all(aws, target, RoleOf::Cluster).await?;
-    roles.extend(iam_role::find_all(aws, target, RoleOf::PodExecution).await?);
+    let mut roles = role::find_ours(aws, target, RoleOf::Cluster).await?;
+    roles.extend(role::find_ours(aws, target, RoleOf::PodExecution).await?);
     for role in roles {
         let name = role.role_name();
         let call = aws.iam().list_instance_profiles_for_role().role_name(name);

@@ -1,12 +1,12 @@
-//! What the steps around one EKS cluster share: looking at the cluster and its Fargate profiles, and
+//! What the steps around one EKS cluster share: looking at Fargate profiles and add-ons, and
 //! reading EKS's errors and health issues.
 
 use std::fmt::Write as _;
 
 use aws_sdk_eks::types::{
-    Addon, AddonHealth, AddonIssue, AddonIssueCode, AddonStatus, Certificate, Cluster,
-    ClusterIssue, ClusterIssueCode, ClusterStatus, ErrorCode, ErrorDetail, FargateProfile,
-    FargateProfileIssue, FargateProfileIssueCode, FargateProfileSelector,
+    Addon, AddonHealth, AddonIssue, AddonIssueCode, AddonStatus, ClusterIssue, ClusterIssueCode,
+    ErrorCode, ErrorDetail, FargateProfile, FargateProfileIssue, FargateProfileIssueCode,
+    FargateProfileSelector,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -18,35 +18,6 @@ use crate::model::spec::Selector;
 
 /// Name of the CoreDNS add-on.
 pub const COREDNS: &str = "coredns";
-
-/// The cluster with the plan's name, ours or not; none if there is none.
-///
-/// # Errors
-/// What EKS answers otherwise.
-pub async fn find_cluster(aws: &Aws, target: &Target) -> Result<Option<Cluster>, Error> {
-    let call = aws.eks().describe_cluster().name(&target.cluster_name);
-    match call.send().await {
-        Err(error) if is_absent(&error) => Ok(None),
-        answer => {
-            let cluster = answer.during("eks:DescribeCluster")?.cluster;
-            required(cluster, "eks:DescribeCluster: cluster").map(Some)
-        }
-    }
-}
-
-/// Whether a cluster is FAILED and never was ACTIVE, so that nothing can live in it.
-///
-/// EKS describes endpoint, certificate authority and issuer of a control plane once it is ACTIVE
-/// (captured answers of CREATING clusters have none of them), and refuses profiles, add-ons and node
-/// groups before. A cluster that is FAILED and has them was in use.
-#[must_use]
-pub fn failed_to_start(cluster: &Cluster) -> bool {
-    let authority = cluster.certificate_authority().and_then(Certificate::data);
-    cluster.status() == Some(&ClusterStatus::Failed)
-        && cluster.endpoint().is_none()
-        && authority.is_none()
-        && cluster.identity().is_none()
-}
 
 /// All Fargate profiles of the cluster, ours or not; none if there is no cluster.
 ///

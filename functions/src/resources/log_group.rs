@@ -7,7 +7,8 @@ use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;
 
 use crate::aws::{Aws, codes, list};
 use crate::contract::{During, Error};
-use crate::model::{Target, tags};
+use crate::model::{Plan, Target, tags};
+use crate::resources::resource_change::{Change, ResourceChange};
 
 /// CloudFormation's type name.
 pub const KIND: &str = "AWS::Logs::LogGroup";
@@ -21,6 +22,14 @@ pub enum Owner {
     Us,
     /// It is without our tag: EKS made it, or somebody else.
     Another,
+}
+
+/// What there is beside the plan.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Compared {
+    pub name: String,
+    /// Kept, adopted or made: nothing of a group is put right.
+    pub change: Change,
 }
 
 /// The group's name (EKS user guide, control plane logs).
@@ -46,11 +55,42 @@ pub async fn is_protected(aws: &Aws, target: &Target) -> Result<bool, Error> {
     Ok(own.any(|it| it.deletion_protection_enabled() == Some(true)))
 }
 
+/// Looks whose the group is, if the plan wants any logs.
+///
+/// # Errors
+/// What CloudWatch Logs answers.
+pub async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Owner>, Error> {
+    match plan.logging.as_slice() {
+        [] => Ok(None),
+        _ => find_owner(aws, &plan.target).await.map(Some),
+    }
+}
+
+/// Says what is to be done, if the plan wants any logs. A group that is there is used, whosever it is.
+#[must_use]
+pub fn compare(target: &Target, seen: Option<Owner>) -> Option<Compared> {
+    let change = match seen? {
+        Owner::Nobody => Change::Create,
+        Owner::Us => Change::Keep,
+        Owner::Another => Change::Adopt,
+    };
+    let name = name(target);
+    Some(Compared { name, change })
+}
+
+impl Compared {
+    /// The same for a person.
+    #[must_use]
+    pub fn change(&self) -> ResourceChange {
+        ResourceChange::new(KIND, &self.name, self.change)
+    }
+}
+
 /// Looks whose the group is.
 ///
 /// # Errors
 /// What CloudWatch Logs answers.
-pub async fn owner(aws: &Aws, target: &Target) -> Result<Owner, Error> {
+pub async fn find_owner(aws: &Aws, target: &Target) -> Result<Owner, Error> {
     let arn = format!(
         "arn:{}:logs:{}:{}:log-group:{}",
         target.partition,
@@ -66,5 +106,24 @@ pub async fn owner(aws: &Aws, target: &Target) -> Result<Owner, Error> {
             let is_ours = tags::map_is_ours(answer.tags(), target);
             Ok(if is_ours { Owner::Us } else { Owner::Another })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_that_is_there_is_used_and_none_is_made_without_logs() {
+        let target = Plan::example().target;
+        for (seen, change) in [
+            (Owner::Nobody, Change::Create),
+            (Owner::Us, Change::Keep),
+            (Owner::Another, Change::Adopt),
+        ] {
+            let compared = compare(&target, Some(seen)).unwrap();
+            assert_eq!(compared.change().change, change);
+        }
+        assert_eq!(compare(&target, None), None);
     }
 }

@@ -6,9 +6,10 @@
 //! with an error. Steps apply what `compare` says, the preview of a dry run tells it as
 //! [`resource_change::ResourceChange`]s.
 
-pub(crate) mod access_entries;
+pub(crate) mod access_entry;
 pub(crate) mod addon_versions;
 pub(crate) mod address;
+pub(crate) mod cluster;
 pub(crate) mod coredns;
 pub(crate) mod eks;
 pub(crate) mod eks_insights;
@@ -16,13 +17,14 @@ pub(crate) mod eks_network;
 pub(crate) mod foreign;
 pub(crate) mod foreign_resource;
 pub(crate) mod guardduty;
-pub(crate) mod iam_role;
 pub(crate) mod internet_gateway;
 pub(crate) mod log_group;
 pub(crate) mod nat_gateway;
 pub(crate) mod removal;
 pub(crate) mod resource_change;
+pub(crate) mod role;
 pub(crate) mod route_table;
+pub(crate) mod service_linked_role;
 pub(crate) mod subnet;
 pub(crate) mod vpc;
 pub(crate) mod vpc_endpoint;

@@ -95,4 +95,14 @@ impl Difference {
             should_be: should_be.into(),
         }
     }
+
+    /// None if both are the same.
+    pub(crate) fn between(
+        property: &str,
+        is: impl Into<String>,
+        should_be: impl Into<String>,
+    ) -> Option<Self> {
+        let difference = Self::new(property, is, should_be);
+        (difference.is != difference.should_be).then_some(difference)
+    }
 }

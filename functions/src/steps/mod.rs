@@ -10,6 +10,7 @@ pub mod nat_gateways;
 pub mod pod_execution_role;
 pub mod private_routes;
 pub mod public_routes;
+mod role;
 mod route_table;
 pub mod subnets;
 pub mod vpc;

@@ -12,7 +12,7 @@ use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::resources::eks_network::find_security_groups;
 use crate::resources::{
-    access_entries, eks, eks_insights, iam_role, nat_gateway, route_table, subnet, vpc,
+    access_entry, cluster, eks, eks_insights, nat_gateway, role, route_table, subnet, vpc,
     vpc_endpoint,
 };
 use crate::verify::facts::{Facts, Known, PodRole, Unread, User};
@@ -29,7 +29,7 @@ const FARGATE_VCPUS: &str = "L-3032A538";
 /// being unavailable); what may not be read is part of the facts instead.
 pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let name = &target.cluster_name;
-    let cluster = eks::find_cluster(aws, target).await?.ok_or_else(|| {
+    let cluster = cluster::find(aws, target).await?.ok_or_else(|| {
         let region = &target.region;
         Error::invalid(
             "clusterName",
@@ -109,10 +109,8 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
 
 const NODE_GROUPS: &str = "eks:ListNodegroups";
 const VERSIONS: &str = "eks:DescribeClusterVersions";
-const ACCESS_ENTRIES: &str = "eks:ListAccessEntries";
 const ACCESS_ENTRY: &str = "eks:DescribeAccessEntry";
 const VPC_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
-const INLINE: &str = "iam:ListRolePolicies";
 const QUOTA: &str = "servicequotas:GetServiceQuota";
 
 /// What could not be read so far.
@@ -165,7 +163,7 @@ async fn pod_role(
     unread: &mut Unreadable,
 ) -> Result<PodRole, Error> {
     let name = arn.rsplit('/').next().unwrap_or_default();
-    let role = unread.keep("iam:GetRole", iam_role::find(aws, name).await)?;
+    let role = unread.keep("iam:GetRole", role::find(aws, name).await)?;
     let mut found = PodRole {
         role,
         attached: Known::Unread,
@@ -174,13 +172,13 @@ async fn pod_role(
         arn: arn.clone(),
     };
     if matches!(found.role, Known::Read(Some(_))) {
-        let attached = iam_role::attached_policies(aws, name).await;
+        let attached = role::find_attached_policies(aws, name).await;
         found.attached = unread.keep("iam:ListAttachedRolePolicies", attached)?;
-        let inline = aws.iam().list_role_policies().role_name(name);
-        found.inline = unread.keep(INLINE, list!(inline).await.during(INLINE))?;
+        let inline = role::find_inline_policies(aws, name).await;
+        found.inline = unread.keep("iam:ListRolePolicies", inline)?;
     }
     if has_entries {
-        found.entry = unread.keep(ACCESS_ENTRY, access_entries::find(aws, target, &arn).await)?;
+        found.entry = unread.keep(ACCESS_ENTRY, access_entry::find(aws, target, &arn).await)?;
     }
     Ok(found)
 }
@@ -192,22 +190,19 @@ async fn users(
     pod_roles: &[PodRole],
     unread: &mut Unreadable,
 ) -> Result<Vec<User>, Error> {
-    let pages = aws
-        .eks()
-        .list_access_entries()
-        .cluster_name(&target.cluster_name);
-    let principals = unread.keep(ACCESS_ENTRIES, list!(pages).await.during(ACCESS_ENTRIES))?;
+    let principals = access_entry::find_principals(aws, target).await;
+    let principals = unread.keep("eks:ListAccessEntries", principals)?;
     let mut users = vec![];
-    for arn in principals.read().into_iter().flatten() {
+    for arn in principals.read().into_iter().flatten().flatten() {
         let is_of_pods = pod_roles.iter().any(|role| role.arn == *arn);
-        let name = access_entries::role_name(&target.account.id, arn);
+        let name = role::name_in_arn(&target.account.id, arn);
         let name = name.filter(|_| !is_of_pods && !arn.contains(codes::SERVICE_LINKED_ROLE_PATH));
         let Some(name) = name else {
             continue;
         };
-        let entry = unread.keep(ACCESS_ENTRY, access_entries::find(aws, target, arn).await)?;
+        let entry = unread.keep(ACCESS_ENTRY, access_entry::find(aws, target, arn).await)?;
         if let Known::Read(Some(entry)) = entry {
-            let role = unread.keep("iam:GetRole", iam_role::find(aws, name).await)?;
+            let role = unread.keep("iam:GetRole", role::find(aws, name).await)?;
             let arn = arn.clone();
             users.push(User { arn, entry, role });
         }

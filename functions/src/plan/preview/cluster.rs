@@ -1,158 +1,64 @@
-//! The cluster and what is in it.
+//! The cluster, what it stands on and what is in it: what there is of it, beside the plan.
 
-use std::collections::BTreeSet;
-
-use aws_sdk_eks::types::{
-    AccessScopeType, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, LogSetup, Logging,
-};
+use aws_sdk_eks::types::{AddonStatus, Cluster, FargateProfile, FargateProfileStatus};
 
 use super::{Change, ResourceChange};
-use crate::aws::{Aws, list};
-use crate::contract::{During, Error};
-use crate::model::spec::{LogType, Selector};
-use crate::model::{KubernetesVersion, Plan, Target, tags};
-use crate::resources::access_entries::{self, FARGATE_LINUX};
+use crate::aws::Aws;
+use crate::contract::Error;
+use crate::model::names::RoleOf;
+use crate::model::spec::Selector;
+use crate::model::{Plan, tags};
+use crate::resources::cluster::{self, Wanted, failed_to_start, upgrade_from};
 use crate::resources::coredns::{self, Birth};
 use crate::resources::eks::{self, COREDNS};
+use crate::resources::service_linked_role::{EKS, FARGATE};
+use crate::resources::{access_entry, log_group, role, service_linked_role};
+
+pub(super) use crate::resources::cluster::KIND;
 
 /// CloudFormation's words.
-pub(super) const KIND: &str = "AWS::EKS::Cluster";
 pub(super) const PROFILE: &str = "AWS::EKS::FargateProfile";
 pub(super) const ADDON: &str = "AWS::EKS::Addon";
-const ACCESS_ENTRY: &str = "AWS::EKS::AccessEntry";
 
-/// The control plane and its administrators.
-pub(super) async fn control_plane(
+/// The roles, the log group, the control plane and its administrators, and the control plane that stays, if one does.
+/// `subnet_ids` are those of the private subnets, none for those that are to be made; `there` is the cluster that
+/// there is.
+pub(super) async fn compare<'a>(
     aws: &Aws,
-    plan: &Plan,
-    cluster: Option<&Cluster>,
-) -> Result<Vec<ResourceChange>, Error> {
+    plan: &'a Plan,
+    subnet_ids: &[Option<String>],
+    there: Option<&'a Cluster>,
+) -> Result<(Vec<ResourceChange>, Option<&'a Cluster>), Error> {
     let target = &plan.target;
-    if cluster.is_some_and(|cluster| !tags::map_is_ours(cluster.tags(), target)) {
-        let what = format!("EKS cluster {}", target.cluster_name);
-        return Err(tags::not_ours(&what, target));
+    let mut changes = vec![];
+    for wanted in [EKS, FARGATE] {
+        let seen = service_linked_role::observe(aws, wanted).await?;
+        changes.push(service_linked_role::compare(wanted, seen).change());
     }
-    let is_right = cluster.map(|cluster| is_as_planned(plan, cluster));
-    let change = match cluster {
-        Some(cluster) if eks::failed_to_start(cluster) => Change::Replace,
-        _ => Change::to_right(is_right),
+    let mut role_arns = vec![];
+    for of in RoleOf::ALL {
+        let wanted = role::Wanted::new(plan, of);
+        let seen = role::observe(aws, target, of).await?;
+        let role = role::compare(target, &wanted, &seen)?;
+        changes.push(role.change());
+        role_arns.push(role.arn(target));
+    }
+    let seen = log_group::observe(aws, plan).await?;
+    changes.extend(log_group::compare(target, seen).map(|it| it.change()));
+
+    let wanted = Wanted {
+        role_arn: &role_arns[0],
+        subnet_ids: subnet_ids.iter().map(Option::as_deref).collect(),
     };
-    let mut resources = vec![ResourceChange::new(KIND, &target.cluster_name, change)];
-    let there = match cluster {
-        Some(cluster) if !eks::failed_to_start(cluster) => principals(aws, target).await?,
-        _ => vec![],
+    let cluster = cluster::compare(plan, &wanted, there)?;
+    changes.push(cluster.change());
+    let entries = match cluster.kept {
+        Some(_) => access_entry::observe(aws, plan).await?,
+        None => None,
     };
-    for admin in &plan.admins {
-        let change = if there.contains(admin) {
-            of_entry(aws, target, admin).await?
-        } else {
-            Change::Create
-        };
-        resources.push(ResourceChange::new(ACCESS_ENTRY, admin, change));
-    }
-    let others = there.iter().filter(|it| !plan.admins.contains(it));
-    for principal in others {
-        if is_surplus(aws, target, principal).await? {
-            resources.push(ResourceChange::new(ACCESS_ENTRY, principal, Change::Remove));
-        }
-    }
-    Ok(resources)
-}
-
-/// The version that the cluster has, where the execution brings it to a newer one.
-pub(super) fn upgrade_from<'a>(plan: &Plan, cluster: &'a Cluster) -> Option<&'a str> {
-    let current = cluster.version()?;
-    let versions =
-        KubernetesVersion::parse(current).zip(KubernetesVersion::parse(&plan.kubernetes_version));
-    versions
-        .is_some_and(|(current, planned)| current < planned)
-        .then_some(current)
-}
-
-/// The version that the cluster has and keeps, where the input asks for an older one.
-pub(super) fn newer_than_asked<'a>(plan: &Plan, cluster: &'a Cluster) -> Option<&'a str> {
-    let current = cluster.version()?;
-    let versions =
-        KubernetesVersion::parse(current).zip(KubernetesVersion::parse(&plan.kubernetes_version));
-    versions
-        .is_some_and(|(current, asked)| asked < current)
-        .then_some(current)
-}
-
-/// Whether there is nothing that the step `cluster` puts right: version, endpoint, logs, deletion
-/// protection.
-fn is_as_planned(plan: &Plan, cluster: &Cluster) -> bool {
-    let wanted = &plan.endpoint;
-    let has_endpoint = cluster.resources_vpc_config().is_none_or(|actual| {
-        let cidrs: BTreeSet<&String> = actual.public_access_cidrs().iter().collect();
-        actual.endpoint_public_access() == wanted.public
-            && actual.endpoint_private_access() == wanted.private
-            && (wanted.public_cidrs.is_empty() || cidrs == wanted.public_cidrs.iter().collect())
-    });
-    let setups = cluster.logging().map(Logging::cluster_logging);
-    let enabled = setups.unwrap_or_default().iter();
-    let enabled = enabled.filter(|setup| setup.enabled() == Some(true));
-    let logs: BTreeSet<&str> = enabled
-        .flat_map(LogSetup::types)
-        .map(aws_sdk_eks::types::LogType::as_str)
-        .collect();
-    let protection = cluster.deletion_protection().unwrap_or_default();
-    upgrade_from(plan, cluster).is_none()
-        && has_endpoint
-        && logs == plan.logging.iter().copied().map(log_type).collect()
-        && protection == plan.deletion_protection
-}
-
-/// botocore's EKS model, LogType.
-fn log_type(log_type: LogType) -> &'static str {
-    match log_type {
-        LogType::Api => "api",
-        LogType::Audit => "audit",
-        LogType::Authenticator => "authenticator",
-        LogType::ControllerManager => "controllerManager",
-        LogType::Scheduler => "scheduler",
-    }
-}
-
-async fn principals(aws: &Aws, target: &Target) -> Result<Vec<String>, Error> {
-    let call = aws.eks().list_access_entries();
-    let call = call.cluster_name(&target.cluster_name);
-    list!(call).await.during("eks:ListAccessEntries")
-}
-
-/// Whether an entry is ours and of a person, not of pods.
-async fn is_surplus(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
-    let entry = access_entries::find(aws, target, principal).await?;
-    let entry = entry.filter(|entry| entry.r#type() != Some(FARGATE_LINUX));
-    Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
-}
-
-async fn of_entry(aws: &Aws, target: &Target, principal: &str) -> Result<Change, Error> {
-    let call = aws.eks().list_associated_access_policies();
-    let call = call.cluster_name(&target.cluster_name);
-    let call = call.principal_arn(principal);
-    let policies = list!(call)
-        .await
-        .during("eks:ListAssociatedAccessPolicies")?;
-    let is_admin = policies.iter().any(|policy| {
-        let scope = policy.access_scope().and_then(|scope| scope.r#type());
-        let arn = policy.policy_arn().unwrap_or_default();
-        arn.ends_with("/AmazonEKSClusterAdminPolicy") && scope == Some(&AccessScopeType::Cluster)
-    });
-    let entry = access_entries::find(aws, target, principal).await?;
-    let Some(entry) = entry.filter(|entry| tags::map_is_ours(entry.tags(), target)) else {
-        return Ok(if is_admin {
-            Change::Adopt
-        } else {
-            Change::Change
-        });
-    };
-    let is_outlived = access_entries::is_outlived(aws, target, principal, &entry).await?;
-    Ok(match (is_outlived, is_admin) {
-        (true, _) => Change::Replace,
-        (false, false) => Change::Change,
-        (false, true) => Change::Keep,
-    })
+    let entries = entries.unwrap_or_default();
+    changes.extend(access_entry::compare(plan, &entries).changes());
+    Ok((changes, cluster.kept))
 }
 
 /// Fargate profiles, those of CoreDNS first, and CoreDNS.
@@ -163,7 +69,7 @@ pub(super) async fn workload(
 ) -> Result<Vec<ResourceChange>, Error> {
     let target = &plan.target;
     let name = |of: &str| format!("{}/{of}", target.cluster_name);
-    let cluster = cluster.filter(|cluster| !eks::failed_to_start(cluster));
+    let cluster = cluster.filter(|cluster| !failed_to_start(cluster));
     let there = match cluster {
         Some(_) => eks::find_fargate_profiles(aws, target).await?,
         None => vec![],

@@ -14,6 +14,8 @@ pub(super) struct Network {
     pub base: Vec<ResourceChange>,
     /// Gateways, addresses and route tables.
     pub routes: Vec<ResourceChange>,
+    /// Ids of the private subnets; none for those that are to be made.
+    pub private_subnet_ids: Vec<Option<String>>,
 }
 
 pub(super) async fn compare(aws: &Aws, plan: &Plan) -> Result<Network, Error> {
@@ -63,5 +65,11 @@ pub(super) async fn compare(aws: &Aws, plan: &Plan) -> Result<Network, Error> {
         };
         routes.extend(route_table::compare(target, &tables, wanted)?.changes());
     }
-    Ok(Network { base, routes })
+    let zones = plan.network.zones.iter();
+    let private_subnet = |zone| subnet_id(&subnet::private_role(zone)).map(ToOwned::to_owned);
+    Ok(Network {
+        base,
+        routes,
+        private_subnet_ids: zones.map(private_subnet).collect(),
+    })
 }

@@ -3,13 +3,12 @@
 use aws_sdk_eks::types::Cluster;
 use ipnet::Ipv4Net;
 
-use super::cluster::{newer_than_asked, upgrade_from};
-use crate::model::Plan;
 use crate::model::spec::{FargateProfile, NatGateways, SupportType};
+use crate::model::{KubernetesVersion, Plan};
 use crate::plan::prices::MonthlyPrice;
 use crate::plan::validate::EVERYONE;
 use crate::plan::versions::Support;
-use crate::resources::eks;
+use crate::resources::cluster::{failed_to_start, upgrade_from};
 
 /// VPC user guide, VPC CIDR blocks: some AWS services use it for themselves.
 const DOCKER: &str = "172.17.0.0/16";
@@ -60,7 +59,7 @@ fn of_long_name(profile: &FargateProfile) -> Option<String> {
 }
 
 fn of_existing(plan: &Plan, cluster: &Cluster) -> String {
-    if eks::failed_to_start(cluster) {
+    if failed_to_start(cluster) {
         return "the control plane is FAILED and never was ACTIVE, so it is replaced; onFailure is keep"
             .to_owned();
     }
@@ -79,6 +78,14 @@ fn of_existing(plan: &Plan, cluster: &Cluster) -> String {
             None => format!("{stays}, and so does its Kubernetes version"),
         },
     }
+}
+
+/// The version that the cluster has and keeps, where the input asks for an older one.
+fn newer_than_asked<'a>(plan: &Plan, cluster: &'a Cluster) -> Option<&'a str> {
+    let current = cluster.version()?;
+    let is_newer =
+        KubernetesVersion::parse(current)? > KubernetesVersion::parse(&plan.kubernetes_version)?;
+    is_newer.then_some(current)
 }
 
 fn of_support(plan: &Plan, support: &Support) -> Option<String> {

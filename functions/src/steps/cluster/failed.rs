@@ -2,7 +2,7 @@
 //!
 //! EKS never brings it to life, and the name is taken: until it is deleted, every execution would find it
 //! and fail. So the next execution deletes it and makes another, if it is certain that nothing lives in it
-//! ([`crate::resources::eks::failed_to_start`]). A cluster that is FAILED and was in use is a person's to decide about.
+//! ([`cluster::failed_to_start`]). A cluster that is FAILED and was in use is a person's to decide about.
 //!
 //! One that this execution has made is reported instead: what was wrong would be wrong again.
 
@@ -11,8 +11,8 @@ use aws_sdk_eks::types::Cluster as EksCluster;
 use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome};
 use crate::model::Target;
-use crate::resources::eks;
-use crate::steps::cluster::{CHECK_AFTER_SECONDS, Output, status_line};
+use crate::resources::cluster;
+use crate::steps::cluster::{CHECK_AFTER_SECONDS, Output};
 
 /// What the memory has of a control plane that this execution has made.
 const MADE: &str = "control plane";
@@ -22,9 +22,9 @@ pub fn remember_made(memory: &mut Memory, name: &str) {
     memory.remember(MADE, name);
 }
 
-/// Whether a FAILED cluster never was ACTIVE, and was left by an earlier execution.
-pub fn is_replaceable(cluster: &EksCluster, memory: &Memory) -> bool {
-    memory.id(MADE).is_none() && eks::failed_to_start(cluster)
+/// Whether this execution has made the control plane.
+pub fn is_made(memory: &Memory) -> bool {
+    memory.id(MADE).is_some()
 }
 
 /// Deletes it; the invocation that does not find it any more makes another one.
@@ -42,7 +42,7 @@ pub async fn replace(
     let reason = format!(
         "control plane {} is {} and never was ACTIVE, so it is replaced: {waiting}",
         target.cluster_name,
-        status_line(cluster)
+        cluster::status_line(cluster)
     );
     Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason))
 }

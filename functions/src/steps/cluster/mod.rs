@@ -12,11 +12,9 @@
 //! ours. No token of our own goes with CreateCluster: EKS does not compare what is asked for with a token
 //! that it knows, and a token that outlives its cluster would answer with one that is gone.
 //!
-//! A control plane that is FAILED and never was ACTIVE is replaced by the next execution ([`failed`]). What UpdateClusterConfig can change (endpoint access, logging, deletion protection) is
-//! repaired, one kind at a time, as EKS demands. Role and subnets are not repaired: moving a running
-//! control plane is a person's decision. A support type that differs is left alone, because changing it
-//! can upgrade the cluster, and so is a Kubernetes version newer than the plan's. If the plan's is the next
-//! one, the control plane is upgraded ([`upgrade`]). An update that fails is reported, not repeated
+//! A control plane that is FAILED and never was ACTIVE is replaced by the next execution ([`failed`]). What has
+//! drifted from the plan ([`cluster`]) is repaired, one kind at a time, as EKS demands. If the plan's version is
+//! the next one, the control plane is upgraded ([`upgrade`]). An update that fails is reported, not repeated
 //! ([`update`]).
 //!
 //! The removal takes what EKS leaves in the VPC with it ([`leftovers`]).
@@ -32,15 +30,15 @@ use std::time::Duration;
 
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::create_cluster::CreateClusterError;
-use aws_sdk_eks::types::{Cluster as EksCluster, ClusterHealth, ClusterStatus, VpcConfigResponse};
+use aws_sdk_eks::types::{Cluster as EksCluster, ClusterStatus, VpcConfigResponse};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, Outcome, Removed, Step};
 use crate::model::{Plan, Target, ZoneSubnets, tags, zones};
+use crate::resources::cluster::{self, Compared, Setting, Wanted};
 use crate::resources::eks;
-use config::Update;
 use update::{Standing, remember, standing};
 
 /// The step `cluster`.
@@ -92,7 +90,7 @@ impl Step for Cluster {
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
         let mut memory = input.memory.clone();
-        let outcome = match eks::find_cluster(aws, &plan.target).await? {
+        let outcome = match cluster::find(aws, &plan.target).await? {
             Some(cluster) => status(aws, plan, &input, &cluster, &mut memory).await?,
             None => create(aws, plan, &input, &mut memory).await?,
         };
@@ -100,7 +98,7 @@ impl Step for Cluster {
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        let Some(cluster) = eks::find_cluster(aws, target).await? else {
+        let Some(cluster) = cluster::find(aws, target).await? else {
             return leftovers::remove(aws, target).await;
         };
         if !tags::map_is_ours(cluster.tags(), target) {
@@ -115,7 +113,7 @@ impl Step for Cluster {
     }
 
     async fn unprotect(aws: &Aws, target: &Target) -> Result<Outcome<()>, Error> {
-        let cluster = eks::find_cluster(aws, target).await?;
+        let cluster = cluster::find(aws, target).await?;
         let ours = cluster.filter(|cluster| tags::map_is_ours(cluster.tags(), target));
         match ours {
             Some(cluster) if cluster.deletion_protection() == Some(true) => {
@@ -126,10 +124,6 @@ impl Step for Cluster {
     }
 }
 
-fn not_ours(target: &Target) -> Error {
-    tags::not_ours(&format!("EKS cluster {}", target.cluster_name), target)
-}
-
 async fn status(
     aws: &Aws,
     plan: &Plan,
@@ -138,30 +132,33 @@ async fn status(
     memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
     let target = &plan.target;
-    if !tags::map_is_ours(cluster.tags(), target) {
-        return Err(not_ours(target));
+    cluster::require_ours(target, cluster)?;
+    // What is at work is compared when it is done.
+    if is_at_work(cluster) {
+        return Ok(pending(target, cluster));
     }
-    match cluster.status() {
-        Some(ClusterStatus::Active) => repair(aws, plan, input, cluster, memory).await,
+    let wanted = Wanted {
+        role_arn: &input.role_arn,
+        subnet_ids: private_subnet_ids(input).map(Some).collect(),
+    };
+    let compared = cluster::compare(plan, &wanted, Some(cluster))?;
+    match compared.kept {
+        Some(cluster) => repair(aws, &compared, plan, cluster, memory).await,
+        None if failed::is_made(memory) => Err(cluster::failed(target, cluster)),
+        None => failed::replace(aws, target, cluster).await,
+    }
+}
+
+fn is_at_work(cluster: &EksCluster) -> bool {
+    matches!(
+        cluster.status(),
         Some(
             ClusterStatus::Creating
-            | ClusterStatus::Pending
-            | ClusterStatus::Updating
-            | ClusterStatus::Deleting,
-        ) => Ok(pending(target, cluster)),
-        Some(ClusterStatus::Failed) if failed::is_replaceable(cluster, memory) => {
-            failed::replace(aws, target, cluster).await
-        }
-        Some(ClusterStatus::Failed) => Err(Error::ResourceFailed(format!(
-            "control plane {} is {}",
-            target.cluster_name,
-            status_line(cluster)
-        ))),
-        other => Err(Error::Unexpected(format!(
-            "control plane {} has the status {other:?}",
-            target.cluster_name
-        ))),
-    }
+                | ClusterStatus::Pending
+                | ClusterStatus::Updating
+                | ClusterStatus::Deleting
+        )
+    )
 }
 
 /// Health issues are part of the reason: a new account's show while the cluster is still CREATING.
@@ -169,14 +166,8 @@ fn pending<T>(target: &Target, cluster: &EksCluster) -> Outcome<T> {
     let name = &target.cluster_name;
     Outcome::pending(
         CHECK_AFTER_SECONDS,
-        format!("control plane {name} is {}", status_line(cluster)),
+        format!("control plane {name} is {}", cluster::status_line(cluster)),
     )
-}
-
-fn status_line(cluster: &EksCluster) -> String {
-    let status = cluster.status().map_or("unknown", ClusterStatus::as_str);
-    let issues = cluster.health().map(ClusterHealth::issues);
-    eks::status_line(status, issues.unwrap_or_default())
 }
 
 async fn create(
@@ -186,7 +177,7 @@ async fn create(
     memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
     let name = &plan.target.cluster_name;
-    let subnet_ids = private_subnet_ids(input);
+    let subnet_ids = private_subnet_ids(input).map(ToOwned::to_owned).collect();
     let call = aws
         .eks()
         .create_cluster()
@@ -224,7 +215,7 @@ async fn created_meanwhile(
     input: &Input,
     memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
-    match eks::find_cluster(aws, &plan.target).await? {
+    match cluster::find(aws, &plan.target).await? {
         Some(cluster) => status(aws, plan, input, &cluster, memory).await,
         None => Err(Error::NotYetVisible(format!(
             "cluster {} exists but cannot be described yet",
@@ -244,47 +235,46 @@ fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateClusterError, R>) -> 
     zones::refused(plan, "control plane", &others, eks::message(error))
 }
 
-fn private_subnet_ids(input: &Input) -> Vec<String> {
+fn private_subnet_ids(input: &Input) -> impl Iterator<Item = &str> {
     let zones = input.subnets.iter();
-    zones.map(|zone| zone.private_subnet_id.clone()).collect()
+    zones.map(|zone| zone.private_subnet_id.as_str())
 }
 
 /// Starts one update if the cluster has drifted from the plan, or is older; else the cluster is ready.
 async fn repair(
     aws: &Aws,
+    compared: &Compared<'_>,
     plan: &Plan,
-    input: &Input,
     cluster: &EksCluster,
     memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
-    config::require_unchangeable(cluster, &input.role_arn, &private_subnet_ids(input))?;
     let name = &plan.target.cluster_name;
-    for update in config::drift(plan, cluster) {
-        if is_under_way(aws, plan, &update, memory).await? {
-            let reason = format!("control plane {name} is being updated: {update}");
+    for (setting, _) in &compared.drift {
+        if is_under_way(aws, plan, *setting, memory).await? {
+            let reason = format!("control plane {name} is being updated: {setting}");
             return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason));
         }
     }
-    if let Some(wait) = upgrade::ensure(aws, plan, cluster, memory).await? {
-        return Ok(wait);
+    match compared.upgrade_from {
+        Some(current) => upgrade::ensure(aws, plan, current, memory).await,
+        None => output(cluster).map(Outcome::Ready),
     }
-    output(cluster).map(Outcome::Ready)
 }
 
 /// Asks for an update, unless this execution has done so; whether there is something to wait for.
 async fn is_under_way(
     aws: &Aws,
     plan: &Plan,
-    update: &Update,
+    setting: Setting,
     memory: &mut Memory,
 ) -> Result<bool, Error> {
-    let (what, again) = (update.to_string(), format!("{update}, again"));
+    let (what, again) = (setting.to_string(), format!("{setting}, again"));
     match standing(aws, &plan.target, memory, &what).await? {
-        Standing::Unasked => ask(aws, plan, update, &what, memory).await,
+        Standing::Unasked => ask(aws, plan, setting, &what, memory).await,
         Standing::InProgress => Ok(true),
         // What still looks like drift is most often none to EKS: asked once more, it says so.
         Standing::Successful => match standing(aws, &plan.target, memory, &again).await? {
-            Standing::Unasked => ask(aws, plan, update, &again, memory).await,
+            Standing::Unasked => ask(aws, plan, setting, &again, memory).await,
             Standing::InProgress => Ok(true),
             Standing::Successful => Err(Error::ResourceFailed(format!(
                 "control plane {} was updated twice ({what}), and has not changed",
@@ -301,15 +291,16 @@ async fn is_under_way(
 async fn ask(
     aws: &Aws,
     plan: &Plan,
-    update: &Update,
+    setting: Setting,
     what: &str,
     memory: &mut Memory,
 ) -> Result<bool, Error> {
     let name = &plan.target.cluster_name;
     // No token of our own: the request states what is wanted, so repeating it is harmless, while a
     // token made from it would make a later, second repair look like this one's repetition.
-    let call = update.apply(aws.eks().update_cluster_config().name(name));
-    let was_taken = memory.id(&update.to_string()).is_some();
+    let call = aws.eks().update_cluster_config().name(name);
+    let call = config::update(plan, setting, call);
+    let was_taken = memory.id(&setting.to_string()).is_some();
     let answer = match change("eks:UpdateClusterConfig", name, call.send()).await {
         Err(error) if is_nothing_to_update(&error) => return Ok(false),
         Err(error) if was_taken && is_bad_parameter(&error) => return Ok(false),

@@ -6,35 +6,26 @@
 //! say.
 
 use aws_sdk_eks::error::ProvideErrorMetadata;
-use aws_sdk_eks::types::{Cluster, InsightStatusValue};
+use aws_sdk_eks::types::InsightStatusValue;
 
 use crate::aws::{Aws, change, codes};
-use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, Outcome};
-use crate::model::kubernetes_version::is_upgrade;
-use crate::model::{KubernetesVersion, Plan};
+use crate::model::Plan;
 use crate::resources::{eks, eks_insights};
 use crate::steps::cluster::update::{Standing, remember, standing};
 use crate::steps::cluster::{CHECK_AFTER_SECONDS, coredns};
 
-/// Starts what the cluster needs to come to the plan's version; what is to be waited for, if anything.
-///
-/// A cluster that is newer than the plan stays so: EKS has upgraded it, or a person.
+/// Starts what the cluster, which runs `current`, needs to come to the plan's version; what is to be waited for.
 pub async fn ensure<T>(
     aws: &Aws,
     plan: &Plan,
-    cluster: &Cluster,
+    current: &str,
     memory: &mut Memory,
-) -> Result<Option<Outcome<T>>, Error> {
-    let current = required(cluster.version(), "eks:DescribeCluster: version")?;
-    if !is_older(current, &plan.kubernetes_version) {
-        return Ok(None);
-    }
-    is_upgrade(current, &plan.kubernetes_version)?;
+) -> Result<Outcome<T>, Error> {
     let what = format!("Kubernetes {}", plan.kubernetes_version);
     match standing(aws, &plan.target, memory, &what).await? {
         Standing::Unasked => {}
-        Standing::InProgress => return Ok(Some(upgrading(plan, current))),
+        Standing::InProgress => return Ok(upgrading(plan, current)),
         Standing::Successful => {
             return Err(Error::NotYetVisible(format!(
                 "cluster {} is upgraded, but still described as {current}",
@@ -43,14 +34,9 @@ pub async fn ensure<T>(
         }
     }
     if let Some(wait) = coredns::make_fit(aws, plan, current, memory).await? {
-        return Ok(Some(wait));
+        return Ok(wait);
     }
-    start(aws, plan, current, memory).await.map(Some)
-}
-
-fn is_older(current: &str, planned: &str) -> bool {
-    let versions = KubernetesVersion::parse(current).zip(KubernetesVersion::parse(planned));
-    versions.is_some_and(|(current, planned)| current < planned)
+    start(aws, plan, current, memory).await
 }
 
 fn upgrading<T>(plan: &Plan, current: &str) -> Outcome<T> {

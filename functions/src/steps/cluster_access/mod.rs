@@ -5,9 +5,7 @@
 //! effect after several seconds.
 //!
 //! Safe to repeat: a principal has one entry in a cluster, and both entry and policy are looked for
-//! before they are made. An entry that someone else made for a principal of the plan is used as it is.
-//! Entries that carry our tag and whose principal left the plan are deleted; all others are left alone
-//! (EKS keeps some of its own, for Fargate and for itself). No token of our own goes with a request: EKS
+//! before they are made ([`access_entry`]). No token of our own goes with a request: EKS
 //! refuses a second entry of a principal by itself, while a token made of the principal's name could,
 //! for all that is known, bring back the answer about an entry that is long deleted.
 //!
@@ -20,12 +18,12 @@ use aws_sdk_eks::error::ProvideErrorMetadata;
 use aws_sdk_eks::types::{AccessScope, AccessScopeType};
 use serde::Serialize;
 
-use crate::aws::{Aws, change, codes, list};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::is_iam_propagation;
 use crate::contract::{During, Error, NoInput, Outcome, Removed, Resource, Step};
 use crate::model::{Plan, Target, tags};
-use crate::resources::access_entries::{self, FARGATE_LINUX};
-use crate::resources::eks;
+use crate::resources::resource_change::Change;
+use crate::resources::{access_entry, eks};
 
 /// The step `cluster-access`.
 pub struct ClusterAccess;
@@ -38,14 +36,6 @@ pub struct Output {
     pub admins: Vec<String>,
 }
 
-/// The policy that makes a principal the cluster's administrator.
-fn admin_policy(target: &Target) -> String {
-    format!(
-        "arn:{}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
-        target.partition
-    )
-}
-
 impl Step for ClusterAccess {
     const NAME: &'static str = "cluster-access";
     const POLICY: &'static str = include_str!("policy.json");
@@ -53,30 +43,27 @@ impl Step for ClusterAccess {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<Output>, Error> {
-        let Some(principals) = find(aws, &plan.target).await? else {
+        let Some(seen) = access_entry::observe(aws, plan).await? else {
             return Err(Error::NotYetVisible(format!(
                 "cluster {} cannot be seen yet",
                 plan.target.cluster_name
             )));
         };
-        for (index, admin) in plan.admins.iter().enumerate() {
-            if !principals.contains(admin) {
-                create(aws, plan, index, admin).await?;
-            } else if renewal::is_due(aws, &plan.target, admin).await? {
-                renewal::of_admin(aws, plan, index, admin).await?;
+        let compared = access_entry::compare(plan, &seen);
+        for (index, admin) in compared.admins.iter().enumerate() {
+            let principal = admin.principal;
+            match admin.change {
+                Change::Create => create(aws, plan, index, principal).await?,
+                Change::Replace => renewal::of_admin(aws, plan, index, principal).await?,
+                Change::Change => {}
+                Change::Keep | Change::Adopt | Change::Remove => continue,
             }
-            if !is_admin(aws, &plan.target, admin).await? {
-                grant(aws, &plan.target, admin).await?;
-            }
+            grant(aws, &plan.target, principal).await?;
         }
-        let pods = access_entries::pod_execution_role_arn(&plan.target);
-        renewal::of_pods(aws, plan, &pods, principals.contains(&pods)).await?;
-        for principal in principals {
-            if !plan.admins.contains(&principal)
-                && is_surplus(aws, &plan.target, &principal).await?
-            {
-                delete(aws, &plan.target, &principal).await?;
-            }
+        let pods = access_entry::pod_execution_role_arn(&plan.target);
+        renewal::of_pods(aws, plan, &pods, seen.entry(&pods)).await?;
+        for principal in compared.surplus {
+            delete(aws, &plan.target, principal).await?;
         }
         let admins = plan.admins.clone();
         Ok(Outcome::Ready(Output { admins }))
@@ -84,38 +71,17 @@ impl Step for ClusterAccess {
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
         let mut removed = Removed::default();
-        for principal in find(aws, target).await?.unwrap_or_default() {
-            if is_ours(aws, target, &principal).await? && delete(aws, target, &principal).await? {
-                let resource = Resource::new("AWS::EKS::AccessEntry", principal);
+        let principals = access_entry::find_principals(aws, target).await?;
+        for principal in principals.unwrap_or_default() {
+            let entry = access_entry::find(aws, target, &principal).await?;
+            let is_ours = entry.is_some_and(|it| tags::map_is_ours(it.tags(), target));
+            if is_ours && delete(aws, target, &principal).await? {
+                let resource = Resource::new(access_entry::KIND, principal);
                 removed.removed.push(resource);
             }
         }
         Ok(Outcome::Ready(removed))
     }
-}
-
-/// ARNs of the principals of all access entries, ours or not; none if there is no cluster.
-async fn find(aws: &Aws, target: &Target) -> Result<Option<Vec<String>>, Error> {
-    let pages = aws
-        .eks()
-        .list_access_entries()
-        .cluster_name(&target.cluster_name);
-    match list!(pages).await {
-        Err(error) if eks::is_absent(&error) => Ok(None),
-        answer => answer.during("eks:ListAccessEntries").map(Some),
-    }
-}
-
-/// Whether an entry is ours and of a person, not of pods.
-async fn is_surplus(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
-    let entry = access_entries::find(aws, target, principal).await?;
-    let entry = entry.filter(|entry| entry.r#type() != Some(FARGATE_LINUX));
-    Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
-}
-
-async fn is_ours(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
-    let entry = access_entries::find(aws, target, principal).await?;
-    Ok(entry.is_some_and(|entry| tags::map_is_ours(entry.tags(), target)))
 }
 
 /// Makes the entry of `principal`, which is the plan's administrator number `index`.
@@ -149,7 +115,7 @@ async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result
 
 /// EKS says that there is an entry: there has to be one.
 async fn require_entry(aws: &Aws, plan: &Plan, principal: &str) -> Result<(), Error> {
-    match access_entries::find(aws, &plan.target, principal).await? {
+    match access_entry::find(aws, &plan.target, principal).await? {
         Some(_) => Ok(()),
         None => Err(Error::NotYetVisible(format!(
             "the access entry of {principal} exists but cannot be described yet"
@@ -176,23 +142,6 @@ fn bad_principal(index: usize, principal: &str, error: &impl ProvideErrorMetadat
     )
 }
 
-/// Whether the principal has the cluster admin policy for the whole cluster, not only for namespaces.
-async fn is_admin(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
-    let pages = aws
-        .eks()
-        .list_associated_access_policies()
-        .cluster_name(&target.cluster_name)
-        .principal_arn(principal);
-    let policies = list!(pages)
-        .await
-        .during("eks:ListAssociatedAccessPolicies")?;
-    let admin_policy = admin_policy(target);
-    Ok(policies.iter().any(|policy| {
-        let scope = policy.access_scope().and_then(AccessScope::r#type);
-        policy.policy_arn() == Some(&admin_policy) && scope == Some(&AccessScopeType::Cluster)
-    }))
-}
-
 async fn grant(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error> {
     let scope = AccessScope::builder()
         .r#type(AccessScopeType::Cluster)
@@ -202,7 +151,7 @@ async fn grant(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error>
         .associate_access_policy()
         .cluster_name(&target.cluster_name)
         .principal_arn(principal)
-        .policy_arn(admin_policy(target))
+        .policy_arn(access_entry::admin_policy(target))
         .access_scope(scope);
     change("eks:AssociateAccessPolicy", principal, call.send())
         .await

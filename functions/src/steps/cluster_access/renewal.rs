@@ -1,6 +1,6 @@
 //! Entries that hold for a role that is gone.
 //!
-//! Nothing shows it but the times of creation ([`crate::resources::access_entries`]): the entry is listed, its policy
+//! Nothing shows it but the times of creation ([`crate::resources::access_entry`]): the entry is listed, its policy
 //! is associated, and the API server answers 401. So an entry that is older than its role is deleted and
 //! made again, of administrators if it carries our tag.
 //!
@@ -15,18 +15,8 @@ use crate::aws::{Aws, change};
 use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::{Plan, Target, names, tags};
-use crate::resources::access_entries::{self, FARGATE_LINUX};
-use crate::resources::{eks, iam_role};
-
-/// Whether the entry of an administrator is ours and holds for an earlier role of that name.
-pub async fn is_due(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
-    match access_entries::find(aws, target, principal).await? {
-        Some(entry) if tags::map_is_ours(entry.tags(), target) => {
-            access_entries::is_outlived(aws, target, principal, &entry).await
-        }
-        _ => Ok(false),
-    }
-}
+use crate::resources::access_entry::{self, Entry, FARGATE_LINUX};
+use crate::resources::{eks, role};
 
 /// Makes the entry of the plan's administrator number `index` again. Its policy is associated after it,
 /// as with any new entry.
@@ -56,27 +46,28 @@ async fn adopt(aws: &Aws, plan: &Plan, entry: &AccessEntry) -> Result<(), Error>
 
 /// Makes the entry of the pod execution role again, if it holds for an earlier one or is gone while
 /// profiles have the role: with the first of them EKS makes it by itself.
-pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str, is_there: bool) -> Result<(), Error> {
-    if !is_there {
-        let profiles = eks::find_fargate_profiles(aws, &plan.target).await?;
+pub async fn of_pods(
+    aws: &Aws,
+    plan: &Plan,
+    arn: &str,
+    entry: Option<&Entry>,
+) -> Result<(), Error> {
+    let target = &plan.target;
+    let Some(entry) = entry else {
+        let profiles = eks::find_fargate_profiles(aws, target).await?;
         let mut roles = profiles.iter().map(FargateProfile::pod_execution_role_arn);
         if roles.any(|role| role == Some(arn)) {
             create_of_pods(aws, plan, arn).await?;
         }
         return Ok(());
-    }
-    let target = &plan.target;
-    let entry = access_entries::find(aws, target, arn).await?;
-    let entry = entry.filter(|entry| entry.r#type() == Some(FARGATE_LINUX));
-    let name = names::pod_execution_role(target);
-    let role = iam_role::find_ours(aws, target, &name).await?;
-    let Some((entry, role)) = entry.zip(role) else {
-        return Ok(());
     };
-    if !access_entries::is_stale(&entry, &role) {
+    let name = names::pod_execution_role(target);
+    let role = role::find_if_ours(aws, target, &name).await?;
+    let is_stale = role.is_some_and(|role| access_entry::is_stale(&entry.described, &role));
+    if !entry.is_of_pods() || !is_stale {
         return Ok(());
     }
-    adopt(aws, plan, &entry).await?;
+    adopt(aws, plan, &entry.described).await?;
     crate::steps::cluster_access::delete(aws, target, arn).await?;
     create_of_pods(aws, plan, arn).await
 }
@@ -99,10 +90,10 @@ async fn create_of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> 
 
 /// The deletion may not be seen everywhere when the entry is made again: then the old one answers.
 async fn require_new(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error> {
-    if is_due(aws, target, principal).await? {
-        return Err(still_there(principal));
+    match access_entry::observe_one(aws, target, principal).await? {
+        Some(entry) if entry.is_outlived(target) => Err(still_there(principal)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn still_there(principal: &str) -> Error {

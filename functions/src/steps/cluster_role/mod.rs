@@ -4,25 +4,18 @@
 //! policy is more than a Fargate cluster needs, but it is the one that EKS checks for and keeps current.
 //!
 //! Safe to repeat: the role's name follows from cluster and region, its tags say whether it is ours
-//! (see [`crate::resources::iam_role`]). The service-linked role is shared by all clusters of the account and is
+//! (see [`crate::steps::role`]). The service-linked role is shared by all clusters of the account and is
 //! never removed.
-
-use serde_json::json;
 
 use crate::aws::Aws;
 use crate::contract::{Error, NoInput, Outcome, Removed, Step};
 use crate::model::names::RoleOf;
 use crate::model::{Plan, Target};
-use crate::resources::iam_role::{self, RoleOutput, ServiceLinkedRole, ServiceRole};
+use crate::resources::service_linked_role;
+use crate::steps::role::{self, RoleOutput};
 
 /// The step `cluster-role`.
 pub struct ClusterRole;
-
-/// The role with which EKS itself works in the account.
-const SERVICE_LINKED: ServiceLinkedRole = ServiceLinkedRole {
-    name: "AWSServiceRoleForAmazonEKS",
-    service: "eks.amazonaws.com",
-};
 
 impl Step for ClusterRole {
     const NAME: &'static str = "cluster-role";
@@ -31,31 +24,12 @@ impl Step for ClusterRole {
     type Output = RoleOutput;
 
     async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<RoleOutput>, Error> {
-        iam_role::ensure_service_linked(aws, SERVICE_LINKED).await?;
-        iam_role::ensure(aws, plan, &wanted(&plan.target)).await
+        role::ensure_service_linked(aws, service_linked_role::EKS).await?;
+        role::ensure(aws, plan, RoleOf::Cluster).await
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        iam_role::remove(aws, target, RoleOf::Cluster).await
-    }
-}
-
-fn wanted(target: &Target) -> ServiceRole {
-    ServiceRole {
-        of: RoleOf::Cluster,
-        role: "cluster-role",
-        trust: json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": {"Service": "eks.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }],
-        }),
-        policy_arn: format!(
-            "arn:{}:iam::aws:policy/AmazonEKSClusterPolicy",
-            target.partition
-        ),
+        role::remove(aws, target, RoleOf::Cluster).await
     }
 }
 
@@ -143,15 +117,5 @@ mod tests {
         let removed = ClusterRole::remove(&aws, &Plan::example().target).await;
         assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
         assert_eq!(looked.num_calls(), 1);
-    }
-
-    #[test]
-    fn other_partitions_have_policies_of_their_own() {
-        let mut target = Plan::example().target;
-        target.partition = "aws-cn".to_owned();
-        assert_eq!(
-            wanted(&target).policy_arn,
-            "arn:aws-cn:iam::aws:policy/AmazonEKSClusterPolicy"
-        );
     }
 }

@@ -15,6 +15,7 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::{During, Error, NoInput, Outcome, Removed, Resource, Step};
 use crate::model::{Plan, Target, tags};
 use crate::resources::log_group::{self, Owner};
+use crate::resources::resource_change::Change;
 
 /// The step `control-plane-logs`.
 pub struct ControlPlaneLogs;
@@ -33,26 +34,26 @@ impl Step for ControlPlaneLogs {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<Output>, Error> {
-        let is_wanted = !plan.logging.is_empty();
-        if is_wanted && log_group::owner(aws, &plan.target).await? == Owner::Nobody {
-            create(aws, plan).await?;
+        let seen = log_group::observe(aws, plan).await?;
+        let compared = log_group::compare(&plan.target, seen);
+        if let Some(group) = compared.filter(|it| it.change == Change::Create) {
+            create(aws, plan, &group.name).await?;
         }
         Ok(Outcome::Ready(Output {}))
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        match log_group::owner(aws, target).await? {
+        match log_group::find_owner(aws, target).await? {
             Owner::Us => delete(aws, target).await,
             Owner::Nobody | Owner::Another => Ok(Outcome::Ready(Removed::default())),
         }
     }
 }
 
-async fn create(aws: &Aws, plan: &Plan) -> Result<(), Error> {
-    let name = log_group::name(&plan.target);
-    let call = aws.logs().create_log_group().log_group_name(&name);
+async fn create(aws: &Aws, plan: &Plan, name: &str) -> Result<(), Error> {
+    let call = aws.logs().create_log_group().log_group_name(name);
     let call = call.set_tags(Some(tags::map(plan, "control-plane-logs")));
-    match change(CREATE, &name, call.send()).await {
+    match change(CREATE, name, call.send()).await {
         // An earlier attempt's, or EKS's: whose it is matters to the removal only.
         Err(error) if error.code() == Some(codes::RESOURCE_ALREADY_EXISTS) => {}
         answer => {

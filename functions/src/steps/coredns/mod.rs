@@ -36,6 +36,7 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Step};
 use crate::model::{Plan, Target, tags};
+use crate::resources::cluster;
 use crate::resources::coredns::{self, Asked, Birth};
 use crate::resources::eks::{self, COREDNS, addon_line};
 
@@ -107,7 +108,7 @@ impl Step for CoreDns {
 
 /// The cluster, which has to be ours: an add-on in it may be adopted, one in another's may not.
 async fn cluster(aws: &Aws, target: &Target) -> Result<Cluster, Error> {
-    let cluster = eks::find_cluster(aws, target).await?.ok_or_else(|| {
+    let cluster = cluster::find(aws, target).await?.ok_or_else(|| {
         Error::NotYetVisible(format!(
             "cluster {} cannot be seen yet",
             target.cluster_name

@@ -4,25 +4,18 @@
 //! profile can have the role used for it (the confused deputy). Its path must be `/`.
 //!
 //! Safe to repeat: the role's name follows from cluster and region, its tags say whether it is ours
-//! (see [`crate::resources::iam_role`]). The service-linked role is shared by all clusters of the account and is
+//! (see [`crate::steps::role`]). The service-linked role is shared by all clusters of the account and is
 //! never removed.
-
-use serde_json::json;
 
 use crate::aws::Aws;
 use crate::contract::{Error, NoInput, Outcome, Removed, Step};
 use crate::model::names::RoleOf;
 use crate::model::{Plan, Target};
-use crate::resources::iam_role::{self, RoleOutput, ServiceLinkedRole, ServiceRole};
+use crate::resources::service_linked_role;
+use crate::steps::role::{self, RoleOutput};
 
 /// The step `pod-execution-role`.
 pub struct PodExecutionRole;
-
-/// The role with which EKS makes Fargate's network interfaces.
-const SERVICE_LINKED: ServiceLinkedRole = ServiceLinkedRole {
-    name: "AWSServiceRoleForAmazonEKSForFargate",
-    service: "eks-fargate.amazonaws.com",
-};
 
 impl Step for PodExecutionRole {
     const NAME: &'static str = "pod-execution-role";
@@ -31,41 +24,13 @@ impl Step for PodExecutionRole {
     type Output = RoleOutput;
 
     async fn ensure(aws: &Aws, plan: &Plan, _: NoInput) -> Result<Outcome<RoleOutput>, Error> {
-        iam_role::ensure_service_linked(aws, SERVICE_LINKED).await?;
-        iam_role::ensure(aws, plan, &wanted(&plan.target)).await
+        role::ensure_service_linked(aws, service_linked_role::FARGATE).await?;
+        role::ensure(aws, plan, RoleOf::PodExecution).await
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        iam_role::remove(aws, target, RoleOf::PodExecution).await
+        role::remove(aws, target, RoleOf::PodExecution).await
     }
-}
-
-fn wanted(target: &Target) -> ServiceRole {
-    ServiceRole {
-        of: RoleOf::PodExecution,
-        role: "pod-execution-role",
-        trust: json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": {"Service": "eks-fargate-pods.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"ArnLike": {"aws:SourceArn": profiles_of(target)}},
-            }],
-        }),
-        policy_arn: format!(
-            "arn:{}:iam::aws:policy/AmazonEKSFargatePodExecutionRolePolicy",
-            target.partition
-        ),
-    }
-}
-
-/// The ARNs of all Fargate profiles of the cluster, as a pattern.
-fn profiles_of(target: &Target) -> String {
-    format!(
-        "arn:{}:eks:{}:{}:fargateprofile/{}/*",
-        target.partition, target.region, target.account.id, target.cluster_name
-    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use aws_sdk_iam::types::Role;
 
 use super::{error, info, problem, warning};
 
-use crate::resources::access_entries::{FARGATE_LINUX, is_stale};
+use crate::resources::access_entry::{FARGATE_LINUX, is_stale};
 use crate::verify::facts::{Facts, Known, PodRole, User};
 use crate::verify::problem::{Problem, Severity};
 

@@ -1,48 +1,19 @@
-//! An IAM role that an AWS service assumes, and the service-linked roles beside it.
+//! What two steps do to IAM roles: what makes it safe to repeat is here once.
 //!
-//! Both roles of a cluster differ only in name, trust and managed policy; what makes them safe to
-//! repeat is here once: the name follows from the plan, the tags are set in the create call, and trust,
-//! permissions boundary and policy are compared before they are set.
-//!
-//! A cluster keeps its roles: if the plan's name is not there, one of ours under another prefix is looked
-//! for in IAM's list, which shows no tags, by the rest of its name.
+//! Both roles of a cluster differ only in name, trust and managed policy: the name follows from the plan, the
+//! tags are set in the create call, and trust, permissions boundary and policy are compared before they are set.
 
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_sdk_iam::types::Role;
-use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::aws::{Aws, change, codes, list};
+use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Outcome, Removed, Resource};
 use crate::model::names::RoleOf;
 use crate::model::{Plan, Target, tags};
-
-/// The longest page of IAM's list of roles (botocore's IAM model, maxItemsType).
-const LIST_MAX: i32 = 1000;
-
-/// What a role has to be like.
-#[derive(Debug, Clone)]
-pub struct ServiceRole {
-    /// Which of the cluster's roles it is; its name and path follow from that and the plan.
-    pub of: RoleOf,
-    /// Value of the tag `hardway:role`.
-    pub role: &'static str,
-    /// Trust policy: who may assume it.
-    pub trust: Value,
-    /// ARN of the managed policy that is attached to it.
-    pub policy_arn: String,
-}
-
-/// A role that AWS defines and that all clusters of the account share. It is never removed.
-#[derive(Debug, Clone, Copy)]
-pub struct ServiceLinkedRole {
-    /// Name of the role.
-    pub name: &'static str,
-    /// The service that assumes it.
-    pub service: &'static str,
-}
+use crate::resources::role::{self, Compared, Wanted};
+use crate::resources::service_linked_role;
 
 /// What later steps need of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,120 +23,86 @@ pub struct RoleOutput {
     pub role_arn: String,
 }
 
+const CREATE: &str = "iam:CreateRole";
+const CREATE_SERVICE_LINKED: &str = "iam:CreateServiceLinkedRole";
+const UPDATE_TRUST: &str = "iam:UpdateAssumeRolePolicy";
+const PUT_BOUNDARY: &str = "iam:PutRolePermissionsBoundary";
+const ATTACH: &str = "iam:AttachRolePolicy";
+const DETACH: &str = "iam:DetachRolePolicy";
+const DELETE_INLINE: &str = "iam:DeleteRolePolicy";
+const DELETE: &str = "iam:DeleteRole";
+
 /// Makes the role as wanted. A new role cannot be assumed at once: whoever passes it to EKS gets
 /// [`Error::NotYetVisible`] until IAM has spread it.
 ///
 /// # Errors
 /// [`Error::ResourceConflict`] if a role of that name is not ours; what IAM answers otherwise.
-pub async fn ensure(
+pub(crate) async fn ensure(
     aws: &Aws,
     plan: &Plan,
-    wanted: &ServiceRole,
+    of: RoleOf,
 ) -> Result<Outcome<RoleOutput>, Error> {
-    let role_arn = match look(aws, &plan.target, wanted.of).await? {
+    let wanted = Wanted::new(plan, of);
+    let seen = role::observe(aws, &plan.target, of).await?;
+    let compared = role::compare(&plan.target, &wanted, &seen)?;
+    let role_arn = match compared.kept {
         Some(role) => {
-            repair(aws, plan, wanted, &role).await?;
-            role.arn
+            repair(aws, role.role_name(), &compared).await?;
+            role.arn.clone()
         }
-        None => create(aws, plan, wanted).await?.arn,
+        None => create(aws, plan, &wanted).await?.arn,
     };
     Ok(Outcome::Ready(RoleOutput { role_arn }))
 }
 
-/// The role under the plan's name, ours or not; else ours under another one.
-///
-/// # Errors
-/// What IAM answers.
-pub async fn look(aws: &Aws, target: &Target, of: RoleOf) -> Result<Option<Role>, Error> {
-    match find(aws, &of.name(target)).await? {
-        Some(role) => Ok(Some(role)),
-        None => Ok(find_under_other_names(aws, target, of).await?.pop()),
-    }
-}
-
-/// All of ours, under whatever name.
-///
-/// # Errors
-/// What IAM answers.
-pub async fn find_all(aws: &Aws, target: &Target, of: RoleOf) -> Result<Vec<Role>, Error> {
-    let named = find_ours(aws, target, &of.name(target)).await?;
-    let others = find_under_other_names(aws, target, of).await?;
-    Ok(named.into_iter().chain(others).collect())
-}
-
-async fn find_under_other_names(
-    aws: &Aws,
-    target: &Target,
-    of: RoleOf,
-) -> Result<Vec<Role>, Error> {
-    let pages = aws.iam().list_roles().into_paginator().page_size(LIST_MAX);
-    let listed: Result<Vec<Role>, _> = pages.items().send().try_collect().await;
-    let known = of.name(target);
-    let mut found = vec![];
-    for role in listed.during("iam:ListRoles")? {
-        let name = role.role_name();
-        if name == known || !of.is_named(target, name) {
-            continue;
-        }
-        match find_ours(aws, target, name).await {
-            // Its prefix is none of the stack's, so the functions may not even read it.
-            Err(Error::AccessDenied(reason)) => {
-                tracing::warn!(target: "hardway", role = name, reason, "left alone");
-            }
-            answer => found.extend(answer?),
-        }
-    }
-    Ok(found)
-}
-
-/// Detaches every policy of the cluster's role and deletes it, under whatever name it was made. One that is
-/// not ours stays.
-///
-/// # Errors
-/// [`Error::ResourceConflict`] if someone gave the role inline policies or an instance profile; what
-/// IAM answers otherwise.
-pub async fn remove(aws: &Aws, target: &Target, of: RoleOf) -> Result<Outcome<Removed>, Error> {
-    let mut removed = vec![];
-    for role in find_all(aws, target, of).await? {
-        removed.extend(remove_one(aws, role.role_name()).await?);
-    }
-    Ok(Outcome::Ready(Removed { removed }))
-}
-
-/// The role, if this call deleted it.
-async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
-    for policy_arn in attached_policies(aws, name).await? {
-        detach(aws, name, &policy_arn).await?;
-    }
-    remove_inline_policies(aws, name).await?;
-    let call = aws.iam().delete_role().role_name(name);
-    match change("iam:DeleteRole", name, call.send()).await {
-        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => return Ok(None),
-        Err(error) if error.code() == Some(codes::DELETE_CONFLICT) => {
-            return Err(Error::ResourceConflict(format!(
-                "IAM role {name} has something that hardway did not give it: {}",
-                error.message().unwrap_or("no message")
+async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted) -> Result<Role, Error> {
+    let name = &wanted.name;
+    let call = aws
+        .iam()
+        .create_role()
+        .role_name(name)
+        .path(&wanted.path)
+        .assume_role_policy_document(wanted.trust.to_string())
+        .set_permissions_boundary(wanted.boundary_arn.clone())
+        .set_tags(Some(tags::iam(plan, wanted.role)?));
+    let role = match change(CREATE, name, call.send()).await {
+        // An earlier attempt made it and GetRole does not see it yet.
+        Err(error) if error.code() == Some(codes::ENTITY_ALREADY_EXISTS) => {
+            return Err(Error::NotYetVisible(format!(
+                "IAM role {name} exists but cannot be read yet"
             )));
         }
-        answer => answer.during("iam:DeleteRole")?,
+        answer => required(answer.during(CREATE)?.role, "iam:CreateRole: Role")?,
     };
-    Ok(Some(Resource::new("AWS::IAM::Role", name)))
+    attach(aws, name, wanted).await?;
+    Ok(role)
 }
 
-/// Inline policies that others gave the role go with it, as attachments do.
-async fn remove_inline_policies(aws: &Aws, name: &str) -> Result<(), Error> {
-    let call = aws.iam().list_role_policies().role_name(name);
-    for policy in list!(call).await.during("iam:ListRolePolicies")? {
-        let call = aws.iam().delete_role_policy().role_name(name);
-        let call = call.policy_name(&policy);
-        match change("iam:DeleteRolePolicy", &policy, call.send()).await {
-            Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {}
-            answer => {
-                answer.during("iam:DeleteRolePolicy")?;
-            }
-        }
+async fn repair(aws: &Aws, name: &str, compared: &Compared<'_>) -> Result<(), Error> {
+    let wanted = compared.wanted;
+    if !compared.is_trust_right {
+        let call = aws.iam().update_assume_role_policy().role_name(name);
+        let call = call.policy_document(wanted.trust.to_string());
+        let answer = change(UPDATE_TRUST, name, call.send()).await;
+        answer.during(UPDATE_TRUST)?;
+    }
+    if !compared.is_boundary_right {
+        let call = aws.iam().put_role_permissions_boundary().role_name(name);
+        let call = call.set_permissions_boundary(wanted.boundary_arn.clone());
+        let answer = change(PUT_BOUNDARY, name, call.send()).await;
+        answer.during(PUT_BOUNDARY)?;
+    }
+    if !compared.is_policy_attached {
+        attach(aws, name, wanted).await?;
     }
     Ok(())
+}
+
+async fn attach(aws: &Aws, name: &str, wanted: &Wanted) -> Result<(), Error> {
+    let call = aws.iam().attach_role_policy().role_name(name);
+    let call = call.policy_arn(&wanted.policy_arn);
+    let answer = change(ATTACH, name, call.send()).await;
+    answer.during(ATTACH).map(drop)
 }
 
 /// Makes sure that a service-linked role exists.
@@ -175,21 +112,20 @@ async fn remove_inline_policies(aws: &Aws, name: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// What IAM answers.
-pub async fn ensure_service_linked(aws: &Aws, role: ServiceLinkedRole) -> Result<(), Error> {
-    if find(aws, role.name).await?.is_some() {
+pub(crate) async fn ensure_service_linked(
+    aws: &Aws,
+    wanted: service_linked_role::Wanted,
+) -> Result<(), Error> {
+    let seen = service_linked_role::observe(aws, wanted).await?;
+    if !service_linked_role::compare(wanted, seen).is_missing {
         return Ok(());
     }
-    let call = aws
-        .iam()
-        .create_service_linked_role()
-        .aws_service_name(role.service);
-    match change("iam:CreateServiceLinkedRole", role.name, call.send()).await {
-        Err(error) if is_taken(&error) => {}
-        answer => {
-            answer.during("iam:CreateServiceLinkedRole")?;
-        }
+    let call = aws.iam().create_service_linked_role();
+    let call = call.aws_service_name(wanted.service);
+    match change(CREATE_SERVICE_LINKED, wanted.name, call.send()).await {
+        Err(error) if is_taken(&error) => Ok(()),
+        answer => answer.during(CREATE_SERVICE_LINKED).map(drop),
     }
-    Ok(())
 }
 
 fn is_taken(error: &impl ProvideErrorMetadata) -> bool {
@@ -199,157 +135,63 @@ fn is_taken(error: &impl ProvideErrorMetadata) -> bool {
             .is_some_and(|message| message.contains(codes::SERVICE_LINKED_ROLE_EXISTS_MESSAGE))
 }
 
-/// The role of that name, if it is ours.
+/// Detaches every policy of the cluster's role and deletes it, under whatever name it was made. One that is
+/// not ours stays.
 ///
 /// # Errors
-/// What IAM answers.
-pub async fn find_ours(aws: &Aws, target: &Target, name: &str) -> Result<Option<Role>, Error> {
-    let role = find(aws, name).await?;
-    Ok(role.filter(|role| tags::iam_is_ours(role.tags(), target)))
-}
-
-/// The role with that name, ours or not; none if there is none.
-///
-/// # Errors
-/// What IAM answers otherwise.
-pub async fn find(aws: &Aws, name: &str) -> Result<Option<Role>, Error> {
-    match aws.iam().get_role().role_name(name).send().await {
-        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => Ok(None),
-        answer => required(answer.during("iam:GetRole")?.role, "iam:GetRole: Role").map(Some),
+/// [`Error::ResourceConflict`] if someone gave the role inline policies or an instance profile; what
+/// IAM answers otherwise.
+pub(crate) async fn remove(
+    aws: &Aws,
+    target: &Target,
+    of: RoleOf,
+) -> Result<Outcome<Removed>, Error> {
+    let mut removed = vec![];
+    for role in role::find_ours(aws, target, of).await? {
+        removed.extend(remove_one(aws, role.role_name()).await?);
     }
+    Ok(Outcome::Ready(Removed { removed }))
 }
 
-fn require_ours(role: &Role, target: &Target) -> Result<(), Error> {
-    if tags::iam_is_ours(role.tags(), target) {
-        return Ok(());
+/// The role, if this call deleted it.
+async fn remove_one(aws: &Aws, name: &str) -> Result<Option<Resource>, Error> {
+    for policy_arn in role::find_attached_policies(aws, name).await? {
+        detach(aws, name, &policy_arn).await?;
     }
-    Err(tags::not_ours(
-        &format!("IAM role {}", role.role_name()),
-        target,
-    ))
-}
-
-async fn create(aws: &Aws, plan: &Plan, wanted: &ServiceRole) -> Result<Role, Error> {
-    let name = &wanted.of.name(&plan.target);
-    let call = aws
-        .iam()
-        .create_role()
-        .role_name(name)
-        .path(wanted.of.path(&plan.target))
-        .assume_role_policy_document(wanted.trust.to_string())
-        .set_permissions_boundary(plan.permissions_boundary_arn.clone())
-        .set_tags(Some(tags::iam(plan, wanted.role)?));
-    let role = match change("iam:CreateRole", name, call.send()).await {
-        // An earlier attempt made it and GetRole does not see it yet.
-        Err(error) if error.code() == Some(codes::ENTITY_ALREADY_EXISTS) => {
-            return Err(Error::NotYetVisible(format!(
-                "IAM role {name} exists but cannot be read yet"
+    // Inline policies that others gave the role go with it, as attachments do.
+    for policy in role::find_inline_policies(aws, name).await? {
+        delete_inline(aws, name, &policy).await?;
+    }
+    let call = aws.iam().delete_role().role_name(name);
+    match change(DELETE, name, call.send()).await {
+        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => return Ok(None),
+        Err(error) if error.code() == Some(codes::DELETE_CONFLICT) => {
+            return Err(Error::ResourceConflict(format!(
+                "IAM role {name} has something that hardway did not give it: {}",
+                error.message().unwrap_or("no message")
             )));
         }
-        answer => required(
-            answer.during("iam:CreateRole")?.role,
-            "iam:CreateRole: Role",
-        )?,
+        answer => answer.during(DELETE)?,
     };
-    attach(aws, name, wanted).await?;
-    Ok(role)
-}
-
-async fn repair(aws: &Aws, plan: &Plan, wanted: &ServiceRole, role: &Role) -> Result<(), Error> {
-    require_ours(role, &plan.target)?;
-    let name = role.role_name();
-    if !trusts(role, &wanted.trust) {
-        update_trust(aws, name, wanted).await?;
-    }
-    // A boundary that the plan does not ask for is someone's deliberate limit: it stays.
-    let boundary = role
-        .permissions_boundary()
-        .and_then(|boundary| boundary.permissions_boundary_arn());
-    if let Some(wanted_arn) = &plan.permissions_boundary_arn
-        && boundary != Some(wanted_arn)
-    {
-        put_boundary(aws, name, wanted_arn).await?;
-    }
-    if !attached_policies(aws, name)
-        .await?
-        .contains(&wanted.policy_arn)
-    {
-        attach(aws, name, wanted).await?;
-    }
-    Ok(())
-}
-
-/// Whether the trust policy is the wanted one. IAM returns it percent-encoded and with its own
-/// spacing, so it is compared as JSON.
-fn trusts(role: &Role, wanted: &Value) -> bool {
-    role.assume_role_policy_document()
-        .and_then(|document| percent_decode_str(document).decode_utf8().ok())
-        .and_then(|document| serde_json::from_str::<Value>(&document).ok())
-        .is_some_and(|trust| trust == *wanted)
-}
-
-async fn update_trust(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error> {
-    let call = aws
-        .iam()
-        .update_assume_role_policy()
-        .role_name(name)
-        .policy_document(wanted.trust.to_string());
-    change("iam:UpdateAssumeRolePolicy", name, call.send())
-        .await
-        .during("iam:UpdateAssumeRolePolicy")?;
-    Ok(())
-}
-
-async fn put_boundary(aws: &Aws, name: &str, boundary_arn: &str) -> Result<(), Error> {
-    let call = aws
-        .iam()
-        .put_role_permissions_boundary()
-        .role_name(name)
-        .permissions_boundary(boundary_arn);
-    change("iam:PutRolePermissionsBoundary", name, call.send())
-        .await
-        .during("iam:PutRolePermissionsBoundary")?;
-    Ok(())
-}
-
-/// ARNs of the managed policies that are attached to the role with this name.
-///
-/// # Errors
-/// What IAM answers, that there is no such role included.
-pub async fn attached_policies(aws: &Aws, name: &str) -> Result<Vec<String>, Error> {
-    let pages = aws.iam().list_attached_role_policies().role_name(name);
-    let policies = list!(pages).await.during("iam:ListAttachedRolePolicies")?;
-    Ok(policies
-        .into_iter()
-        .filter_map(|policy| policy.policy_arn)
-        .collect())
-}
-
-async fn attach(aws: &Aws, name: &str, wanted: &ServiceRole) -> Result<(), Error> {
-    let call = aws
-        .iam()
-        .attach_role_policy()
-        .role_name(name)
-        .policy_arn(&wanted.policy_arn);
-    change("iam:AttachRolePolicy", name, call.send())
-        .await
-        .during("iam:AttachRolePolicy")?;
-    Ok(())
+    Ok(Some(Resource::new(role::KIND, name)))
 }
 
 async fn detach(aws: &Aws, name: &str, policy_arn: &str) -> Result<(), Error> {
-    let call = aws
-        .iam()
-        .detach_role_policy()
-        .role_name(name)
-        .policy_arn(policy_arn);
-    match change("iam:DetachRolePolicy", name, call.send()).await {
-        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => {}
-        answer => {
-            answer.during("iam:DetachRolePolicy")?;
-        }
+    let call = aws.iam().detach_role_policy().role_name(name);
+    let call = call.policy_arn(policy_arn);
+    match change(DETACH, name, call.send()).await {
+        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => Ok(()),
+        answer => answer.during(DETACH).map(drop),
     }
-    Ok(())
+}
+
+async fn delete_inline(aws: &Aws, name: &str, policy: &str) -> Result<(), Error> {
+    let call = aws.iam().delete_role_policy().role_name(name);
+    let call = call.policy_name(policy);
+    match change(DELETE_INLINE, policy, call.send()).await {
+        Err(error) if error.code() == Some(codes::NO_SUCH_ENTITY) => Ok(()),
+        answer => answer.during(DELETE_INLINE).map(drop),
+    }
 }
 
 #[cfg(test)]
@@ -374,24 +216,17 @@ mod tests {
     use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy, Tag};
     use aws_smithy_mocks::{Rule, mock};
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-    use serde_json::json;
+    use serde_json::Value;
+
+    use crate::resources::service_linked_role::EKS;
 
     const NAME: &str = "hardway-demo-ap-northeast-1-cluster";
     const ARN: &str = "arn:aws:iam::111122223333:role/hardway-demo-ap-northeast-1-cluster";
     const POLICY_ARN: &str = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy";
     const BOUNDARY_ARN: &str = "arn:aws:iam::111122223333:policy/Boundary";
-    const SERVICE_LINKED: ServiceLinkedRole = ServiceLinkedRole {
-        name: "AWSServiceRoleForAmazonEKS",
-        service: "eks.amazonaws.com",
-    };
 
-    fn wanted() -> ServiceRole {
-        ServiceRole {
-            of: RoleOf::Cluster,
-            role: "cluster-role",
-            trust: json!({"Statement": [{"Principal": {"Service": "eks.amazonaws.com"}}]}),
-            policy_arn: POLICY_ARN.to_owned(),
-        }
+    fn wanted() -> Wanted {
+        Wanted::new(&Plan::example(), RoleOf::Cluster)
     }
 
     fn plan_with_boundary() -> Plan {
@@ -546,7 +381,7 @@ mod tests {
             });
         let attached = attaches();
         let aws = aws!(&missing(), &created, &attached);
-        let outcome = ensure(&aws, &plan_with_boundary(), &wanted()).await;
+        let outcome = ensure(&aws, &plan_with_boundary(), RoleOf::Cluster).await;
         assert_eq!(outcome, Ok(ready()));
         assert_eq!((created.num_calls(), attached.num_calls()), (1, 1));
     }
@@ -561,7 +396,10 @@ mod tests {
             &attach,
             &boundary
         );
-        assert_eq!(ensure(&aws, &Plan::example(), &wanted()).await, Ok(ready()));
+        assert_eq!(
+            ensure(&aws, &Plan::example(), RoleOf::Cluster).await,
+            Ok(ready())
+        );
         let calls = [&trust, &attach, &boundary].map(Rule::num_calls);
         assert_eq!(calls, [0, 0, 0]);
     }
@@ -572,7 +410,7 @@ mod tests {
         let drifted = role().assume_role_policy_document("%7B%7D");
         let aws = aws!(&found(drifted), &attached(&[]), &trust, &attach, &boundary);
         assert_eq!(
-            ensure(&aws, &plan_with_boundary(), &wanted()).await,
+            ensure(&aws, &plan_with_boundary(), RoleOf::Cluster).await,
             Ok(ready())
         );
         let calls = [&trust, &attach, &boundary].map(Rule::num_calls);
@@ -587,12 +425,15 @@ mod tests {
         let bounded = role().permissions_boundary(limit);
         let boundary = puts_boundary();
         let aws = aws!(&found(bounded.clone()), &attached(&[POLICY_ARN]), &boundary);
-        assert_eq!(ensure(&aws, &Plan::example(), &wanted()).await, Ok(ready()));
+        assert_eq!(
+            ensure(&aws, &Plan::example(), RoleOf::Cluster).await,
+            Ok(ready())
+        );
         assert_eq!(boundary.num_calls(), 0);
 
         let aws = aws!(&found(bounded), &attached(&[POLICY_ARN]), &boundary);
         assert_eq!(
-            ensure(&aws, &plan_with_boundary(), &wanted()).await,
+            ensure(&aws, &plan_with_boundary(), RoleOf::Cluster).await,
             Ok(ready())
         );
         assert_eq!(boundary.num_calls(), 1);
@@ -602,7 +443,9 @@ mod tests {
     async fn refuses_a_role_of_another_cluster_and_touches_nothing() {
         let (trust, delete) = (updates_trust(), deletes());
         let aws = aws!(&found(role_of("other")), &trust, &delete);
-        let error = ensure(&aws, &Plan::example(), &wanted()).await.unwrap_err();
+        let error = ensure(&aws, &Plan::example(), RoleOf::Cluster)
+            .await
+            .unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains(NAME), "{error}");
         let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
@@ -616,7 +459,9 @@ mod tests {
             .then_http_response(|| iam_refusal(409, codes::ENTITY_ALREADY_EXISTS, "exists"));
         let attach = attaches();
         let aws = aws!(&missing(), &taken, &attach);
-        let error = ensure(&aws, &Plan::example(), &wanted()).await.unwrap_err();
+        let error = ensure(&aws, &Plan::example(), RoleOf::Cluster)
+            .await
+            .unwrap_err();
         assert_eq!(error.name(), "NotYetVisible");
         assert_eq!(attach.num_calls(), 0);
     }
@@ -670,7 +515,10 @@ mod tests {
             .match_requests(|call| call.role_name() == Some(OF_BEFORE))
             .then_output(|| AttachRolePolicyOutput::builder().build());
         let aws = aws!(listing &["Admin", OF_BEFORE]; &there, &elsewhere, &attached(&[]), &attach);
-        assert_eq!(ensure(&aws, &Plan::example(), &wanted()).await, Ok(ready()));
+        assert_eq!(
+            ensure(&aws, &Plan::example(), RoleOf::Cluster).await,
+            Ok(ready())
+        );
         assert_eq!(attach.num_calls(), 1);
     }
 
@@ -724,12 +572,12 @@ mod tests {
     async fn a_service_linked_role_is_made_once_for_all_clusters() {
         let created = creates_service_linked();
         let aws = aws!(&missing(), &created);
-        assert_eq!(ensure_service_linked(&aws, SERVICE_LINKED).await, Ok(()));
+        assert_eq!(ensure_service_linked(&aws, EKS).await, Ok(()));
         assert_eq!(created.num_calls(), 1);
 
         let created = creates_service_linked();
         let aws = aws!(&found(role_of("other")), &created);
-        assert_eq!(ensure_service_linked(&aws, SERVICE_LINKED).await, Ok(()));
+        assert_eq!(ensure_service_linked(&aws, EKS).await, Ok(()));
         assert_eq!(created.num_calls(), 0);
     }
 
@@ -741,12 +589,10 @@ mod tests {
         };
         let taken = "Service role name AWSServiceRoleForAmazonEKS has been taken in this account";
         let aws = aws!(&missing(), &refused(taken));
-        assert_eq!(ensure_service_linked(&aws, SERVICE_LINKED).await, Ok(()));
+        assert_eq!(ensure_service_linked(&aws, EKS).await, Ok(()));
 
         let aws = aws!(&missing(), &refused("Unknown service"));
-        let error = ensure_service_linked(&aws, SERVICE_LINKED)
-            .await
-            .unwrap_err();
+        let error = ensure_service_linked(&aws, EKS).await.unwrap_err();
         assert_eq!(error.name(), "Unexpected");
     }
 }

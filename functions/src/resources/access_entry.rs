@@ -1,0 +1,372 @@
+//! Access entries: who may administer the cluster, and the roles that the entries hold for.
+//!
+//! A principal has one entry in a cluster. An entry that someone else made for a principal of the plan is used as it
+//! is. Those that carry our tag and whose principal left the plan are surplus; all others are left alone (EKS keeps
+//! some of its own, for Fargate and for itself).
+//!
+//! An entry holds for a role's unique id, not for its name (EKS user guide, access entries). A role that
+//! is deleted and made again under its old name, as Terraform and StackSets do it, is another one to EKS,
+//! while its entry looks as before. What the APIs show of it are the two times of creation.
+
+use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy};
+use aws_sdk_iam::types::Role;
+
+use crate::aws::{Aws, list};
+use crate::contract::error::required;
+use crate::contract::{During, Error};
+use crate::model::{Plan, Target, names, tags};
+use crate::resources::resource_change::{Change, Difference, ResourceChange};
+use crate::resources::{eks, role};
+
+/// CloudFormation's type name.
+pub(crate) const KIND: &str = "AWS::EKS::AccessEntry";
+
+/// Type of the entries with which the nodes of Fargate join a cluster (EKS user guide, access entries).
+pub(crate) const FARGATE_LINUX: &str = "FARGATE_LINUX";
+
+/// An entry, and what it holds for.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub principal: String,
+    pub described: AccessEntry,
+    /// The principal's role, if it is one of the target's account, is there and may be read; looked for only if
+    /// the entry is ours.
+    role: Option<Role>,
+}
+
+/// What there is.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// All entries of the cluster.
+    entries: Vec<Entry>,
+    /// The policies of each, in the same order; looked for where an administrator's entry is to stay.
+    policies: Vec<Vec<AssociatedAccessPolicy>>,
+}
+
+/// What there is beside the plan.
+#[derive(Debug)]
+pub(crate) struct Compared<'a> {
+    /// In the order of the plan.
+    pub admins: Vec<Admin<'a>>,
+    /// Those to delete, by their principals.
+    pub surplus: Vec<&'a str>,
+}
+
+/// An administrator of the plan.
+#[derive(Debug)]
+pub(crate) struct Admin<'a> {
+    pub principal: &'a str,
+    /// What happens to the entry; one that is changed gets the policy.
+    pub change: Change,
+    /// The policies that the principal has instead.
+    policies: String,
+    policy_arn: String,
+}
+
+/// The policy that makes a principal the cluster's administrator.
+pub(crate) fn admin_policy(target: &Target) -> String {
+    format!(
+        "arn:{}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+        target.partition
+    )
+}
+
+/// The principals of all entries, ours or not; none if there is no cluster.
+pub(crate) async fn find_principals(
+    aws: &Aws,
+    target: &Target,
+) -> Result<Option<Vec<String>>, Error> {
+    let call = aws.eks().list_access_entries();
+    let call = call.cluster_name(&target.cluster_name);
+    match list!(call).await {
+        Err(error) if eks::is_absent(&error) => Ok(None),
+        answer => answer.during("eks:ListAccessEntries").map(Some),
+    }
+}
+
+/// The entry of a principal, ours or not; none if there is none, or no cluster.
+pub(crate) async fn find(
+    aws: &Aws,
+    target: &Target,
+    principal: &str,
+) -> Result<Option<AccessEntry>, Error> {
+    let call = aws.eks().describe_access_entry();
+    let call = call.cluster_name(&target.cluster_name);
+    match call.principal_arn(principal).send().await {
+        Err(error) if eks::is_absent(&error) => Ok(None),
+        answer => {
+            let entry = answer.during("eks:DescribeAccessEntry")?.access_entry;
+            required(entry, "eks:DescribeAccessEntry: accessEntry").map(Some)
+        }
+    }
+}
+
+/// The access policies of a principal that has an entry.
+async fn find_policies(
+    aws: &Aws,
+    target: &Target,
+    principal: &str,
+) -> Result<Vec<AssociatedAccessPolicy>, Error> {
+    let call = aws.eks().list_associated_access_policies();
+    let call = call.cluster_name(&target.cluster_name);
+    let call = call.principal_arn(principal);
+    list!(call).await.during("eks:ListAssociatedAccessPolicies")
+}
+
+/// Looks at the entry of a principal.
+pub(crate) async fn observe_one(
+    aws: &Aws,
+    target: &Target,
+    principal: &str,
+) -> Result<Option<Entry>, Error> {
+    let Some(described) = find(aws, target, principal).await? else {
+        return Ok(None);
+    };
+    let is_ours = tags::map_is_ours(described.tags(), target);
+    let role = match role::name_in_arn(&target.account.id, principal) {
+        Some(name) if is_ours => find_role(aws, principal, name).await?,
+        _ => None,
+    };
+    let principal = principal.to_owned();
+    Ok(Some(Entry {
+        principal,
+        described,
+        role,
+    }))
+}
+
+/// What may not be read cannot be known, and its entry is taken to be well.
+async fn find_role(aws: &Aws, principal: &str, name: &str) -> Result<Option<Role>, Error> {
+    match role::find(aws, name).await {
+        Err(Error::AccessDenied(why) | Error::ExplicitDeny(why)) => {
+            tracing::warn!(
+                target: "hardway", resource = principal, why,
+                "role cannot be read; whether its access entry holds for it is not known"
+            );
+            Ok(None)
+        }
+        role => role,
+    }
+}
+
+/// Looks at all entries, and at the policies of administrators; none if there is no cluster.
+pub(crate) async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Seen>, Error> {
+    let target = &plan.target;
+    let Some(principals) = find_principals(aws, target).await? else {
+        return Ok(None);
+    };
+    let mut seen = Seen::default();
+    for principal in principals {
+        let Some(entry) = observe_one(aws, target, &principal).await? else {
+            continue;
+        };
+        let policies = if plan.admins.contains(&principal) && !entry.is_outlived(target) {
+            find_policies(aws, target, &principal).await?
+        } else {
+            vec![]
+        };
+        seen.entries.push(entry);
+        seen.policies.push(policies);
+    }
+    Ok(Some(seen))
+}
+
+/// Says what is to be done.
+pub(crate) fn compare<'a>(plan: &'a Plan, seen: &'a Seen) -> Compared<'a> {
+    let admins = plan.admins.iter();
+    let is_surplus = |it: &&Entry| {
+        !plan.admins.contains(&it.principal) && !it.is_of_pods() && it.is_ours(&plan.target)
+    };
+    let surplus = seen.entries.iter().filter(is_surplus);
+    Compared {
+        admins: admins
+            .map(|principal| seen.compare(&plan.target, principal))
+            .collect(),
+        surplus: surplus.map(|it| it.principal.as_str()).collect(),
+    }
+}
+
+impl Seen {
+    /// The entry of a principal.
+    pub fn entry(&self, principal: &str) -> Option<&Entry> {
+        self.entries.iter().find(|it| it.principal == principal)
+    }
+
+    fn compare<'a>(&self, target: &Target, principal: &'a str) -> Admin<'a> {
+        let policy_arn = admin_policy(target);
+        let both = self.entries.iter().zip(&self.policies);
+        let found = both.into_iter().find(|(it, _)| it.principal == principal);
+        let policies = found.map(|(_, policies)| policies.as_slice());
+        let policies = policies.unwrap_or_default();
+        let is_admin = policies
+            .iter()
+            .any(|it| it.policy_arn() == Some(&policy_arn) && is_for_cluster(it));
+        let change = match found {
+            None => Change::Create,
+            Some((entry, _)) if entry.is_outlived(target) => Change::Replace,
+            Some(_) if !is_admin => Change::Change,
+            Some((entry, _)) if entry.is_ours(target) => Change::Keep,
+            Some(_) => Change::Adopt,
+        };
+        let arns = policies.iter().filter_map(|it| it.policy_arn());
+        Admin {
+            principal,
+            change,
+            policies: arns.collect::<Vec<_>>().join(", "),
+            policy_arn,
+        }
+    }
+}
+
+/// Whether a policy holds for the whole cluster, not only for namespaces.
+fn is_for_cluster(policy: &AssociatedAccessPolicy) -> bool {
+    let scope = policy.access_scope().and_then(AccessScope::r#type);
+    scope == Some(&AccessScopeType::Cluster)
+}
+
+impl Entry {
+    pub fn is_ours(&self, target: &Target) -> bool {
+        tags::map_is_ours(self.described.tags(), target)
+    }
+
+    /// Whether it is of pods, not of a person.
+    pub fn is_of_pods(&self) -> bool {
+        self.described.r#type() == Some(FARGATE_LINUX)
+    }
+
+    /// Whether it is ours and holds for an earlier role of the same name.
+    pub fn is_outlived(&self, target: &Target) -> bool {
+        let role = self.role.as_ref().filter(|_| self.is_ours(target));
+        role.is_some_and(|role| is_stale(&self.described, role))
+    }
+}
+
+impl Compared<'_> {
+    /// The same for a person.
+    pub fn changes(&self) -> Vec<ResourceChange> {
+        let admins = self.admins.iter().map(Admin::change);
+        let surplus = self.surplus.iter();
+        let surplus = surplus.map(|it| ResourceChange::new(KIND, *it, Change::Remove));
+        admins.chain(surplus).collect()
+    }
+}
+
+impl Admin<'_> {
+    fn change(&self) -> ResourceChange {
+        let change = ResourceChange::new(KIND, self.principal, self.change);
+        if self.change != Change::Change {
+            return change;
+        }
+        let is = match self.policies.as_str() {
+            "" => "(none)".to_owned(),
+            policies => format!("{policies}, not for the whole cluster"),
+        };
+        let policy = Difference::new("AccessPolicies", is, &self.policy_arn);
+        ResourceChange {
+            differences: vec![policy],
+            ..change
+        }
+    }
+}
+
+/// Whether the entry holds for an earlier role of the same name.
+///
+/// EKS refuses an entry for a role that is not there, so one that is older than the role was made for
+/// another. Both times are AWS's and have whole seconds at least: an entry of the role's own second is
+/// taken to be younger.
+pub(crate) fn is_stale(entry: &AccessEntry, role: &Role) -> bool {
+    let made = entry.created_at();
+    made.is_some_and(|made| made.secs() < role.create_date().secs())
+}
+
+/// ARN of the role with which the cluster's pods start.
+pub(crate) fn pod_execution_role_arn(target: &Target) -> String {
+    names::role_arn(target, &names::pod_execution_role(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_eks::primitives::DateTime;
+
+    #[test]
+    fn an_entry_that_is_older_than_the_role_is_stale() {
+        let role = Role::builder()
+            .path("/")
+            .role_name("Admin")
+            .role_id("AROAEXAMPLE")
+            .arn("arn:aws:iam::111122223333:role/Admin")
+            .create_date(aws_sdk_iam::primitives::DateTime::from_secs(1000))
+            .build()
+            .unwrap();
+        let made = |seconds| {
+            let made = DateTime::from_secs(seconds);
+            AccessEntry::builder().created_at(made).build()
+        };
+        assert!(is_stale(&made(999), &role));
+        assert!(!is_stale(&made(1000), &role));
+        assert!(!is_stale(&made(1060), &role));
+        assert!(!is_stale(&AccessEntry::builder().build(), &role));
+    }
+
+    const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
+
+    /// The entry of [`ADMIN`] with the tag of a cluster and these policies, for the whole cluster.
+    fn seen(cluster: &str, policies: &[&str]) -> Seen {
+        let scope = AccessScope::builder().r#type(AccessScopeType::Cluster);
+        let policy = |arn: &&str| {
+            let policy = AssociatedAccessPolicy::builder().policy_arn(*arn);
+            policy.access_scope(scope.clone().build()).build()
+        };
+        let entry = AccessEntry::builder().tags(tags::CLUSTER, cluster);
+        Seen {
+            entries: vec![Entry {
+                principal: ADMIN.to_owned(),
+                described: entry.r#type("STANDARD").build(),
+                role: None,
+            }],
+            policies: vec![policies.iter().map(policy).collect()],
+        }
+    }
+
+    fn change(seen: &Seen) -> ResourceChange {
+        let plan = Plan::example();
+        let changes = compare(&plan, seen).changes();
+        assert_eq!(changes.len(), 1);
+        changes[0].clone()
+    }
+
+    #[test]
+    fn administrator_is_kept_adopted_or_made() {
+        let policy = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy";
+        for (seen, expected) in [
+            (seen("demo", &[policy]), Change::Keep),
+            (seen("other", &[policy]), Change::Adopt),
+            (Seen::default(), Change::Create),
+        ] {
+            assert_eq!(change(&seen), ResourceChange::new(KIND, ADMIN, expected));
+        }
+    }
+
+    #[test]
+    fn policy_of_that_name_in_another_partition_is_another_one() {
+        let other = "arn:aws-cn:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy";
+        for cluster in ["demo", "other"] {
+            let change = change(&seen(cluster, &[other]));
+            assert_eq!(change.change, Change::Change);
+            assert_eq!(change.differences[0].property, "AccessPolicies");
+        }
+    }
+
+    #[test]
+    fn entry_of_somebody_who_left_the_plan_is_surplus_if_it_is_ours_and_not_of_pods() {
+        let mut plan = Plan::example();
+        plan.admins.clear();
+        let removed = |seen: &Seen| compare(&plan, seen).surplus == [ADMIN];
+        assert!(removed(&seen("demo", &[])));
+        assert!(!removed(&seen("other", &[])));
+        let mut of_pods = seen("demo", &[]);
+        of_pods.entries[0].described.r#type = Some(FARGATE_LINUX.to_owned());
+        assert!(!removed(&of_pods));
+    }
+}

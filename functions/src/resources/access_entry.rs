@@ -8,7 +8,7 @@
 //! is deleted and made again under its old name, as Terraform and StackSets do it, is another one to EKS,
 //! while its entry looks as before. What the APIs show of it are the two times of creation.
 
-use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy};
+use aws_sdk_eks::types::{AccessEntry, AccessScopeType, AssociatedAccessPolicy};
 use aws_sdk_iam::types::Role;
 
 use crate::aws::{Aws, list};
@@ -29,9 +29,11 @@ pub(crate) const FARGATE_LINUX: &str = "FARGATE_LINUX";
 pub(crate) struct Entry {
     pub principal: String,
     pub described: AccessEntry,
-    /// The principal's role, if it is one of the target's account, is there and may be read; looked for only if
-    /// the entry is ours.
+    /// The principal's role, if it is one of the target's account, is there and may be read; looked for where an
+    /// administrator's entry is ours.
     role: Option<Role>,
+    /// The principal's policies; looked for where an administrator's entry is to stay.
+    policies: Vec<AssociatedAccessPolicy>,
 }
 
 /// What there is.
@@ -39,8 +41,6 @@ pub(crate) struct Entry {
 pub(crate) struct Seen {
     /// All entries of the cluster.
     entries: Vec<Entry>,
-    /// The policies of each, in the same order; looked for where an administrator's entry is to stay.
-    policies: Vec<Vec<AssociatedAccessPolicy>>,
 }
 
 /// What there is beside the plan.
@@ -58,9 +58,8 @@ pub(crate) struct Admin<'a> {
     pub principal: &'a str,
     /// What happens to the entry; one that is changed gets the policy.
     pub change: Change,
-    /// The policies that the principal has instead.
-    policies: String,
-    policy_arn: String,
+    /// The policies that the principal has instead, and the one that it gets.
+    difference: Option<Difference>,
 }
 
 /// The policy that makes a principal the cluster's administrator.
@@ -113,30 +112,27 @@ async fn find_policies(
     list!(call).await.during("eks:ListAssociatedAccessPolicies")
 }
 
-/// Looks at the entry of a principal.
-pub(crate) async fn observe_one(
+/// Whether the entry of a principal is ours and holds for an earlier role of the same name.
+pub(crate) async fn is_outlived(
     aws: &Aws,
     target: &Target,
     principal: &str,
-) -> Result<Option<Entry>, Error> {
-    let Some(described) = find(aws, target, principal).await? else {
-        return Ok(None);
+) -> Result<bool, Error> {
+    let Some(mut entry) = Entry::find(aws, target, principal).await? else {
+        return Ok(false);
     };
-    let is_ours = tags::map_is_ours(described.tags(), target);
-    let role = match role::name_in_arn(&target.account.id, principal) {
-        Some(name) if is_ours => find_role(aws, principal, name).await?,
-        _ => None,
-    };
-    let principal = principal.to_owned();
-    Ok(Some(Entry {
-        principal,
-        described,
-        role,
-    }))
+    entry.role = find_role(aws, target, &entry).await?;
+    Ok(entry.is_outlived())
 }
 
-/// What may not be read cannot be known, and its entry is taken to be well.
-async fn find_role(aws: &Aws, principal: &str, name: &str) -> Result<Option<Role>, Error> {
+/// The role of a principal whose entry is ours. What may not be read cannot be known, and its entry is taken to be
+/// well.
+async fn find_role(aws: &Aws, target: &Target, entry: &Entry) -> Result<Option<Role>, Error> {
+    let principal = entry.principal.as_str();
+    let name = role::name_in_arn(&target.account.id, principal);
+    let Some(name) = name.filter(|_| entry.is_ours(target)) else {
+        return Ok(None);
+    };
     match role::find(aws, name).await {
         Err(Error::AccessDenied(why) | Error::ExplicitDeny(why)) => {
             tracing::warn!(
@@ -149,7 +145,7 @@ async fn find_role(aws: &Aws, principal: &str, name: &str) -> Result<Option<Role
     }
 }
 
-/// Looks at all entries, and at the policies of administrators; none if there is no cluster.
+/// Looks at all entries, and at the roles and policies of administrators; none if there is no cluster.
 pub(crate) async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Seen>, Error> {
     let target = &plan.target;
     let Some(principals) = find_principals(aws, target).await? else {
@@ -157,16 +153,16 @@ pub(crate) async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Seen>, Erro
     };
     let mut seen = Seen::default();
     for principal in principals {
-        let Some(entry) = observe_one(aws, target, &principal).await? else {
+        let Some(mut entry) = Entry::find(aws, target, &principal).await? else {
             continue;
         };
-        let policies = if plan.admins.contains(&principal) && !entry.is_outlived(target) {
-            find_policies(aws, target, &principal).await?
-        } else {
-            vec![]
-        };
+        if plan.admins.contains(&principal) {
+            entry.role = find_role(aws, target, &entry).await?;
+            if !entry.is_outlived() {
+                entry.policies = find_policies(aws, target, &principal).await?;
+            }
+        }
         seen.entries.push(entry);
-        seen.policies.push(policies);
     }
     Ok(Some(seen))
 }
@@ -194,37 +190,48 @@ impl Seen {
 
     fn compare<'a>(&self, target: &Target, principal: &'a str) -> Admin<'a> {
         let policy_arn = admin_policy(target);
-        let both = self.entries.iter().zip(&self.policies);
-        let found = both.into_iter().find(|(it, _)| it.principal == principal);
-        let policies = found.map(|(_, policies)| policies.as_slice());
-        let policies = policies.unwrap_or_default();
-        let is_admin = policies
-            .iter()
-            .any(|it| it.policy_arn() == Some(&policy_arn) && is_for_cluster(it));
+        let found = self.entry(principal);
+        let policies = found.map_or(&[][..], |entry| &entry.policies);
+        let scope = |it: &AssociatedAccessPolicy| it.access_scope()?.r#type().cloned();
+        let is_admin = policies.iter().any(|it| {
+            it.policy_arn() == Some(&policy_arn) && scope(it) == Some(AccessScopeType::Cluster)
+        });
         let change = match found {
             None => Change::Create,
-            Some((entry, _)) if entry.is_outlived(target) => Change::Replace,
+            Some(entry) if entry.is_outlived() => Change::Replace,
             Some(_) if !is_admin => Change::Change,
-            Some((entry, _)) if entry.is_ours(target) => Change::Keep,
+            Some(entry) if entry.is_ours(target) => Change::Keep,
             Some(_) => Change::Adopt,
         };
-        let arns = policies.iter().filter_map(|it| it.policy_arn());
+        let difference = || {
+            let policies = policies.iter().filter_map(|it| {
+                let scope = scope(it)?;
+                Some(format!("{} ({})", it.policy_arn()?, scope.as_str()))
+            });
+            let is = policies.reduce(|all, it| format!("{all}, {it}"));
+            let should_be = format!("{policy_arn} (cluster)");
+            let is = is.unwrap_or_else(|| "(none)".to_owned());
+            Difference::new("AccessPolicies", is, should_be)
+        };
         Admin {
             principal,
             change,
-            policies: arns.collect::<Vec<_>>().join(", "),
-            policy_arn,
+            difference: (change == Change::Change).then(difference),
         }
     }
 }
 
-/// Whether a policy holds for the whole cluster, not only for namespaces.
-fn is_for_cluster(policy: &AssociatedAccessPolicy) -> bool {
-    let scope = policy.access_scope().and_then(AccessScope::r#type);
-    scope == Some(&AccessScopeType::Cluster)
-}
-
 impl Entry {
+    async fn find(aws: &Aws, target: &Target, principal: &str) -> Result<Option<Self>, Error> {
+        let described = find(aws, target, principal).await?;
+        Ok(described.map(|described| Self {
+            principal: principal.to_owned(),
+            described,
+            role: None,
+            policies: vec![],
+        }))
+    }
+
     pub fn is_ours(&self, target: &Target) -> bool {
         tags::map_is_ours(self.described.tags(), target)
     }
@@ -234,9 +241,9 @@ impl Entry {
         self.described.r#type() == Some(FARGATE_LINUX)
     }
 
-    /// Whether it is ours and holds for an earlier role of the same name.
-    pub fn is_outlived(&self, target: &Target) -> bool {
-        let role = self.role.as_ref().filter(|_| self.is_ours(target));
+    /// Whether it holds for an earlier role of the same name.
+    fn is_outlived(&self) -> bool {
+        let role = self.role.as_ref();
         role.is_some_and(|role| is_stale(&self.described, role))
     }
 }
@@ -253,18 +260,9 @@ impl Compared<'_> {
 
 impl Admin<'_> {
     fn change(&self) -> ResourceChange {
-        let change = ResourceChange::new(KIND, self.principal, self.change);
-        if self.change != Change::Change {
-            return change;
-        }
-        let is = match self.policies.as_str() {
-            "" => "(none)".to_owned(),
-            policies => format!("{policies}, not for the whole cluster"),
-        };
-        let policy = Difference::new("AccessPolicies", is, &self.policy_arn);
         ResourceChange {
-            differences: vec![policy],
-            ..change
+            differences: Vec::from_iter(self.difference.clone()),
+            ..ResourceChange::new(KIND, self.principal, self.change)
         }
     }
 }
@@ -288,17 +286,25 @@ pub(crate) fn pod_execution_role_arn(target: &Target) -> String {
 mod tests {
     use super::*;
     use aws_sdk_eks::primitives::DateTime;
+    use aws_sdk_eks::types::AccessScope;
 
-    #[test]
-    fn an_entry_that_is_older_than_the_role_is_stale() {
-        let role = Role::builder()
+    const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
+
+    /// A role that was made at second 1000.
+    fn role() -> Role {
+        Role::builder()
             .path("/")
             .role_name("Admin")
             .role_id("AROAEXAMPLE")
-            .arn("arn:aws:iam::111122223333:role/Admin")
+            .arn(ADMIN)
             .create_date(aws_sdk_iam::primitives::DateTime::from_secs(1000))
             .build()
-            .unwrap();
+            .unwrap()
+    }
+
+    #[test]
+    fn an_entry_that_is_older_than_the_role_is_stale() {
+        let role = role();
         let made = |seconds| {
             let made = DateTime::from_secs(seconds);
             AccessEntry::builder().created_at(made).build()
@@ -308,8 +314,6 @@ mod tests {
         assert!(!is_stale(&made(1060), &role));
         assert!(!is_stale(&AccessEntry::builder().build(), &role));
     }
-
-    const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
 
     /// The entry of [`ADMIN`] with the tag of a cluster and these policies, for the whole cluster.
     fn seen(cluster: &str, policies: &[&str]) -> Seen {
@@ -324,8 +328,8 @@ mod tests {
                 principal: ADMIN.to_owned(),
                 described: entry.r#type("STANDARD").build(),
                 role: None,
+                policies: policies.iter().map(policy).collect(),
             }],
-            policies: vec![policies.iter().map(policy).collect()],
         }
     }
 
@@ -354,8 +358,17 @@ mod tests {
         for cluster in ["demo", "other"] {
             let change = change(&seen(cluster, &[other]));
             assert_eq!(change.change, Change::Change);
-            assert_eq!(change.differences[0].property, "AccessPolicies");
+            let is = format!("{other} (cluster)");
+            assert_eq!(change.differences[0].is, is);
         }
+    }
+
+    #[test]
+    fn entry_that_is_older_than_its_role_is_replaced() {
+        let mut seen = seen("demo", &[]);
+        seen.entries[0].described.created_at = Some(DateTime::from_secs(999));
+        seen.entries[0].role = Some(role());
+        assert_eq!(change(&seen).change, Change::Replace);
     }
 
     #[test]

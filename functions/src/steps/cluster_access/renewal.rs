@@ -90,10 +90,10 @@ async fn create_of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> 
 
 /// The deletion may not be seen everywhere when the entry is made again: then the old one answers.
 async fn require_new(aws: &Aws, target: &Target, principal: &str) -> Result<(), Error> {
-    match access_entry::observe_one(aws, target, principal).await? {
-        Some(entry) if entry.is_outlived(target) => Err(still_there(principal)),
-        _ => Ok(()),
+    if access_entry::is_outlived(aws, target, principal).await? {
+        return Err(still_there(principal));
     }
+    Ok(())
 }
 
 fn still_there(principal: &str) -> Error {

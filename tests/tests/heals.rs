@@ -74,12 +74,19 @@ async fn the_preview_says_what_is_replaced() {
 async fn a_control_plane_that_was_in_use_is_never_replaced() {
     let world = built().await;
     with_cluster(&world, |cluster| cluster.breaks = true);
-    assert_ne!(previewed(&world, "demo").await, "replace");
     let changes = world.changes().len();
-    let execution = world.provision(small_input()).await;
-    let failure = execution.failure();
+    let mut input = small_input();
+    input["dryRun"] = json!(true);
+    let [preview, execution] = [
+        world.provision(input).await,
+        world.provision(small_input()).await,
+    ];
+    let (preview, failure) = (preview.failure(), execution.failure());
     assert_eq!(failure.error, "ResourceFailed");
-    assert!(failure.cause.starts_with("Cluster: "), "{}", failure.cause);
+    assert_eq!(preview.error, failure.error);
+    let reason = failure.cause.strip_prefix("Cluster: ");
+    assert!(reason.is_some(), "{}", failure.cause);
+    assert!(preview.cause.ends_with(reason.unwrap()), "{preview:?}");
     assert_eq!(done(&world, changes), [""; 0]);
 }
 

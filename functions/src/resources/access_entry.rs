@@ -46,20 +46,10 @@ pub(crate) struct Seen {
 /// What there is beside the plan.
 #[derive(Debug)]
 pub(crate) struct Compared<'a> {
-    /// In the order of the plan.
-    pub admins: Vec<Admin<'a>>,
+    /// Administrators, in the order of the plan; one whose entry is changed gets the policy.
+    pub admins: Vec<ResourceChange>,
     /// Those to delete, by their principals.
     pub surplus: Vec<&'a str>,
-}
-
-/// An administrator of the plan.
-#[derive(Debug)]
-pub(crate) struct Admin<'a> {
-    pub principal: &'a str,
-    /// What happens to the entry; one that is changed gets the policy.
-    pub change: Change,
-    /// The policies that the principal has instead, and the one that it gets.
-    difference: Option<Difference>,
 }
 
 /// The policy that makes a principal the cluster's administrator.
@@ -188,7 +178,7 @@ impl Seen {
         self.entries.iter().find(|it| it.principal == principal)
     }
 
-    fn compare<'a>(&self, target: &Target, principal: &'a str) -> Admin<'a> {
+    fn compare(&self, target: &Target, principal: &str) -> ResourceChange {
         let policy_arn = admin_policy(target);
         let found = self.entry(principal);
         let policies = found.map_or(&[][..], |entry| &entry.policies);
@@ -199,25 +189,21 @@ impl Seen {
         let change = match found {
             None => Change::Create,
             Some(entry) if entry.is_outlived() => Change::Replace,
-            Some(_) if !is_admin => Change::Change,
+            Some(_) if !is_admin => {
+                let policies = policies.iter().filter_map(|it| {
+                    let scope = scope(it)?;
+                    Some(format!("{} ({})", it.policy_arn()?, scope.as_str()))
+                });
+                let is = policies.reduce(|all, it| format!("{all}, {it}"));
+                let is = is.unwrap_or_else(|| "(none)".to_owned());
+                let should_be = format!("{policy_arn} (cluster)");
+                let policies = Difference::new("AccessPolicies", is, should_be);
+                return ResourceChange::of(KIND, principal, vec![policies]);
+            }
             Some(entry) if entry.is_ours(target) => Change::Keep,
             Some(_) => Change::Adopt,
         };
-        let difference = || {
-            let policies = policies.iter().filter_map(|it| {
-                let scope = scope(it)?;
-                Some(format!("{} ({})", it.policy_arn()?, scope.as_str()))
-            });
-            let is = policies.reduce(|all, it| format!("{all}, {it}"));
-            let should_be = format!("{policy_arn} (cluster)");
-            let is = is.unwrap_or_else(|| "(none)".to_owned());
-            Difference::new("AccessPolicies", is, should_be)
-        };
-        Admin {
-            principal,
-            change,
-            difference: (change == Change::Change).then(difference),
-        }
+        ResourceChange::new(KIND, principal, change)
     }
 }
 
@@ -251,19 +237,9 @@ impl Entry {
 impl Compared<'_> {
     /// The same for a person.
     pub fn changes(&self) -> Vec<ResourceChange> {
-        let admins = self.admins.iter().map(Admin::change);
         let surplus = self.surplus.iter();
         let surplus = surplus.map(|it| ResourceChange::new(KIND, *it, Change::Remove));
-        admins.chain(surplus).collect()
-    }
-}
-
-impl Admin<'_> {
-    fn change(&self) -> ResourceChange {
-        ResourceChange {
-            differences: Vec::from_iter(self.difference.clone()),
-            ..ResourceChange::new(KIND, self.principal, self.change)
-        }
+        self.admins.iter().cloned().chain(surplus).collect()
     }
 }
 

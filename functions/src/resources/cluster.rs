@@ -243,25 +243,21 @@ fn endpoint_drift(plan: &Plan, cluster: &Cluster) -> Vec<Difference> {
         return vec![];
     };
     let wanted = &plan.endpoint;
-    let of_flag = |property: &str, is: bool, should_be: bool| {
-        Difference::between(property, is.to_string(), should_be.to_string())
+    let cidrs = sorted(actual.public_access_cidrs());
+    let wanted_cidrs = match wanted.public_cidrs.as_slice() {
+        [] => cidrs.clone(),
+        asked => sorted(asked),
     };
-    let cidrs = || {
-        let [is, should_be] = [actual.public_access_cidrs(), &wanted.public_cidrs].map(sorted);
-        Difference::between("PublicAccessCidrs", is, should_be)
-    };
+    let is_public = actual.endpoint_public_access().to_string();
+    let is_private = actual.endpoint_private_access().to_string();
     let differences = [
-        of_flag(
-            "EndpointPublicAccess",
-            actual.endpoint_public_access(),
-            wanted.public,
-        ),
-        of_flag(
+        Difference::between("EndpointPublicAccess", is_public, wanted.public.to_string()),
+        Difference::between(
             "EndpointPrivateAccess",
-            actual.endpoint_private_access(),
-            wanted.private,
+            is_private,
+            wanted.private.to_string(),
         ),
-        (!wanted.public_cidrs.is_empty()).then(cidrs).flatten(),
+        Difference::between("PublicAccessCidrs", cidrs, wanted_cidrs),
     ];
     differences.into_iter().flatten().collect()
 }

@@ -24,14 +24,6 @@ pub enum Owner {
     Another,
 }
 
-/// What there is beside the plan.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Compared {
-    pub name: String,
-    /// Kept, adopted or made: nothing of a group is put right.
-    pub change: Change,
-}
-
 /// The group's name (EKS user guide, control plane logs).
 #[must_use]
 pub fn name(target: &Target) -> String {
@@ -66,24 +58,16 @@ pub async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Owner>, Error> {
     }
 }
 
-/// Says what is to be done, if the plan wants any logs. A group that is there is used, whosever it is.
+/// Says what is to be done, if the plan wants any logs. A group that is there is used, whosever it is, and nothing of
+/// it is put right.
 #[must_use]
-pub fn compare(target: &Target, seen: Option<Owner>) -> Option<Compared> {
+pub fn compare(target: &Target, seen: Option<Owner>) -> Option<ResourceChange> {
     let change = match seen? {
         Owner::Nobody => Change::Create,
         Owner::Us => Change::Keep,
         Owner::Another => Change::Adopt,
     };
-    let name = name(target);
-    Some(Compared { name, change })
-}
-
-impl Compared {
-    /// The same for a person.
-    #[must_use]
-    pub fn change(&self) -> ResourceChange {
-        ResourceChange::new(KIND, &self.name, self.change)
-    }
+    Some(ResourceChange::new(KIND, name(target), change))
 }
 
 /// Looks whose the group is.
@@ -122,7 +106,7 @@ mod tests {
             (Owner::Another, Change::Adopt),
         ] {
             let compared = compare(&target, Some(seen)).unwrap();
-            assert_eq!(compared.change().change, change);
+            assert_eq!(compared.change, change);
         }
         assert_eq!(compare(&target, None), None);
     }

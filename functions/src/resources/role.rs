@@ -54,10 +54,12 @@ pub(crate) struct Compared<'a> {
     pub wanted: &'a Wanted,
     /// The one to keep.
     pub kept: Option<&'a Role>,
-    pub is_trust_right: bool,
-    pub is_boundary_right: bool,
-    pub is_policy_attached: bool,
-    attached: &'a [String],
+    /// That it trusts somebody else.
+    pub trust: Option<Difference>,
+    /// That it lacks the boundary.
+    pub boundary: Option<Difference>,
+    /// That it lacks the policy.
+    pub policy: Option<Difference>,
 }
 
 /// The role with that name, ours or not; none if there is none.
@@ -172,15 +174,28 @@ pub(crate) fn compare<'a>(
         let what = format!("IAM role {}", role.role_name());
         return Err(tags::not_ours(&what, target));
     }
+    let trust = kept.and_then(trust_of);
+    let is_trusting = trust.as_ref() == Some(&wanted.trust);
     // A boundary that the plan does not ask for is someone's deliberate limit: it stays.
-    let boundary = wanted.boundary_arn.as_deref();
+    let boundary = kept.and_then(boundary_of);
+    let wanted_boundary = wanted.boundary_arn.as_deref().or(boundary);
+    let is_attached = seen.attached.contains(&wanted.policy_arn);
+    let attached = (!seen.attached.is_empty()).then(|| seen.attached.join(", "));
+    let is = |text: Option<String>| text.unwrap_or_else(|| "(none)".to_owned());
     Ok(Compared {
         wanted,
         kept,
-        is_trust_right: kept.and_then(trust_of).as_ref() == Some(&wanted.trust),
-        is_boundary_right: boundary.is_none() || kept.and_then(boundary_of) == boundary,
-        is_policy_attached: seen.attached.contains(&wanted.policy_arn),
-        attached: &seen.attached,
+        trust: (!is_trusting).then(|| {
+            let trust = is(trust.as_ref().map(Value::to_string));
+            Difference::new("AssumeRolePolicyDocument", trust, wanted.trust.to_string())
+        }),
+        boundary: Difference::between(
+            "PermissionsBoundary",
+            boundary.unwrap_or("(none)"),
+            wanted_boundary.unwrap_or("(none)"),
+        ),
+        policy: (!is_attached)
+            .then(|| Difference::new("ManagedPolicyArns", is(attached), &wanted.policy_arn)),
     })
 }
 
@@ -235,34 +250,12 @@ fn profiles_of(target: &Target) -> String {
 impl Compared<'_> {
     /// The same for a person.
     pub fn change(&self) -> ResourceChange {
-        match self.kept {
-            Some(role) => ResourceChange::of(KIND, role.role_name(), self.differences(role)),
-            None => ResourceChange::new(KIND, &self.wanted.name, Change::Create),
-        }
-    }
-
-    fn differences(&self, role: &Role) -> Vec<Difference> {
-        let wanted = self.wanted;
-        let or_none = |text: Option<String>| text.unwrap_or_else(|| "(none)".to_owned());
-        let trust = || {
-            let is = or_none(trust_of(role).map(|trust| trust.to_string()));
-            Difference::new("AssumeRolePolicyDocument", is, wanted.trust.to_string())
+        let Some(role) = self.kept else {
+            return ResourceChange::new(KIND, &self.wanted.name, Change::Create);
         };
-        let boundary = || {
-            let is = or_none(boundary_of(role).map(ToOwned::to_owned));
-            let should_be = or_none(wanted.boundary_arn.clone());
-            Difference::new("PermissionsBoundary", is, should_be)
-        };
-        let policy = || {
-            let is = (!self.attached.is_empty()).then(|| self.attached.join(", "));
-            Difference::new("ManagedPolicyArns", or_none(is), &wanted.policy_arn)
-        };
-        let differences = [
-            (!self.is_trust_right).then(trust),
-            (!self.is_boundary_right).then(boundary),
-            (!self.is_policy_attached).then(policy),
-        ];
-        differences.into_iter().flatten().collect()
+        let differences = [&self.trust, &self.boundary, &self.policy];
+        let differences = differences.into_iter().flatten().cloned();
+        ResourceChange::of(KIND, role.role_name(), differences.collect())
     }
 
     /// The ARN of the one to keep, else that of the one to make.

@@ -1,5 +1,7 @@
 //! The service-linked roles that AWS defines and that all clusters of an account share. They are never removed.
 
+use aws_sdk_iam::types::Role;
+
 use crate::aws::Aws;
 use crate::contract::Error;
 use crate::resources::resource_change::{Change, ResourceChange};
@@ -27,41 +29,13 @@ pub(crate) struct Wanted {
     pub service: &'static str,
 }
 
-/// What there is of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    is_there: bool,
-}
-
-/// What there is beside what is wanted: AWS looks after everything else of the role.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Compared {
-    pub wanted: Wanted,
-    pub is_missing: bool,
-}
-
-/// Looks whether it is there.
-pub(crate) async fn observe(aws: &Aws, wanted: Wanted) -> Result<Seen, Error> {
-    let is_there = role::find(aws, wanted.name).await?.is_some();
-    Ok(Seen { is_there })
+/// Looks whether it is there. AWS looks after everything else of the role.
+pub(crate) async fn observe(aws: &Aws, wanted: Wanted) -> Result<Option<Role>, Error> {
+    role::find(aws, wanted.name).await
 }
 
 /// Says what is to be done.
-pub(crate) fn compare(wanted: Wanted, seen: Seen) -> Compared {
-    Compared {
-        wanted,
-        is_missing: !seen.is_there,
-    }
-}
-
-impl Compared {
-    /// The same for a person.
-    pub fn change(self) -> ResourceChange {
-        let change = if self.is_missing {
-            Change::Create
-        } else {
-            Change::Keep
-        };
-        ResourceChange::new(KIND, self.wanted.name, change)
-    }
+pub(crate) fn compare(wanted: Wanted, seen: Option<&Role>) -> ResourceChange {
+    let change = Change::to_right(seen.map(|_| true));
+    ResourceChange::new(KIND, wanted.name, change)
 }

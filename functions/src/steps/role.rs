@@ -12,6 +12,7 @@ use crate::contract::error::required;
 use crate::contract::{During, Error, Outcome, Removed, Resource};
 use crate::model::names::RoleOf;
 use crate::model::{Plan, Target, tags};
+use crate::resources::resource_change::Change;
 use crate::resources::role::{self, Compared, Wanted};
 use crate::resources::service_linked_role;
 
@@ -80,19 +81,19 @@ async fn create(aws: &Aws, plan: &Plan, wanted: &Wanted) -> Result<Role, Error> 
 
 async fn repair(aws: &Aws, name: &str, compared: &Compared<'_>) -> Result<(), Error> {
     let wanted = compared.wanted;
-    if !compared.is_trust_right {
+    if compared.trust.is_some() {
         let call = aws.iam().update_assume_role_policy().role_name(name);
         let call = call.policy_document(wanted.trust.to_string());
         let answer = change(UPDATE_TRUST, name, call.send()).await;
         answer.during(UPDATE_TRUST)?;
     }
-    if !compared.is_boundary_right {
+    if compared.boundary.is_some() {
         let call = aws.iam().put_role_permissions_boundary().role_name(name);
         let call = call.set_permissions_boundary(wanted.boundary_arn.clone());
         let answer = change(PUT_BOUNDARY, name, call.send()).await;
         answer.during(PUT_BOUNDARY)?;
     }
-    if !compared.is_policy_attached {
+    if compared.policy.is_some() {
         attach(aws, name, wanted).await?;
     }
     Ok(())
@@ -117,7 +118,7 @@ pub(crate) async fn ensure_service_linked(
     wanted: service_linked_role::Wanted,
 ) -> Result<(), Error> {
     let seen = service_linked_role::observe(aws, wanted).await?;
-    if !service_linked_role::compare(wanted, seen).is_missing {
+    if service_linked_role::compare(wanted, seen.as_ref()).change == Change::Keep {
         return Ok(());
     }
     let call = aws.iam().create_service_linked_role();

@@ -33,7 +33,7 @@ pub(super) async fn compare<'a>(
     let mut changes = vec![];
     for wanted in [EKS, FARGATE] {
         let seen = service_linked_role::observe(aws, wanted).await?;
-        changes.push(service_linked_role::compare(wanted, seen).change());
+        changes.push(service_linked_role::compare(wanted, seen.as_ref()));
     }
     let mut role_arns = vec![];
     for of in RoleOf::ALL {
@@ -44,7 +44,7 @@ pub(super) async fn compare<'a>(
         role_arns.push(role.arn(target));
     }
     let seen = log_group::observe(aws, plan).await?;
-    changes.extend(log_group::compare(target, seen).map(|it| it.change()));
+    changes.extend(log_group::compare(target, seen));
 
     let wanted = Wanted {
         role_arn: &role_arns[0],

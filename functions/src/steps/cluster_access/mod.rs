@@ -51,7 +51,7 @@ impl Step for ClusterAccess {
         };
         let compared = access_entry::compare(plan, &seen);
         for (index, admin) in compared.admins.iter().enumerate() {
-            let principal = admin.principal;
+            let principal = &admin.name;
             match admin.change {
                 Change::Create => create(aws, plan, index, principal).await?,
                 Change::Replace => renewal::of_admin(aws, plan, index, principal).await?,

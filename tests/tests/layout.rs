@@ -153,6 +153,8 @@ fn a_step_is_named_in_few_places() {
         let in_machines = machines.iter().filter(|it| places.contains(*it)).count();
         assert!(in_machines > 0, "{step} is in no state machine");
         places.retain(|place| !machines.contains(place));
+        // A step whose outputs the unit tests of others need is run there; no other has to be named.
+        places.remove("functions/src/testing.rs");
         let expected = [
             format!("functions/src/bin/{}.rs", step.replace('_', "-")),
             "infra/template.yaml".to_owned(),

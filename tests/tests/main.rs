@@ -31,6 +31,7 @@ mod pages;
 mod pitfalls;
 mod plan_property;
 mod policies;
+mod preview;
 mod prices;
 mod quotas;
 mod run;

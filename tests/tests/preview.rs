@@ -202,6 +202,53 @@ const OF_BUILT: &[Case] = &[
             }
         }
     }),
+    ("a cluster's role that is gone", |state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        let roles = &mut account.iam.roles;
+        roles.retain(|_, role| !role.name.ends_with("-cluster"));
+    }),
+    ("a trust policy without its condition", |state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"Service": "eks-fargate-pods.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }]});
+        for role in account.iam.roles.values_mut() {
+            if role.name.ends_with("-pod-execution") {
+                role.trust = EventuallyConsistent::new(trust.to_string(), role.created_at);
+            }
+        }
+    }),
+    ("a control plane with another role", |state| {
+        for cluster in region(state).eks.clusters.values_mut() {
+            cluster.role_arn = format!("arn:aws:iam::{ACCOUNT}:role/Other");
+        }
+    }),
+    ("a control plane that has deletion protection", |state| {
+        for cluster in region(state).eks.clusters.values_mut() {
+            cluster.deletion_protection = true;
+        }
+    }),
+    ("a control plane that broke", |state| {
+        for cluster in region(state).eks.clusters.values_mut() {
+            cluster.breaks = true;
+        }
+    }),
+    ("access entries without policies", |state| {
+        for cluster in region(state).eks.clusters.values_mut() {
+            for entry in cluster.access_entries.values_mut() {
+                entry.policies.clear();
+            }
+        }
+    }),
+    ("access entries that somebody else made", |state| {
+        for cluster in region(state).eks.clusters.values_mut() {
+            for entry in cluster.access_entries.values_mut() {
+                entry.tags.clear();
+            }
+        }
+    }),
 ];
 
 fn ids(state: &State) -> Ids {

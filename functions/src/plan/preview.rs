@@ -20,7 +20,7 @@ use crate::contract::Error;
 use crate::model::Plan;
 use crate::plan::prices::{self, MonthlyPrice};
 use crate::plan::versions;
-use crate::resources::{eks, nat_gateway, vpc};
+use crate::resources::{cluster_version, eks, nat_gateway, vpc};
 
 pub use crate::resources::resource_change::{Change, Difference, ResourceChange};
 
@@ -52,7 +52,7 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Pre
     resources.extend(network.routes);
     resources.extend(cluster::workload(aws, plan, there.as_ref()).await?);
 
-    let offered = versions::find(aws).await?;
+    let offered = cluster_version::find(aws, None).await?;
     let cluster = there
         .as_ref()
         .filter(|cluster| !eks::failed_to_start(cluster));

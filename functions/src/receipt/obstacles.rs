@@ -12,7 +12,9 @@ use crate::model::{Target, tags};
 use crate::resources::eks_network::find_interfaces;
 use crate::resources::foreign_resource::Foreign;
 use crate::resources::log_group::{self, Owner};
-use crate::resources::{address, eks, iam_role, internet_gateway, vpc};
+use crate::resources::{
+    address, capability, eks, iam_role, internet_gateway, nodegroup, vpc,
+};
 
 /// EKS deletes no cluster that has a Fargate profile, a node group or a capability, whosever it is.
 /// Add-ons, access entries, Pod Identity associations and identity providers go with it.
@@ -24,16 +26,13 @@ pub(super) async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Foreign
     let mut found: Vec<Foreign> = others
         .map(|it| Foreign::new("AWS::EKS::FargateProfile", it.fargate_profile_name(), owner))
         .collect();
-    let name = &target.cluster_name;
-    let call = aws.eks().list_nodegroups().cluster_name(name);
-    for group in list!(call).await.during("eks:ListNodegroups")? {
-        found.push(Foreign::new("AWS::EKS::Nodegroup", Some(&group), owner));
+    for group in nodegroup::find(aws, target).await? {
+        found.push(Foreign::new(nodegroup::KIND, Some(&group), owner));
     }
-    let call = aws.eks().list_capabilities().cluster_name(name);
-    for capability in list!(call).await.during("eks:ListCapabilities")? {
+    for capability in capability::find(aws, target).await? {
         let name = capability.capability_name();
         let kind = capability.r#type().map(AsRef::as_ref);
-        found.push(Foreign::new("AWS::EKS::Capability", name, owner).with_note(kind));
+        found.push(Foreign::new(capability::KIND, name, owner).with_note(kind));
     }
     Ok(found)
 }

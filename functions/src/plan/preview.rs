@@ -11,16 +11,20 @@ mod cluster;
 mod network;
 mod notes;
 mod roles;
+mod workload;
 
 use aws_sdk_eks::types::Cluster;
+use aws_sdk_iam::types::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
 use crate::contract::Error;
 use crate::model::Plan;
+use crate::model::names::RoleOf;
 use crate::plan::prices::{self, MonthlyPrice};
 use crate::plan::versions;
-use crate::resources::{cluster_version, eks, nat_gateway, vpc};
+use crate::resources::fargate_profile::{self, Needs};
+use crate::resources::{addon, cluster_version, eks, iam_role, nat_gateway, vpc};
 
 pub use crate::resources::resource_change::{Change, Difference, ResourceChange};
 
@@ -50,12 +54,24 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Pre
     resources.extend(roles::find(aws, plan).await?);
     resources.extend(cluster::control_plane(aws, plan, there.as_ref()).await?);
     resources.extend(network.routes);
-    resources.extend(cluster::workload(aws, plan, there.as_ref()).await?);
-
-    let offered = cluster_version::find(aws, None).await?;
     let cluster = there
         .as_ref()
         .filter(|cluster| !eks::failed_to_start(cluster));
+    let pod_role = match cluster {
+        Some(_) => iam_role::look(aws, &plan.target, RoleOf::PodExecution).await?,
+        None => None,
+    };
+    let needs = Needs {
+        role_arn: pod_role.as_ref().map(Role::arn),
+        subnet_ids: network
+            .private_subnet_ids
+            .iter()
+            .map(Option::as_deref)
+            .collect(),
+    };
+    resources.extend(workload::compare(aws, plan, cluster, &needs).await?);
+
+    let offered = cluster_version::find(aws, None).await?;
     let upgrade_from = cluster.and_then(|it| cluster::upgrade_from(plan, it));
     let current = cluster.and_then(Cluster::version);
     let version = current.filter(|_| upgrade_from.is_none());
@@ -121,11 +137,10 @@ fn minutes(resources: &[ResourceChange], is_upgrade: bool) -> u32 {
     };
     let of_profile = usual::FARGATE_PROFILE;
     let replaced = usual::FARGATE_PROFILE_DELETION + of_profile;
-    let profiles = number(cluster::PROFILE, Change::Create) * of_profile
-        + number(cluster::PROFILE, Change::Replace) * replaced;
-    let is_made_or_rolled_out = |resource: &ResourceChange| {
-        resource.kind == cluster::ADDON && resource.change != Change::Keep
-    };
+    let profiles = number(fargate_profile::KIND, Change::Create) * of_profile
+        + number(fargate_profile::KIND, Change::Replace) * replaced;
+    let is_made_or_rolled_out =
+        |resource: &ResourceChange| resource.kind == addon::KIND && resource.change != Change::Keep;
     let coredns = if resources.iter().any(is_made_or_rolled_out) {
         usual::COREDNS
     } else {
@@ -149,9 +164,9 @@ mod tests {
             (vpc::KIND, Change::Create),
             (nat_gateway::KIND, Change::Create),
             (cluster::KIND, Change::Create),
-            (cluster::PROFILE, Change::Create),
-            (cluster::PROFILE, Change::Create),
-            (cluster::ADDON, Change::Create),
+            (fargate_profile::KIND, Change::Create),
+            (fargate_profile::KIND, Change::Create),
+            (addon::KIND, Change::Create),
         ]);
         assert_eq!(minutes(&all, false), 1 + 10 + 2 * 3 + 2);
     }
@@ -160,14 +175,14 @@ mod tests {
     fn replaced_resource_is_deleted_first() {
         let all = resources(&[
             (cluster::KIND, Change::Replace),
-            (cluster::PROFILE, Change::Create),
-            (cluster::ADDON, Change::Create),
+            (fargate_profile::KIND, Change::Create),
+            (addon::KIND, Change::Create),
         ]);
         assert_eq!(minutes(&all, false), 2 + 10 + 3 + 2);
         let all = resources(&[
             (cluster::KIND, Change::Keep),
-            (cluster::PROFILE, Change::Replace),
-            (cluster::ADDON, Change::Create),
+            (fargate_profile::KIND, Change::Replace),
+            (addon::KIND, Change::Create),
         ]);
         assert_eq!(minutes(&all, false), 2 + 3 + 2);
     }
@@ -177,8 +192,8 @@ mod tests {
         let all = resources(&[
             (vpc::KIND, Change::Keep),
             (cluster::KIND, Change::Change),
-            (cluster::PROFILE, Change::Keep),
-            (cluster::ADDON, Change::Change),
+            (fargate_profile::KIND, Change::Keep),
+            (addon::KIND, Change::Change),
         ]);
         assert_eq!(minutes(&all, true), 10 + 2);
         assert_eq!(minutes(&all, false), 3 + 2);
@@ -189,8 +204,8 @@ mod tests {
         let all = resources(&[
             (vpc::KIND, Change::Keep),
             (cluster::KIND, Change::Keep),
-            (cluster::PROFILE, Change::Keep),
-            (cluster::ADDON, Change::Keep),
+            (fargate_profile::KIND, Change::Keep),
+            (addon::KIND, Change::Keep),
         ]);
         assert_eq!(minutes(&all, false), 0);
         let gateways = resources(&[(nat_gateway::KIND, Change::Create)]);

@@ -20,7 +20,7 @@ use crate::resources::service_quota::{
     self, ADDRESSES, CLUSTERS, FARGATE_PROFILES, FARGATE_VCPUS, INTERNET_GATEWAYS, NAT_GATEWAYS,
     Quota, VPCS,
 };
-use crate::resources::{address, eks, internet_gateway, nat_gateway, subnet, vpc};
+use crate::resources::{address, fargate_profile, internet_gateway, nat_gateway, subnet, vpc};
 
 /// Vcpus of CoreDNS: two pods of the smallest size (EKS user guide, Fargate pod configuration).
 pub(crate) const COREDNS_VCPUS: f64 = 0.5;
@@ -277,7 +277,7 @@ async fn clusters(aws: &Aws, target: &Target) -> Result<Need, Error> {
 }
 
 async fn fargate_profiles(aws: &Aws, plan: &Plan) -> Result<Need, Error> {
-    let existing = eks::find_fargate_profiles(aws, &plan.target).await?;
+    let existing = fargate_profile::find(aws, &plan.target).await?;
     let is_planned = |name: &str| plan.fargate_profiles.iter().any(|it| it.name == name);
     let names = existing.iter().filter_map(|it| it.fargate_profile_name());
     let (planned, others): (Vec<&str>, Vec<&str>) = names.partition(|name| is_planned(name));

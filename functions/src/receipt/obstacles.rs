@@ -13,18 +13,18 @@ use crate::resources::eks_network::find_interfaces;
 use crate::resources::foreign_resource::Foreign;
 use crate::resources::log_group::{self, Owner};
 use crate::resources::{
-    address, capability, eks, iam_role, internet_gateway, nodegroup, vpc,
+    address, capability, fargate_profile, iam_role, internet_gateway, nodegroup, vpc,
 };
 
 /// EKS deletes no cluster that has a Fargate profile, a node group or a capability, whosever it is.
 /// Add-ons, access entries, Pod Identity associations and identity providers go with it.
 pub(super) async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
     let owner = Some(target.account.id.as_str());
-    let profiles = eks::find_fargate_profiles(aws, target).await?;
+    let profiles = fargate_profile::find(aws, target).await?;
     let others = profiles.iter();
     let others = others.filter(|profile| !tags::map_is_ours(profile.tags(), target));
     let mut found: Vec<Foreign> = others
-        .map(|it| Foreign::new("AWS::EKS::FargateProfile", it.fargate_profile_name(), owner))
+        .map(|it| Foreign::new(fargate_profile::KIND, it.fargate_profile_name(), owner))
         .collect();
     for group in nodegroup::find(aws, target).await? {
         found.push(Foreign::new(nodegroup::KIND, Some(&group), owner));

@@ -7,7 +7,7 @@
 //! [`resource_change::ResourceChange`]s.
 
 pub(crate) mod access_entries;
-pub(crate) mod addon_versions;
+pub(crate) mod addon;
 pub(crate) mod address;
 pub(crate) mod capability;
 pub(crate) mod cluster_version;
@@ -15,6 +15,7 @@ pub(crate) mod coredns;
 pub(crate) mod eks;
 pub(crate) mod eks_insights;
 pub(crate) mod eks_network;
+pub(crate) mod fargate_profile;
 pub(crate) mod foreign;
 pub(crate) mod foreign_resource;
 pub(crate) mod guardduty;

@@ -1,5 +1,6 @@
 //! The steps of the hard way, a folder each, named as in the state machine.
 
+mod addon;
 pub mod cluster;
 pub mod cluster_access;
 pub mod cluster_role;

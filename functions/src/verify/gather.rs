@@ -11,8 +11,8 @@ use crate::model::Target;
 use crate::resources::eks_network::find_security_groups;
 use crate::resources::service_quota::{self, FARGATE_VCPUS};
 use crate::resources::{
-    access_entries, cluster_version, eks, eks_insights, iam_role, nat_gateway, nodegroup,
-    route_table, subnet, vpc, vpc_endpoint,
+    access_entries, addon, cluster_version, eks, eks_insights, fargate_profile, iam_role,
+    nat_gateway, nodegroup, route_table, subnet, vpc, vpc_endpoint,
 };
 use crate::verify::facts::{Facts, Known, PodRole, Unread, User};
 
@@ -35,9 +35,9 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let vpc_id = vpc_id.unwrap_or_default().to_owned();
     let mut unread = Unreadable::default();
 
-    let profiles = eks::find_fargate_profiles(aws, target).await;
+    let profiles = fargate_profile::find(aws, target).await;
     let profiles = unread.keep("eks:ListFargateProfiles", profiles)?;
-    let coredns = eks::find_addon(aws, target, eks::COREDNS).await;
+    let coredns = addon::find(aws, target, eks::COREDNS).await;
     let coredns = unread.keep("eks:DescribeAddon", coredns)?;
     let node_groups = nodegroup::find(aws, target).await;
     let node_groups = unread.keep(nodegroup::LIST, node_groups)?;

@@ -1,24 +1,19 @@
-//! The cluster and what is in it.
+//! The control plane and who may use it.
 
 use std::collections::BTreeSet;
 
-use aws_sdk_eks::types::{
-    AccessScopeType, AddonStatus, Cluster, FargateProfile, FargateProfileStatus, LogSetup, Logging,
-};
+use aws_sdk_eks::types::{AccessScopeType, Cluster, LogSetup, Logging};
 
 use super::{Change, ResourceChange};
 use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
-use crate::model::spec::{LogType, Selector};
+use crate::model::spec::LogType;
 use crate::model::{KubernetesVersion, Plan, Target, tags};
 use crate::resources::access_entries::{self, FARGATE_LINUX};
-use crate::resources::coredns::{self, Birth};
-use crate::resources::eks::{self, COREDNS};
+use crate::resources::eks;
 
 /// CloudFormation's words.
 pub(super) const KIND: &str = "AWS::EKS::Cluster";
-pub(super) const PROFILE: &str = "AWS::EKS::FargateProfile";
-pub(super) const ADDON: &str = "AWS::EKS::Addon";
 const ACCESS_ENTRY: &str = "AWS::EKS::AccessEntry";
 
 /// The control plane and its administrators.
@@ -153,76 +148,4 @@ async fn of_entry(aws: &Aws, target: &Target, principal: &str) -> Result<Change,
         (false, false) => Change::Change,
         (false, true) => Change::Keep,
     })
-}
-
-/// Fargate profiles, those of CoreDNS first, and CoreDNS.
-pub(super) async fn workload(
-    aws: &Aws,
-    plan: &Plan,
-    cluster: Option<&Cluster>,
-) -> Result<Vec<ResourceChange>, Error> {
-    let target = &plan.target;
-    let name = |of: &str| format!("{}/{of}", target.cluster_name);
-    let cluster = cluster.filter(|cluster| !eks::failed_to_start(cluster));
-    let there = match cluster {
-        Some(_) => eks::find_fargate_profiles(aws, target).await?,
-        None => vec![],
-    };
-    let mut planned: Vec<_> = plan.fargate_profiles.iter().collect();
-    planned.sort_by_key(|it| !it.selectors.iter().any(Selector::selects_coredns));
-    let mut resources = vec![];
-    for profile in planned {
-        let found = there
-            .iter()
-            .find(|it| it.fargate_profile_name() == Some(&profile.name));
-        if found.is_some_and(|found| !tags::map_is_ours(found.tags(), target)) {
-            let what = format!("Fargate profile {}", profile.name);
-            return Err(tags::not_ours(&what, target));
-        }
-        let change = match found.and_then(FargateProfile::status) {
-            None | Some(FargateProfileStatus::Deleting) => Change::Create,
-            Some(FargateProfileStatus::CreateFailed) => Change::Replace,
-            Some(_) => Change::Keep,
-        };
-        resources.push(ResourceChange::new(PROFILE, name(&profile.name), change));
-    }
-    let change = match cluster {
-        Some(cluster) => of_coredns(aws, plan, cluster, &there).await?,
-        None => Change::Create,
-    };
-    resources.push(ResourceChange::new(ADDON, name(COREDNS), change));
-    Ok(resources)
-}
-
-/// What happens to the add-on: rolled out anew where the step `coredns` finds another configuration than
-/// it wants.
-async fn of_coredns(
-    aws: &Aws,
-    plan: &Plan,
-    cluster: &Cluster,
-    profiles: &[FargateProfile],
-) -> Result<Change, Error> {
-    let Some(addon) = eks::find_addon(aws, &plan.target, COREDNS).await? else {
-        return Ok(Change::Create);
-    };
-    if !tags::map_is_ours(addon.tags(), &plan.target) {
-        return Ok(Change::Adopt);
-    }
-    let is_upgraded = upgrade_from(plan, cluster).is_some();
-    let (Some(profile_arn), Some(kubernetes), false) = (
-        coredns::selecting_profile(profiles),
-        cluster.version(),
-        is_upgraded,
-    ) else {
-        return Ok(Change::Change);
-    };
-    let birth = Birth {
-        profile_arn,
-        kubernetes,
-    };
-    if addon.status() == Some(&AddonStatus::CreateFailed) {
-        return Ok(Change::Replace);
-    }
-    let wanted = coredns::merged(addon.configuration_values(), birth)?;
-    Ok(Change::to_right(Some(wanted.is_none())))
 }

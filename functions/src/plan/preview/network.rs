@@ -14,6 +14,8 @@ pub(super) struct Network {
     pub base: Vec<ResourceChange>,
     /// Gateways, addresses and route tables.
     pub routes: Vec<ResourceChange>,
+    /// The private subnets, zone by zone; none where it is to be made.
+    pub private_subnet_ids: Vec<Option<String>>,
 }
 
 pub(super) async fn compare(aws: &Aws, plan: &Plan) -> Result<Network, Error> {
@@ -63,5 +65,11 @@ pub(super) async fn compare(aws: &Aws, plan: &Plan) -> Result<Network, Error> {
         };
         routes.extend(route_table::compare(target, &tables, wanted)?.changes());
     }
-    Ok(Network { base, routes })
+    let private = plan.network.zones.iter().map(subnet::private_role);
+    let private = private.map(|role| subnet_id(&role).map(ToOwned::to_owned));
+    Ok(Network {
+        base,
+        routes,
+        private_subnet_ids: private.collect(),
+    })
 }

@@ -16,7 +16,7 @@ use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::{Plan, Target, names, tags};
 use crate::resources::access_entries::{self, FARGATE_LINUX};
-use crate::resources::{eks, iam_role};
+use crate::resources::{eks, fargate_profile, iam_role};
 
 /// Whether the entry of an administrator is ours and holds for an earlier role of that name.
 pub async fn is_due(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Error> {
@@ -58,7 +58,7 @@ async fn adopt(aws: &Aws, plan: &Plan, entry: &AccessEntry) -> Result<(), Error>
 /// profiles have the role: with the first of them EKS makes it by itself.
 pub async fn of_pods(aws: &Aws, plan: &Plan, arn: &str, is_there: bool) -> Result<(), Error> {
     if !is_there {
-        let profiles = eks::find_fargate_profiles(aws, &plan.target).await?;
+        let profiles = fargate_profile::find(aws, &plan.target).await?;
         let mut roles = profiles.iter().map(FargateProfile::pod_execution_role_arn);
         if roles.any(|role| role == Some(arn)) {
             create_of_pods(aws, plan, arn).await?;

@@ -16,20 +16,20 @@ MUTATIONS = [
     (
         "a second VPC is not removed",
         "functions/src/steps/vpc/mod.rs",
-        "    for surplus in &found {",
-        "    for surplus in found.iter().take(0) {",
+        "        for surplus in compared.surplus {",
+        "        for surplus in compared.surplus.iter().take(0) {",
     ),
     (
         "a second internet gateway is not removed",
         "functions/src/steps/public_routes/internet_gateway.rs",
-        "    for surplus in found.iter().filter(|gateway| vpc_of(gateway).is_none()) {",
-        "    for surplus in found.iter().filter(|_| false) {",
+        "    for surplus in &compared.surplus {",
+        "    for surplus in compared.surplus.iter().take(0) {",
     ),
     (
         "a second address is not released",
-        "functions/src/steps/nat_gateways/address.rs",
-        "        .filter(|it| keep.is_some() && it.allocation_id() != keep);",
-        "        .filter(|_| false);",
+        "functions/src/resources/address.rs",
+        "        keep.is_some() && it.allocation_id() != keep && it.association_id().is_none()",
+        "        keep.is_some() && it.allocation_id().is_none()",
     ),
     (
         "client tokens are other ones at each call",

@@ -22,4 +22,6 @@ pub mod receipt;
 pub mod registry;
 mod resources;
 pub mod steps;
+#[cfg(test)]
+mod testing;
 pub mod verify;

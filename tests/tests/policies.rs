@@ -157,32 +157,42 @@ async fn every_action_that_is_allowed_is_called_or_implied() {
     }
 }
 
-/// The sources that a function's calls can be in: its own, and the modules that steps share.
+/// The sources that a function's calls can be in: its own, and what they use of what functions share.
 fn sources(function: &str) -> String {
     let policy = project::root().join(project::policy_file(function));
-    let folder = policy.parent().unwrap();
+    let mut text = sources_in(policy.parent().unwrap());
+    let mut others = shared();
+    loop {
+        let uses = |(module, _): &(String, String)| text.contains(&format!("{module}::"));
+        let Some(place) = others.iter().position(uses) else {
+            return text;
+        };
+        text += &others.remove(place).1;
+    }
+}
+
+/// The modules that functions share, each with its source.
+fn shared() -> Vec<(String, String)> {
+    let folders = ["aws", "resources", "steps"];
+    let folders = folders.map(|it| project::root().join("functions/src").join(it));
+    let files = folders.iter().flat_map(|it| std::fs::read_dir(it).unwrap());
+    let files = files.map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let files = files.filter(|path| !path.ends_with("mod.rs"));
+    let read = |path: std::path::PathBuf| {
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (module, std::fs::read_to_string(path).unwrap())
+    };
+    files.map(read).collect()
+}
+
+fn sources_in(folder: &std::path::Path) -> String {
     let files = std::fs::read_dir(folder).unwrap();
-    let own = files
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
-        .map(|path| std::fs::read_to_string(path).unwrap());
-    let own: String = own.collect();
-    // What is in the way of a removal is looked for only when something is.
-    let of_removal = ["foreign", "eks_network", "route_tables"];
-    let shared = ["route_tables", "iam_role", "eks_insights"]
-        .into_iter()
-        .filter(|module| own.contains(&format!("{module}::")))
-        .chain(
-            of_removal
-                .into_iter()
-                .filter(|_| own.contains("outcome_in_vpc")),
-        );
-    let shared: String = shared
-        .map(|module| project::read(&format!("functions/src/resources/{module}.rs")))
-        .collect();
-    let is_starting = own.contains("execution::");
-    let starting = is_starting.then(|| project::read("functions/src/aws/execution.rs"));
-    own + &shared + &starting.unwrap_or_default()
+    let files = files.map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    files
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect()
 }
 
 /// What AWS asks for beside the calls themselves, too (`IMPLIED`), as far as the simulator does.

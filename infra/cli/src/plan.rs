@@ -2,7 +2,7 @@
 
 use functions::aws::Base;
 use functions::model::Plan;
-use functions::plan::preview::{Change, Resource};
+use functions::plan::preview::{Change, ResourceChange};
 use functions::plan::{MonthlyPrice, Preview};
 use std::io::{self, ErrorKind, Write};
 
@@ -66,6 +66,7 @@ pub fn text(plan: &Plan, preview: &Preview) -> String {
         target.account.id
     );
     let mut parts = vec![title, resources(&preview.resources)];
+    parts.extend(differences(&preview.resources));
     parts.extend(preview.monthly_price.as_ref().map(price));
     parts.push(verdict(preview));
     if !preview.notes.is_empty() {
@@ -88,12 +89,13 @@ fn word(change: Change) -> &'static str {
 }
 
 /// Resources of one type and change side by side stand in one row.
-fn resources(resources: &[Resource]) -> String {
+fn resources(resources: &[ResourceChange]) -> String {
     let mut table = summary::table();
     table.set_header(["", "TYPE", "COUNT", "NAME"]);
-    let is_alike =
-        |one: &Resource, other: &Resource| one.kind == other.kind && one.change == other.change;
-    let mut rows: Vec<Vec<&Resource>> = vec![];
+    let is_alike = |one: &ResourceChange, other: &ResourceChange| {
+        one.kind == other.kind && one.change == other.change
+    };
+    let mut rows: Vec<Vec<&ResourceChange>> = vec![];
     for resource in resources {
         match rows.iter_mut().find(|row| is_alike(row[0], resource)) {
             Some(row) => row.push(resource),
@@ -111,6 +113,21 @@ fn resources(resources: &[Resource]) -> String {
     }
     align_right(&mut table, &[2]);
     table.to_string()
+}
+
+/// What of each resource is put right, if there is something.
+fn differences(resources: &[ResourceChange]) -> Option<String> {
+    let lines = resources.iter().flat_map(|resource| {
+        let differences = resource.differences.iter();
+        differences.map(move |it| {
+            format!(
+                "  - {} of {}: {}, and will be {}",
+                it.property, resource.name, it.is, it.should_be
+            )
+        })
+    });
+    let lines: Vec<String> = lines.collect();
+    (!lines.is_empty()).then(|| format!("To change:\n{}", lines.join("\n")))
 }
 
 fn price(price: &MonthlyPrice) -> String {
@@ -176,12 +193,14 @@ fn verdict(preview: &Preview) -> String {
 mod tests {
     use super::*;
     use functions::plan::Line;
+    use functions::plan::preview::Difference;
 
-    fn resource(kind: &str, name: &str, change: Change) -> Resource {
-        Resource {
+    fn resource(kind: &str, name: &str, change: Change) -> ResourceChange {
+        ResourceChange {
             kind: kind.to_owned(),
             name: name.to_owned(),
             change,
+            differences: vec![],
         }
     }
 
@@ -224,6 +243,22 @@ mod tests {
             &["private-a"],
         ];
         assert_eq!(words(&table), expected);
+    }
+
+    #[test]
+    fn a_difference_is_said_with_what_is_and_what_will_be() {
+        let mut resources = preview().resources;
+        assert_eq!(differences(&resources), None);
+        resources[0].differences.push(Difference {
+            property: "EnableDnsHostnames".to_owned(),
+            is: "false".to_owned(),
+            should_be: "true".to_owned(),
+        });
+        let said = differences(&resources).unwrap();
+        assert_eq!(
+            said,
+            "To change:\n  - EnableDnsHostnames of vpc: false, and will be true"
+        );
     }
 
     #[test]

@@ -23,9 +23,13 @@ pub(crate) fn check(
     service: &str,
     operation: &str,
 ) -> Result<(), ApiError> {
-    match context.injected_error.take() {
+    if let Some(injected) = context.injected_error.take() {
+        return Err(injected.error(service, operation));
+    }
+    let mut failing = context.failing.iter();
+    match failing.position(|(name, _)| name == operation) {
+        Some(place) => Err(context.failing.remove(place).1),
         None => Ok(()),
-        Some(injected) => Err(injected.error(service, operation)),
     }
 }
 

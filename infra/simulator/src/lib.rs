@@ -127,6 +127,8 @@ struct World {
     /// How many calls there were in each account.
     counts: BTreeMap<String, usize>,
     injected_error: Option<InjectedError>,
+    /// The errors of the next calls of operations.
+    failing: Vec<(String, ApiError)>,
 }
 
 impl World {
@@ -215,6 +217,13 @@ impl Simulator {
         self.world().injected_error = Some(error);
     }
 
+    /// The next call of an operation, for example `CreateVpc`, gets this error and has no effect. Said twice,
+    /// the next two calls fail.
+    pub fn fail_next(&self, operation: &str, error: ApiError) {
+        let failing = (operation.to_owned(), error);
+        self.world().failing.push(failing);
+    }
+
     /// Changes the world by hand, as somebody at the console would.
     pub fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let now = self.now();
@@ -276,9 +285,10 @@ impl Simulator {
         let mut world = self.world();
         // Of other accounts a call sees nothing but roles, and these do not change by themselves.
         world.state.settle_account(self.seed(), account, now);
-        let injected_error = world.injected_error.take();
+        let world = &mut *world;
         work(&mut Context {
-            injected_error,
+            injected_error: world.injected_error.take(),
+            failing: &mut world.failing,
             now,
             account: account.to_owned(),
             region: region.to_owned(),

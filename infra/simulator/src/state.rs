@@ -231,6 +231,8 @@ pub struct Context<'a> {
     pub seed: Seed,
     /// The error that a test wants the call to get, whatever it asks for.
     pub(crate) injected_error: Option<InjectedError>,
+    /// The errors that a test wants the next calls of operations to get.
+    pub(crate) failing: &'a mut Vec<(String, ApiError)>,
     /// The world.
     pub state: &'a mut State,
 }

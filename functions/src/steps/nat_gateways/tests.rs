@@ -8,7 +8,7 @@ use aws_sdk_ec2::operation::delete_nat_gateway::DeleteNatGatewayOutput;
 use aws_sdk_ec2::operation::describe_addresses::DescribeAddressesOutput;
 use aws_sdk_ec2::operation::describe_nat_gateways::DescribeNatGatewaysOutput;
 use aws_sdk_ec2::operation::release_address::ReleaseAddressOutput;
-use aws_sdk_ec2::types::{NatGatewayAddress, Tag};
+use aws_sdk_ec2::types::{Address, NatGateway, NatGatewayAddress, Tag};
 use aws_smithy_mocks::{Rule, mock};
 use std::sync::{Arc, Mutex};
 

@@ -352,14 +352,14 @@ async fn another_gateway_of_ours_that_is_attached_is_used_instead_of_a_new_one()
     let of_ours = attached("igw-1", VPC);
     let mut remembered = Memory::default();
     remembered.remember("internet-gateway", "igw-2");
-    for (found, memory) in [
-        (vec![], remembered),
-        (vec![detached("igw-2")], Memory::default()),
+    for (found, memory, deleted) in [
+        (vec![], remembered, 0),
+        (vec![detached("igw-2")], Memory::default(), 1),
     ] {
         let mut account = Account::with(found, vec![table()]);
         account.gateways_of_vpc = gateways_by("attachment.vpc-id", VPC, vec![of_ours.clone()]);
         assert_eq!(account.ensure_after(memory).await, Ok(ready()));
-        assert_eq!(account.gateway_changes(), [0, 0, 0, 0]);
+        assert_eq!(account.gateway_changes(), [0, 0, 0, deleted]);
         assert_eq!(account.table_changes(), [0, 0, 0, 0]);
     }
 }

@@ -1,0 +1,159 @@
+//! For unit tests of functions: the simulator in process, in virtual time.
+//!
+//! A test prepares a world (by running steps, or by hand as somebody at the console would), invokes one step,
+//! and looks at what AWS was asked for and at what there is afterwards.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_types::retry::RetryConfig;
+use serde_json::{Map, Value, json};
+use simulator::state::Region as AccountRegion;
+use simulator::{ApiError, Clock, Config, Simulator};
+use std::time::Duration;
+
+use crate::aws::{Aws, Base};
+use crate::contract::{Error, Step, invoke};
+use crate::model::Plan;
+use crate::steps::vpc::Vpc;
+
+/// An account, and a plan for it. Make it in a runtime whose time is paused.
+pub(crate) struct World {
+    pub simulator: Simulator,
+    /// What steps are asked for.
+    pub plan: Plan,
+    /// What earlier steps have answered.
+    pub outputs: Map<String, Value>,
+}
+
+impl World {
+    /// An empty account of the plan's.
+    pub fn new(plan: Plan) -> Self {
+        Self {
+            simulator: Simulator::new(Config {
+                clock: Clock::virtual_time(),
+                ..Config::default()
+            }),
+            plan,
+            outputs: Map::new(),
+        }
+    }
+
+    /// One with the VPC.
+    pub async fn with_vpc(plan: Plan) -> Self {
+        let mut world = Self::new(plan);
+        world.ready::<Vpc>().await;
+        world
+    }
+
+    /// The next call of an operation fails with this code.
+    pub fn fail_next(&self, operation: &str, code: &str, message: &str) {
+        let error = ApiError::client(code, message);
+        self.simulator.fail_next(operation, error);
+    }
+
+    fn base(&self) -> Base {
+        Base::new(self.config())
+    }
+
+    fn config(&self) -> SdkConfig {
+        let account = self.plan.target.account.id.as_str();
+        let credentials = Credentials::new(account, "secret", None, None, "test");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.plan.target.region.clone()))
+            .retry_config(RetryConfig::disabled())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(self.simulator.http_client())
+            .build()
+    }
+
+    /// Clients of the account.
+    pub fn aws(&self) -> Aws {
+        self.base().own(None)
+    }
+
+    /// Invokes a step once with the outputs of the earlier ones, and with what the last invocation said.
+    pub async fn ensure<S: Step>(&self, memory: &Value) -> Result<Value, Error> {
+        let mut request = self.outputs.clone();
+        request.insert("action".to_owned(), json!("ensure"));
+        request.insert("plan".to_owned(), json!(self.plan));
+        if !memory.is_null() {
+            request.insert("memory".to_owned(), memory.clone());
+        }
+        invoke::<S>(&self.base(), request.into()).await
+    }
+
+    /// Invokes a step until it is ready, as the state machine does.
+    pub async fn until_ready<S: Step>(&self) -> Result<Value, Error> {
+        let mut memory = Value::Null;
+        loop {
+            let mut answer = self.ensure::<S>(&memory).await?;
+            if answer["status"] != "PENDING" {
+                return Ok(answer);
+            }
+            wait(&answer).await;
+            memory = answer["memory"].take();
+        }
+    }
+
+    /// The same for a step whose outputs later ones need. Forgets the calls.
+    pub async fn ready<S: Step>(&mut self) {
+        let answer = self.until_ready::<S>().await.unwrap();
+        let Value::Object(mut outputs) = answer else {
+            panic!("{} answers no object", S::NAME);
+        };
+        outputs.retain(|name, _| name != "status" && name != "memory");
+        self.outputs.extend(outputs);
+        self.forget_calls();
+    }
+
+    /// What was called so far does not matter.
+    pub fn forget_calls(&self) {
+        drop(self.simulator.take_calls());
+    }
+
+    /// Asks a step once to remove what it makes.
+    pub async fn remove<S: Step>(&self) -> Result<Value, Error> {
+        let request = json!({"action": "remove", "plan": self.plan.target});
+        invoke::<S>(&self.base(), request).await
+    }
+
+    /// The names of the calls since somebody asked last; what failed has its code: `DeleteVpc:
+    /// DependencyViolation`.
+    pub fn calls(&self) -> Vec<String> {
+        let calls = self.simulator.take_calls().into_iter();
+        calls.map(named).collect()
+    }
+
+    /// The same of those that change something.
+    pub fn changes(&self) -> Vec<String> {
+        let calls = self.simulator.take_calls().into_iter();
+        let calls = calls.filter(|call| !call.is_read_only());
+        calls.map(named).collect()
+    }
+
+    /// Changes the region by hand, or looks at it.
+    pub fn region<R>(&self, change: impl FnOnce(&mut AccountRegion) -> R) -> R {
+        let target = &self.plan.target;
+        self.simulator
+            .change_account(&target.account.id, |account| {
+                change(account.region(&target.region))
+            })
+    }
+}
+
+fn named(call: simulator::Call) -> String {
+    match call.error {
+        Some(code) => format!("{}: {code}", call.operation),
+        None => call.operation,
+    }
+}
+
+/// Lets the time pass that an answer asks for.
+pub(crate) async fn wait(answer: &Value) {
+    let seconds = answer["checkAfterSeconds"].as_u64().unwrap();
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}

@@ -24,7 +24,6 @@ pub(crate) mod internet_gateway;
 pub(crate) mod log_group;
 pub(crate) mod nat_gateway;
 pub(crate) mod nodegroup;
-pub(crate) mod removal;
 pub(crate) mod resource_change;
 pub(crate) mod route_table;
 pub(crate) mod service_quota;

@@ -1,6 +1,6 @@
 //! Where the code of a function is, and what it may use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -171,4 +171,116 @@ fn each_folder_of_a_function_has_a_binary_and_each_binary_a_folder() {
     let modules: BTreeSet<String> = modules.map(|name| name.replace('-', "_")).collect();
     let folders: BTreeSet<String> = steps().union(&others()).cloned().collect();
     assert_eq!(modules, folders);
+}
+
+/// What the names of operations begin with that only read.
+const READS: [&str; 3] = ["describe_", "get_", "list_"];
+
+fn is_of_name(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+/// The name at the end of a text.
+fn last_name(text: &str) -> &str {
+    let before = text.trim_end_matches(is_of_name);
+    &text[before.len()..]
+}
+
+/// The code of a file, without comments and without its tests, which come last.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines();
+    let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The files of a folder that are code of functions and no tests, with their code.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let files = files(folder);
+    let tests = files.iter().map(|(_, text)| text);
+    let tests: BTreeSet<String> = tests
+        .flat_map(|text| names_after(text, "#[cfg(test)]\nmod "))
+        .collect();
+    let is_code = |path: &Path| {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        path.extension().is_some_and(|end| end == "rs") && !tests.contains(name)
+    };
+    let files = files.into_iter().filter(|(path, _)| is_code(path));
+    files.map(|(path, text)| (path, code(&text))).collect()
+}
+
+/// What a code calls its clients: what is of a type `Client`.
+fn clients(code: &str) -> BTreeSet<String> {
+    let code = code.replace("&'a ", "&");
+    let types = code.match_indices("Client");
+    let names = types.filter_map(|(at, _)| {
+        let is_of_type = |it: char| is_of_name(it) || [':', '&', '<'].contains(&it);
+        let before = code[..at].trim_end_matches(is_of_type);
+        let name = last_name(before.strip_suffix(": ")?);
+        (!name.is_empty()).then(|| name.to_owned())
+    });
+    names.collect()
+}
+
+/// The operations that a code asks clients for: `client.operation()` and `client().operation()`.
+fn operations(code: &str, clients: &BTreeSet<String>) -> BTreeSet<String> {
+    let parts: Vec<&str> = code.split('.').map(str::trim).collect();
+    let calls = parts.windows(2).filter_map(|pair| {
+        let client = pair[0].strip_suffix("()").unwrap_or(pair[0]);
+        let (name, _) = pair[1].split_once("()")?;
+        let is_call = clients.contains(last_name(client)) && name.chars().all(is_of_name);
+        is_call.then(|| name.to_owned())
+    });
+    calls.collect()
+}
+
+/// What all code of the functions calls its clients.
+fn all_clients() -> BTreeSet<String> {
+    let sources = sources(&source()).into_iter();
+    sources.flat_map(|(_, code)| clients(&code)).collect()
+}
+
+fn is_read(operation: &str) -> bool {
+    READS.iter().any(|begin| operation.starts_with(begin))
+}
+
+#[test]
+fn an_operation_that_reads_is_called_from_one_file() {
+    let clients = all_clients();
+    let mut callers: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (path, code) in sources(&source()) {
+        for operation in operations(&code, &clients) {
+            callers.entry(operation).or_default().push(path.clone());
+        }
+    }
+    callers.retain(|operation, _| is_read(operation));
+    assert!(callers.len() > 40, "{callers:?}");
+    callers.retain(|_, paths| paths.len() > 1);
+    assert!(callers.is_empty(), "{callers:#?}");
+}
+
+#[test]
+fn resources_call_no_operation_that_changes_anything() {
+    let clients = all_clients();
+    for (path, code) in sources(&source().join("resources")) {
+        let mut operations = operations(&code, &clients);
+        operations.retain(|operation| !is_read(operation));
+        assert!(operations.is_empty(), "{}: {operations:?}", path.display());
+    }
+}
+
+#[test]
+fn operations_of_clients_are_noticed() {
+    let clients =
+        clients("struct A { ssm: Client, ec2: OnceLock<aws_sdk_ec2::Client>, sfn: &'a Client }");
+    assert_eq!(clients, ["ec2", "sfn", "ssm"].map(str::to_owned).into());
+    let code = "match ssm.get_parameter().name(name) {}
+        let call = aws
+            .ec2()
+            .delete_vpc()
+            .vpc_id(id);
+        aws.ec2().describe_vpcs().set_filters(None); other.list_all(); ec2.a(1);";
+    let expected = ["delete_vpc", "describe_vpcs", "get_parameter"];
+    let expected: BTreeSet<String> = expected.map(str::to_owned).into();
+    assert_eq!(operations(code, &clients), expected);
 }

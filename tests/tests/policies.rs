@@ -85,14 +85,14 @@ async fn calls() -> BTreeMap<String, BTreeSet<String>> {
     world.prepare_for(&input);
     let execution = world.provision(input.clone()).await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
-    // CoreDNS has to be updated for it first.
+    // CoreDNS has to be updated for it first, and its new version is previewed.
     input["kubernetesVersion"] = json!("1.35");
-    let execution = world.provision(input.clone()).await;
-    assert!(execution.result.is_ok(), "{}", execution.timeline());
     let mut dry = input.clone();
     dry["dryRun"] = true.into();
     let preview = world.provision(dry).await;
     assert!(preview.result.is_ok(), "{}", preview.timeline());
+    let execution = world.provision(input.clone()).await;
+    assert!(execution.result.is_ok(), "{}", execution.timeline());
     let execution = world.check().await;
     assert!(execution.result.is_ok(), "{}", execution.timeline());
     world.remove("cluster-access", "demo").await;

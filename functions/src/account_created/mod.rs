@@ -22,10 +22,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::aws::{Base, execution};
+use crate::aws::{Base, execution, parameters};
 use crate::contract::error::required;
 use crate::contract::function::respond;
-use crate::contract::{During, Error, Function};
+use crate::contract::{Error, Function};
 use crate::model::{Spec, names};
 use event::{Event, NewAccount};
 use organization::Organization;
@@ -170,9 +170,7 @@ impl Starter {
     }
 
     async fn policy(&self) -> Result<Policy, Error> {
-        let call = self.ssm.get_parameter().name(&self.parameter);
-        let answer = call.send().await.during("ssm:GetParameter")?;
-        let parameter = required(answer.parameter(), "ssm:GetParameter: parameter")?;
+        let parameter = parameters::get(&self.ssm, &self.parameter).await?;
         let text = required(parameter.value(), "ssm:GetParameter: value")?;
         Policy::parse(text).map_err(|error| Policy::refused(error, &self.parameter))
     }

@@ -9,10 +9,9 @@ use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::ProvideErrorMetadata;
 use aws_sdk_ssm::types::ParameterType;
 
-use crate::aws::{change, codes};
+use crate::aws::{change, codes, parameters};
 use crate::contract::{During, Error};
 
-const GET: &str = "ssm:GetParameter";
 const PUT: &str = "ssm:PutParameter";
 
 /// The parameters below two paths of the own account and region.
@@ -29,13 +28,9 @@ impl Started {
     /// Whether an execution for a cluster was started before, or the cluster is known.
     pub(crate) async fn has(&self, cluster: &Cluster<'_>) -> Result<bool, Error> {
         for path in [&self.path, &self.registry] {
-            let call = self.ssm.get_parameter().name(cluster.below(path));
-            match call.send().await {
-                Err(error) if error.code() == Some(codes::PARAMETER_NOT_FOUND) => {}
-                answer => {
-                    answer.during(GET)?;
-                    return Ok(true);
-                }
+            let found = parameters::find(&self.ssm, &cluster.below(path)).await?;
+            if found.is_some() {
+                return Ok(true);
             }
         }
         Ok(false)

@@ -6,7 +6,9 @@ mod clients;
 pub mod codes;
 pub mod error_log;
 pub(crate) mod execution;
+pub(crate) mod identity;
 pub mod mocks;
+pub(crate) mod parameters;
 pub mod session;
 pub mod telemetry;
 

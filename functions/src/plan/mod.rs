@@ -18,15 +18,15 @@ use readiness::Ready;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aws::{Aws, Base, Session};
+use crate::aws::{Aws, Base, Session, identity};
 use crate::contract::error::required;
 use crate::contract::function::{parse, respond};
-use crate::contract::{During, Error, Function, Outcome};
+use crate::contract::{Error, Function, Outcome};
 use crate::model::Account;
 use crate::model::plan::{Endpoint, Network};
 use crate::model::spec::{AccountSpec, FargateProfile, NetworkSpec, OnFailure, Selector};
 use crate::model::{Plan, Spec, Target, TeardownSpec};
-use crate::resources::cluster;
+use crate::resources::{cluster, cluster_version};
 
 mod arns;
 mod cidr;
@@ -204,8 +204,7 @@ async fn target(
     let chosen = region.or(base.region());
     let chosen = chosen.ok_or_else(|| Error::invalid("region", region, expected))?;
     let own = base.own(base.region().or(Some(chosen)));
-    let identity = own.sts().get_caller_identity().send().await;
-    let identity = identity.during("sts:GetCallerIdentity")?;
+    let identity = identity::of(&own, None).await?;
     let own_id = required(identity.account(), "sts:GetCallerIdentity: account")?;
     let arn = required(identity.arn(), "sts:GetCallerIdentity: arn")?;
     let partition = required(arn.split(':').nth(1), "sts:GetCallerIdentity: a partition")?;
@@ -312,7 +311,7 @@ async fn kubernetes_version(
     let existing = existing.filter(|cluster| !cluster::failed_to_start(cluster));
     match existing.and_then(|cluster| cluster.version()) {
         Some(version) => Ok(version.to_owned()),
-        None => versions::newest(&versions::find(aws).await?),
+        None => versions::newest(&cluster_version::find(aws, None).await?),
     }
 }
 

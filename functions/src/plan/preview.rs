@@ -10,6 +10,7 @@
 mod cluster;
 mod network;
 mod notes;
+mod workload;
 
 use aws_sdk_eks::types::Cluster;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,8 @@ use crate::model::Plan;
 use crate::plan::prices::{self, MonthlyPrice};
 use crate::plan::versions;
 use crate::resources::cluster::{find, upgrade_from};
-use crate::resources::{nat_gateway, vpc};
+use crate::resources::fargate_profile::{self, Needs};
+use crate::resources::{addon, cluster_version, nat_gateway, vpc};
 
 pub use crate::resources::resource_change::{Change, Difference, ResourceChange};
 
@@ -47,13 +49,18 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Pre
     let network = network::compare(aws, plan).await?;
     let there = find(aws, &plan.target).await?;
     let subnet_ids = &network.private_subnet_ids;
-    let (changes, kept) = cluster::compare(aws, plan, subnet_ids, there.as_ref()).await?;
+    let control_plane = cluster::compare(aws, plan, subnet_ids, there.as_ref()).await?;
+    let kept = control_plane.kept;
     let mut resources = network.base;
-    resources.extend(changes);
+    resources.extend(control_plane.changes);
     resources.extend(network.routes);
-    resources.extend(cluster::workload(aws, plan, kept).await?);
+    let needs = Needs {
+        role_arn: Some(&control_plane.pod_role_arn),
+        subnet_ids: subnet_ids.iter().map(Option::as_deref).collect(),
+    };
+    resources.extend(workload::compare(aws, plan, kept, &needs).await?);
 
-    let offered = versions::find(aws).await?;
+    let offered = cluster_version::find(aws, None).await?;
     let upgrade_from = kept.and_then(|it| upgrade_from(plan, it));
     let current = kept.and_then(Cluster::version);
     let version = current.filter(|_| upgrade_from.is_none());
@@ -119,11 +126,10 @@ fn minutes(resources: &[ResourceChange], is_upgrade: bool) -> u32 {
     };
     let of_profile = usual::FARGATE_PROFILE;
     let replaced = usual::FARGATE_PROFILE_DELETION + of_profile;
-    let profiles = number(cluster::PROFILE, Change::Create) * of_profile
-        + number(cluster::PROFILE, Change::Replace) * replaced;
-    let is_made_or_rolled_out = |resource: &ResourceChange| {
-        resource.kind == cluster::ADDON && resource.change != Change::Keep
-    };
+    let profiles = number(fargate_profile::KIND, Change::Create) * of_profile
+        + number(fargate_profile::KIND, Change::Replace) * replaced;
+    let is_made_or_rolled_out =
+        |resource: &ResourceChange| resource.kind == addon::KIND && resource.change != Change::Keep;
     let coredns = if resources.iter().any(is_made_or_rolled_out) {
         usual::COREDNS
     } else {
@@ -147,9 +153,9 @@ mod tests {
             (vpc::KIND, Change::Create),
             (nat_gateway::KIND, Change::Create),
             (cluster::KIND, Change::Create),
-            (cluster::PROFILE, Change::Create),
-            (cluster::PROFILE, Change::Create),
-            (cluster::ADDON, Change::Create),
+            (fargate_profile::KIND, Change::Create),
+            (fargate_profile::KIND, Change::Create),
+            (addon::KIND, Change::Create),
         ]);
         assert_eq!(minutes(&all, false), 1 + 10 + 2 * 3 + 2);
     }
@@ -158,14 +164,14 @@ mod tests {
     fn replaced_resource_is_deleted_first() {
         let all = resources(&[
             (cluster::KIND, Change::Replace),
-            (cluster::PROFILE, Change::Create),
-            (cluster::ADDON, Change::Create),
+            (fargate_profile::KIND, Change::Create),
+            (addon::KIND, Change::Create),
         ]);
         assert_eq!(minutes(&all, false), 2 + 10 + 3 + 2);
         let all = resources(&[
             (cluster::KIND, Change::Keep),
-            (cluster::PROFILE, Change::Replace),
-            (cluster::ADDON, Change::Create),
+            (fargate_profile::KIND, Change::Replace),
+            (addon::KIND, Change::Create),
         ]);
         assert_eq!(minutes(&all, false), 2 + 3 + 2);
     }
@@ -175,8 +181,8 @@ mod tests {
         let all = resources(&[
             (vpc::KIND, Change::Keep),
             (cluster::KIND, Change::Change),
-            (cluster::PROFILE, Change::Keep),
-            (cluster::ADDON, Change::Change),
+            (fargate_profile::KIND, Change::Keep),
+            (addon::KIND, Change::Change),
         ]);
         assert_eq!(minutes(&all, true), 10 + 2);
         assert_eq!(minutes(&all, false), 3 + 2);
@@ -187,8 +193,8 @@ mod tests {
         let all = resources(&[
             (vpc::KIND, Change::Keep),
             (cluster::KIND, Change::Keep),
-            (cluster::PROFILE, Change::Keep),
-            (cluster::ADDON, Change::Keep),
+            (fargate_profile::KIND, Change::Keep),
+            (addon::KIND, Change::Keep),
         ]);
         assert_eq!(minutes(&all, false), 0);
         let gateways = resources(&[(nat_gateway::KIND, Change::Create)]);

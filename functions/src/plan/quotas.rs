@@ -13,71 +13,19 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{NatGateway, NatGatewayState, Tag};
 
 use crate::aws::Aws;
-use crate::contract::{During, Error};
+use crate::contract::Error;
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, tags};
-use crate::resources::{address, cluster, eks, internet_gateway, nat_gateway, subnet, vpc};
+use crate::resources::service_quota::{
+    self, ADDRESSES, CLUSTERS, FARGATE_PROFILES, FARGATE_VCPUS, INTERNET_GATEWAYS, NAT_GATEWAYS,
+    Quota, VPCS,
+};
+use crate::resources::{
+    address, cluster, fargate_profile, internet_gateway, nat_gateway, subnet, vpc,
+};
 
 /// Vcpus of CoreDNS: two pods of the smallest size (EKS user guide, Fargate pod configuration).
 pub(crate) const COREDNS_VCPUS: f64 = 0.5;
-
-const GET: &str = "servicequotas:GetServiceQuota";
-
-/// A quota of AWS's: in which service, its code, its name, its default.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Quota {
-    service: &'static str,
-    code: &'static str,
-    name: &'static str,
-    /// None where it differs between accounts.
-    default: Option<f64>,
-}
-
-/// Codes and defaults: for EKS the user guide, Amazon EKS service quotas; for the others the tables that
-/// users made with ListServiceQuotas (cortexlabs/cortex, openshift/osd-cluster-ready and others agree),
-/// and the VPC user guide, Amazon VPC quotas.
-const VPCS: Quota = quota("vpc", "L-F678F1CE", "VPCs per Region", Some(5.0));
-const INTERNET_GATEWAYS: Quota = quota(
-    "vpc",
-    "L-A4707A72",
-    "Internet gateways per Region",
-    Some(5.0),
-);
-const NAT_GATEWAYS: Quota = quota(
-    "vpc",
-    "L-FE5A380F",
-    "NAT gateways per Availability Zone",
-    Some(5.0),
-);
-const ADDRESSES: Quota = quota("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", Some(5.0));
-const CLUSTERS: Quota = quota("eks", "L-1194D53C", "Clusters", Some(100.0));
-const FARGATE_PROFILES: Quota = quota(
-    "eks",
-    "L-33415657",
-    "Fargate profiles per cluster",
-    Some(10.0),
-);
-/// New accounts have less than others (EKS user guide, service quotas).
-const FARGATE_VCPUS: Quota = quota(
-    "fargate",
-    "L-3032A538",
-    "Fargate On-Demand vCPU resource count",
-    None,
-);
-
-const fn quota(
-    service: &'static str,
-    code: &'static str,
-    name: &'static str,
-    default: Option<f64>,
-) -> Quota {
-    Quota {
-        service,
-        code,
-        name,
-        default,
-    }
-}
 
 /// What the plan needs of a quota.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,7 +105,7 @@ pub(crate) async fn check(aws: &Aws, plan: &Plan) -> Result<Vec<String>, Error> 
         let known = last.take().filter(|(of, _)| *of == code);
         let (_, answer) = match known {
             Some(known) => known,
-            None => (code, value(aws, need.quota).await),
+            None => (code, service_quota::find(aws, need.quota).await),
         };
         let region = &plan.target.region;
         match &answer {
@@ -185,14 +133,6 @@ fn unread(need: &Need, default: Option<f64>, error: &Error) -> String {
         None => "it is not checked".to_owned(),
     };
     format!("the quota {name} ({code}) could not be read, so {assumed}")
-}
-
-async fn value(aws: &Aws, quota: Quota) -> Result<f64, Error> {
-    let call = aws.quotas().get_service_quota();
-    let call = call.service_code(quota.service).quota_code(quota.code);
-    let quota = call.send().await.during(GET)?.quota;
-    let value = quota.and_then(|quota| quota.value);
-    value.ok_or_else(|| Error::Unexpected(format!("{GET} answered without a value")))
 }
 
 /// What the plan needs and does not have yet.
@@ -338,7 +278,7 @@ async fn clusters(aws: &Aws, target: &Target) -> Result<Need, Error> {
 }
 
 async fn fargate_profiles(aws: &Aws, plan: &Plan) -> Result<Need, Error> {
-    let existing = eks::find_fargate_profiles(aws, &plan.target).await?;
+    let existing = fargate_profile::find(aws, &plan.target).await?;
     let is_planned = |name: &str| plan.fargate_profiles.iter().any(|it| it.name == name);
     let names = existing.iter().filter_map(|it| it.fargate_profile_name());
     let (planned, others): (Vec<&str>, Vec<&str>) = names.partition(|name| is_planned(name));

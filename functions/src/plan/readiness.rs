@@ -9,7 +9,7 @@
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{AvailabilityZone, ResourceType, Tag, TagSpecification};
 
-use crate::aws::{Aws, Base, codes};
+use crate::aws::{Aws, Base, codes, identity};
 use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::{Spec, Target, tags};
@@ -77,8 +77,7 @@ async fn probe(aws: &Aws, target: &Target, spec: &Spec) -> Result<Ready, Error> 
 
 /// The session is in the account that was asked for.
 async fn check_identity(aws: &Aws, target: &Target) -> Result<(), Error> {
-    let identity = aws.sts().get_caller_identity().send().await;
-    let identity = identity.during_first("sts:GetCallerIdentity", target)?;
+    let identity = identity::of(aws, Some(target)).await?;
     let account = required(identity.account(), "sts:GetCallerIdentity: account")?;
     if account == target.account.id {
         return Ok(());

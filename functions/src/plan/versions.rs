@@ -3,12 +3,12 @@
 use aws_sdk_eks::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_eks::types::{Cluster, ClusterVersionInformation, InsightStatusValue, VersionStatus};
 
-use crate::aws::{Aws, list};
-use crate::contract::{During, Error};
+use crate::aws::Aws;
+use crate::contract::Error;
 use crate::model::kubernetes_version::{FIELD, is_upgrade};
 use crate::model::spec::SupportType;
 use crate::model::{Target, tags};
-use crate::resources::{cluster, eks_insights};
+use crate::resources::{cluster, cluster_version, eks_insights};
 
 /// Refuses a version that EKS does not offer, and of a cluster of ours that exists any that is newer than
 /// the next one. Its own it keeps, whatever EKS offers by now, and an older one is a line in the log and
@@ -24,10 +24,10 @@ pub(crate) async fn check_asked(
         tags::map_is_ours(cluster.tags(), target) && !cluster::failed_to_start(cluster)
     });
     let Some(current) = ours.and_then(Cluster::version) else {
-        return check(&find(aws).await?, asked, support);
+        return check(&cluster_version::find(aws, None).await?, asked, support);
     };
     if is_upgrade(current, asked)? {
-        check(&find(aws).await?, asked, support)?;
+        check(&cluster_version::find(aws, None).await?, asked, support)?;
         check_kubelets(aws, target, asked).await?;
     } else if current != asked {
         tracing::warn!(
@@ -50,12 +50,6 @@ async fn check_kubelets(aws: &Aws, target: &Target, version: &str) -> Result<(),
         Some(insight) => Err(eks_insights::conflict(target, version, "", &[insight])),
         None => Ok(()),
     }
-}
-
-/// What EKS offers.
-pub(crate) async fn find(aws: &Aws) -> Result<Vec<ClusterVersionInformation>, Error> {
-    let call = aws.eks().describe_cluster_versions();
-    list!(call).await.during("eks:DescribeClusterVersions")
 }
 
 /// The newest version in standard support.

@@ -11,8 +11,8 @@ use crate::receipt::obstacles;
 use crate::resources::eks_network::{find_security_groups, is_of_cluster};
 use crate::resources::log_group::{self, Owner};
 use crate::resources::{
-    address, cluster, eks, foreign, foreign_resource, internet_gateway, nat_gateway, role, subnet,
-    vpc,
+    addon, address, cluster, eks, fargate_profile, foreign, foreign_resource, internet_gateway,
+    nat_gateway, role, subnet, vpc,
 };
 
 /// Refuses what a teardown must not touch, as far as it can be seen by now.
@@ -62,17 +62,17 @@ async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Resource>, Error> 
     }
     let name = &target.cluster_name;
     let mut found = vec![];
-    let addon = eks::find_addon(aws, target, "coredns").await?;
+    let addon = addon::find(aws, target, eks::COREDNS).await?;
     if addon.is_some_and(|addon| tags::map_is_ours(addon.tags(), target)) {
-        found.push(Resource::new("AWS::EKS::Addon", format!("{name}/coredns")));
+        found.push(Resource::new(addon::KIND, format!("{name}/coredns")));
     }
-    let profiles = eks::find_fargate_profiles(aws, target).await?;
+    let profiles = fargate_profile::find(aws, target).await?;
     let profiles = profiles
         .iter()
         .filter(|profile| tags::map_is_ours(profile.tags(), target));
     found.extend(profiles.map(|profile| {
         let profile = profile.fargate_profile_name().unwrap_or_default();
-        Resource::new("AWS::EKS::FargateProfile", format!("{name}/{profile}"))
+        Resource::new(fargate_profile::KIND, format!("{name}/{profile}"))
     }));
     found.push(Resource::new(cluster::KIND, name));
     Ok(found)

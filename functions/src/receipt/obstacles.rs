@@ -12,28 +12,27 @@ use crate::model::{Target, tags};
 use crate::resources::eks_network::find_interfaces;
 use crate::resources::foreign_resource::Foreign;
 use crate::resources::log_group::{self, Owner};
-use crate::resources::{address, cluster, eks, internet_gateway, role, vpc};
+use crate::resources::{
+    address, capability, cluster, fargate_profile, internet_gateway, nodegroup, role, vpc,
+};
 
 /// EKS deletes no cluster that has a Fargate profile, a node group or a capability, whosever it is.
 /// Add-ons, access entries, Pod Identity associations and identity providers go with it.
 pub(super) async fn in_cluster(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
     let owner = Some(target.account.id.as_str());
-    let profiles = eks::find_fargate_profiles(aws, target).await?;
+    let profiles = fargate_profile::find(aws, target).await?;
     let others = profiles.iter();
     let others = others.filter(|profile| !tags::map_is_ours(profile.tags(), target));
     let mut found: Vec<Foreign> = others
-        .map(|it| Foreign::new("AWS::EKS::FargateProfile", it.fargate_profile_name(), owner))
+        .map(|it| Foreign::new(fargate_profile::KIND, it.fargate_profile_name(), owner))
         .collect();
-    let name = &target.cluster_name;
-    let call = aws.eks().list_nodegroups().cluster_name(name);
-    for group in list!(call).await.during("eks:ListNodegroups")? {
-        found.push(Foreign::new("AWS::EKS::Nodegroup", Some(&group), owner));
+    for group in nodegroup::find(aws, target).await? {
+        found.push(Foreign::new(nodegroup::KIND, Some(&group), owner));
     }
-    let call = aws.eks().list_capabilities().cluster_name(name);
-    for capability in list!(call).await.during("eks:ListCapabilities")? {
+    for capability in capability::find(aws, target).await? {
         let name = capability.capability_name();
         let kind = capability.r#type().map(AsRef::as_ref);
-        found.push(Foreign::new("AWS::EKS::Capability", name, owner).with_note(kind));
+        found.push(Foreign::new(capability::KIND, name, owner).with_note(kind));
     }
     Ok(found)
 }

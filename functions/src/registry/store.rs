@@ -5,7 +5,7 @@ use aws_sdk_ssm::config::http::HttpResponse;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 
-use crate::aws::{Base, change, codes};
+use crate::aws::{Base, change, codes, parameters};
 use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::registry::entry::Entry;
@@ -18,7 +18,6 @@ const PATH_VARIABLE: &str = "REGISTRY_PATH";
 /// Where they are if it says nothing: where the template of a stack called hardway says.
 const PATH: &str = "/hardway/hardway/clusters";
 
-const GET: &str = "ssm:GetParameter";
 const LIST: &str = "ssm:GetParametersByPath";
 const PUT: &str = "ssm:PutParameter";
 const DELETE: &str = "ssm:DeleteParameter";
@@ -48,12 +47,8 @@ impl Store {
 
     pub(crate) async fn find(&self, target: &Target) -> Result<Option<Entry>, Error> {
         let name = self.name(target);
-        let answer = self.ssm.get_parameter().name(&name).send().await;
-        let answer = match answer {
-            Err(error) if is_missing(&error) => return Ok(None),
-            answer => answer.during(GET)?,
-        };
-        answer.parameter.map(|it| Ok(entry(it)?.1)).transpose()
+        let found = parameters::find(&self.ssm, &name).await?;
+        found.map(|it| Ok(entry(it)?.1)).transpose()
     }
 
     /// Every entry with its name, in the order of the names.
@@ -99,11 +94,9 @@ impl Store {
     pub(crate) async fn delete(&self, target: &Target) -> Result<bool, Error> {
         let name = self.name(target);
         // Looking first keeps a second teardown from changing, or trying to change, anything.
-        let found = self.ssm.get_parameter().name(&name).send().await;
-        match found {
-            Err(error) if is_missing(&error) => return Ok(false),
-            answer => answer.during(GET)?,
-        };
+        if parameters::find(&self.ssm, &name).await?.is_none() {
+            return Ok(false);
+        }
         let call = self.ssm.delete_parameter().name(&name);
         match change(DELETE, &name, call.send()).await {
             Err(error) if is_missing(&error) => return Ok(false),

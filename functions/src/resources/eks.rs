@@ -1,116 +1,19 @@
-//! What the steps around one EKS cluster share: looking at Fargate profiles and add-ons, and
-//! reading EKS's errors and health issues.
+//! What the steps around one EKS cluster share: reading EKS's errors and health issues.
 
 use std::fmt::Write as _;
 
 use aws_sdk_eks::types::{
-    Addon, AddonHealth, AddonIssue, AddonIssueCode, AddonStatus, ClusterIssue, ClusterIssueCode,
-    ErrorCode, ErrorDetail, FargateProfile, FargateProfileIssue, FargateProfileIssueCode,
-    FargateProfileSelector,
+    AddonIssue, AddonIssueCode, ClusterIssue, ClusterIssueCode, ErrorCode, ErrorDetail,
+    FargateProfileIssue, FargateProfileIssueCode,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::aws::{Aws, codes, list};
-use crate::contract::error::required;
-use crate::contract::{During, Error};
+use crate::aws::codes;
+use crate::contract::Error;
 use crate::model::Target;
-use crate::model::spec::Selector;
 
 /// Name of the CoreDNS add-on.
 pub const COREDNS: &str = "coredns";
-
-/// All Fargate profiles of the cluster, ours or not; none if there is no cluster.
-///
-/// One call for each profile: a cluster has at most ten (an adjustable quota).
-///
-/// # Errors
-/// What EKS answers otherwise.
-pub async fn find_fargate_profiles(
-    aws: &Aws,
-    target: &Target,
-) -> Result<Vec<FargateProfile>, Error> {
-    let pages = aws
-        .eks()
-        .list_fargate_profiles()
-        .cluster_name(&target.cluster_name);
-    let names: Vec<String> = match list!(pages).await {
-        Err(error) if is_absent(&error) => return Ok(vec![]),
-        answer => answer.during("eks:ListFargateProfiles")?,
-    };
-    let mut profiles = Vec::with_capacity(names.len());
-    for name in names {
-        profiles.extend(find_fargate_profile(aws, target, &name).await?);
-    }
-    Ok(profiles)
-}
-
-/// The Fargate profile with that name, ours or not; none if there is none.
-///
-/// # Errors
-/// What EKS answers otherwise.
-pub async fn find_fargate_profile(
-    aws: &Aws,
-    target: &Target,
-    name: &str,
-) -> Result<Option<FargateProfile>, Error> {
-    let call = aws
-        .eks()
-        .describe_fargate_profile()
-        .cluster_name(&target.cluster_name)
-        .fargate_profile_name(name);
-    match call.send().await {
-        Err(error) if is_absent(&error) => Ok(None),
-        answer => {
-            let profile = answer.during("eks:DescribeFargateProfile")?.fargate_profile;
-            required(profile, "eks:DescribeFargateProfile: fargateProfile").map(Some)
-        }
-    }
-}
-
-/// The add-on with that name, ours or not; none if there is none.
-///
-/// # Errors
-/// What EKS answers otherwise.
-pub async fn find_addon(aws: &Aws, target: &Target, name: &str) -> Result<Option<Addon>, Error> {
-    let call = aws
-        .eks()
-        .describe_addon()
-        .cluster_name(&target.cluster_name)
-        .addon_name(name);
-    match call.send().await {
-        Err(error) if is_absent(&error) => Ok(None),
-        answer => {
-            let addon = answer.during("eks:DescribeAddon")?.addon;
-            required(addon, "eks:DescribeAddon: addon").map(Some)
-        }
-    }
-}
-
-/// `add-on coredns is DEGRADED; InsufficientNumberOfReplicas: …`
-#[must_use]
-pub fn addon_line(addon: &Addon) -> String {
-    let status = addon.status().map_or("unknown", AddonStatus::as_str);
-    let issues = addon.health().map(AddonHealth::issues);
-    format!(
-        "add-on {} is {}",
-        addon.addon_name().unwrap_or(COREDNS),
-        status_line(status, issues.unwrap_or_default())
-    )
-}
-
-/// A selector of a Fargate profile in the plan's words.
-#[must_use]
-pub fn selector(selector: &FargateProfileSelector) -> Selector {
-    Selector {
-        namespace: selector.namespace().unwrap_or_default().to_owned(),
-        labels: selector
-            .labels()
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
-    }
-}
 
 /// Whether EKS says that the cluster, or what was asked for in it, does not exist.
 ///

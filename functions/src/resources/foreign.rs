@@ -8,14 +8,13 @@ use aws_sdk_ec2::types::{
 };
 
 use crate::aws::{Aws, list};
-use crate::contract::{During, Error, Outcome, Removed};
+use crate::contract::{During, Error};
 use crate::model::Target;
 use crate::model::tags::{self, ec2_filter};
 use crate::resources::eks_network::{
     find_interfaces, find_security_groups, instance_of, is_interface_of_cluster, is_of_cluster,
 };
-use crate::resources::foreign_resource::{self, Foreign};
-use crate::resources::removal::Removal;
+use crate::resources::foreign_resource::Foreign;
 use crate::resources::{
     guardduty, internet_gateway, nat_gateway, route_table, subnet, vpc, vpc_endpoint, vpc_holders,
 };
@@ -27,23 +26,6 @@ const LIVE_PEERINGS: [&str; 4] = [
     "provisioning",
     "active",
 ];
-
-/// What the removal of something in the VPC came to. What blocks it is ours, EKS's (then it goes by itself,
-/// or its own step removes it) or somebody else's: then waiting would be in vain.
-///
-/// # Errors
-/// [`Error::ResourceConflict`] that lists each thing that is not ours with type, id and owner; what EC2
-/// answers.
-pub async fn outcome(
-    removal: Removal,
-    aws: &Aws,
-    target: &Target,
-) -> Result<Outcome<Removed>, Error> {
-    if removal.is_blocked() {
-        foreign_resource::refuse(&find(aws, target).await?)?;
-    }
-    Ok(removal.outcome())
-}
 
 /// Everything in the VPC (or VPCs) of the cluster that neither we nor EKS made.
 ///
@@ -257,6 +239,7 @@ fn vpn_gateway(gateway: &VpnGateway) -> Foreign {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resources::foreign_resource;
 
     #[test]
     fn each_thing_is_listed_with_type_id_owner_and_what_it_is_for() {

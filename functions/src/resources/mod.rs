@@ -7,24 +7,28 @@
 //! [`resource_change::ResourceChange`]s.
 
 pub(crate) mod access_entry;
-pub(crate) mod addon_versions;
+pub(crate) mod addon;
 pub(crate) mod address;
+pub(crate) mod capability;
 pub(crate) mod cluster;
+pub(crate) mod cluster_version;
 pub(crate) mod coredns;
 pub(crate) mod eks;
 pub(crate) mod eks_insights;
 pub(crate) mod eks_network;
+pub(crate) mod fargate_profile;
 pub(crate) mod foreign;
 pub(crate) mod foreign_resource;
 pub(crate) mod guardduty;
 pub(crate) mod internet_gateway;
 pub(crate) mod log_group;
 pub(crate) mod nat_gateway;
-pub(crate) mod removal;
+pub(crate) mod nodegroup;
 pub(crate) mod resource_change;
 pub(crate) mod role;
 pub(crate) mod route_table;
 pub(crate) mod service_linked_role;
+pub(crate) mod service_quota;
 pub(crate) mod subnet;
 pub(crate) mod vpc;
 pub(crate) mod vpc_endpoint;

@@ -8,10 +8,10 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, names, tags};
-use crate::resources::removal::Removal;
 use crate::resources::route_table::{
     self, Astray, DEFAULT_DESTINATION, KIND, NextHop, Wanted, find, id, is_associated, is_main,
 };
+use crate::steps::removal::Removal;
 
 /// How many client tokens are tried in one invocation: more than a table is deleted in a day.
 const TOKENS_MAX: usize = 20;

@@ -10,7 +10,7 @@ use aws_sdk_eks::types::{
 use aws_sdk_iam::types::Role;
 use serde_json::Value;
 
-use crate::resources::eks;
+use crate::resources::fargate_profile;
 
 /// A fact, if the caller may read it.
 #[derive(Debug, Clone, Default)]
@@ -166,7 +166,7 @@ impl Facts {
     /// The profiles that select CoreDNS' pods.
     pub(crate) fn coredns_profiles(&self) -> impl Iterator<Item = &FargateProfile> {
         let selects = |profile: &&FargateProfile| {
-            let mut selectors = profile.selectors().iter().map(eks::selector);
+            let mut selectors = profile.selectors().iter().map(fargate_profile::selector);
             profile.status() != Some(&FargateProfileStatus::Deleting)
                 && selectors.any(|selector| selector.selects_coredns())
         };

@@ -3,24 +3,18 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::VpcAttributeName;
-use aws_sdk_eks::types::{
-    AuthenticationMode, Cluster, ClusterVersionInformation, InsightStatusValue,
-};
+use aws_sdk_eks::types::{AuthenticationMode, ClusterVersionInformation, InsightStatusValue};
 
-use crate::aws::{Aws, codes, list};
-use crate::contract::{During, Error};
+use crate::aws::{Aws, codes};
+use crate::contract::Error;
 use crate::model::Target;
 use crate::resources::eks_network::find_security_groups;
+use crate::resources::service_quota::{self, FARGATE_VCPUS};
 use crate::resources::{
-    access_entry, cluster, eks, eks_insights, nat_gateway, role, route_table, subnet, vpc,
-    vpc_endpoint,
+    access_entry, addon, cluster, cluster_version, eks, eks_insights, fargate_profile, nat_gateway,
+    nodegroup, role, route_table, subnet, vpc, vpc_endpoint,
 };
 use crate::verify::facts::{Facts, Known, PodRole, Unread, User};
-
-/// Service Quotas' names of "Fargate On-Demand vCPU resource count" (`aws service-quotas
-/// list-service-quotas --service-code fargate`).
-const FARGATE: &str = "fargate";
-const FARGATE_VCPUS: &str = "L-3032A538";
 
 /// Reads everything that the checks look at.
 ///
@@ -41,12 +35,17 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let vpc_id = vpc_id.unwrap_or_default().to_owned();
     let mut unread = Unreadable::default();
 
-    let profiles = eks::find_fargate_profiles(aws, target).await;
+    let profiles = fargate_profile::find(aws, target).await;
     let profiles = unread.keep("eks:ListFargateProfiles", profiles)?;
-    let coredns = eks::find_addon(aws, target, eks::COREDNS).await;
+    let coredns = addon::find(aws, target, eks::COREDNS).await;
     let coredns = unread.keep("eks:DescribeAddon", coredns)?;
-    let node_groups = unread.keep(NODE_GROUPS, node_groups(aws, name).await)?;
-    let version = unread.keep(VERSIONS, version(aws, &cluster).await)?;
+    let node_groups = nodegroup::find(aws, target).await;
+    let node_groups = unread.keep(nodegroup::LIST, node_groups)?;
+    let current = cluster.version().unwrap_or_default();
+    let versions = cluster_version::find(aws, Some(current)).await;
+    let is_current = |it: &ClusterVersionInformation| it.cluster_version() == Some(current);
+    let version = versions.map(|versions| versions.into_iter().find(is_current));
+    let version = unread.keep(cluster_version::DESCRIBE, version)?;
 
     let insights = eks_insights::find(aws, target, &[InsightStatusValue::Error]).await;
     let blocking_insights = unread.keep("eks:ListInsights", insights)?;
@@ -67,9 +66,9 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let groups = find_security_groups(aws, &vpc_id).await;
     let security_groups = unread.keep("ec2:DescribeSecurityGroups", groups)?;
     // Not worth a failure, whatever the answer: it is one check of many.
-    let fargate_vcpus = match fargate_vcpus(aws).await {
+    let fargate_vcpus = match service_quota::find(aws, FARGATE_VCPUS).await {
         Ok(quota) => Known::Read(quota),
-        Err(error) => unread.note(QUOTA, error.to_string()),
+        Err(error) => unread.note(service_quota::GET, error.to_string()),
     };
 
     let mut facts = Facts {
@@ -107,11 +106,8 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     Ok(facts)
 }
 
-const NODE_GROUPS: &str = "eks:ListNodegroups";
-const VERSIONS: &str = "eks:DescribeClusterVersions";
 const ACCESS_ENTRY: &str = "eks:DescribeAccessEntry";
 const VPC_ATTRIBUTE: &str = "ec2:DescribeVpcAttribute";
-const QUOTA: &str = "servicequotas:GetServiceQuota";
 
 /// What could not be read so far.
 #[derive(Default)]
@@ -137,22 +133,6 @@ impl Unreadable {
         self.0.push(Unread { action, why });
         Known::Unread
     }
-}
-
-async fn node_groups(aws: &Aws, cluster: &str) -> Result<Vec<String>, Error> {
-    let pages = aws.eks().list_nodegroups().cluster_name(cluster);
-    list!(pages).await.during(NODE_GROUPS)
-}
-
-async fn version(aws: &Aws, cluster: &Cluster) -> Result<Option<ClusterVersionInformation>, Error> {
-    let version = cluster.version().unwrap_or_default();
-    let call = aws
-        .eks()
-        .describe_cluster_versions()
-        .cluster_versions(version);
-    let answer = call.include_all(true).send().await.during(VERSIONS)?;
-    let mut versions = answer.cluster_versions.unwrap_or_default().into_iter();
-    Ok(versions.find(|it| it.cluster_version() == Some(version)))
 }
 
 async fn pod_role(
@@ -208,11 +188,4 @@ async fn users(
         }
     }
     Ok(users)
-}
-
-async fn fargate_vcpus(aws: &Aws) -> Result<f64, Error> {
-    let call = aws.quotas().get_service_quota().service_code(FARGATE);
-    let answer = call.quota_code(FARGATE_VCPUS).send().await.during(QUOTA)?;
-    let value = answer.quota.and_then(|quota| quota.value);
-    crate::contract::error::required(value, QUOTA)
 }

@@ -12,9 +12,9 @@ use crate::aws::Aws;
 use crate::contract::error::required;
 use crate::contract::{Error, Memory, Outcome};
 use crate::model::{Plan, tags};
-use crate::resources::addon_versions::{self, AddonVersion, numbers};
-use crate::resources::coredns::{self, Asked};
-use crate::resources::eks::{self, COREDNS};
+use crate::resources::addon::{self, AddonVersion, numbers};
+use crate::resources::eks::COREDNS;
+use crate::steps::addon::{Asked, update as update_addon};
 use crate::steps::cluster::CHECK_AFTER_SECONDS;
 use crate::steps::cluster::update::remember;
 
@@ -26,7 +26,7 @@ pub async fn make_fit<T>(
     current: &str,
     memory: &mut Memory,
 ) -> Result<Option<Outcome<T>>, Error> {
-    let Some(addon) = eks::find_addon(aws, &plan.target, COREDNS).await? else {
+    let Some(addon) = addon::find(aws, &plan.target, COREDNS).await? else {
         return Ok(None);
     };
     if !tags::map_is_ours(addon.tags(), &plan.target) {
@@ -34,11 +34,11 @@ pub async fn make_fit<T>(
     }
     match addon.status() {
         Some(AddonStatus::Updating | AddonStatus::Creating) => {
-            let reason = format!("{}, before the upgrade", eks::addon_line(&addon));
+            let reason = format!("{}, before the upgrade", addon::line(&addon));
             return Ok(Some(Outcome::pending(CHECK_AFTER_SECONDS, reason)));
         }
         Some(AddonStatus::UpdateFailed) if memory.id(COREDNS).is_some() => {
-            return Err(Error::ResourceFailed(eks::addon_line(&addon)));
+            return Err(Error::ResourceFailed(addon::line(&addon)));
         }
         Some(AddonStatus::Active | AddonStatus::Degraded | AddonStatus::UpdateFailed) => {}
         _ => return Ok(None),
@@ -57,12 +57,12 @@ async fn fit_version(
     current: &str,
     addon: &Addon,
 ) -> Result<Option<String>, Error> {
-    let on_new = addon_versions::find(aws, COREDNS, &plan.kubernetes_version).await?;
+    let on_new = addon::find_versions(aws, COREDNS, &plan.kubernetes_version).await?;
     let version = required(addon.addon_version(), "eks:DescribeAddon: addonVersion")?;
     if on_new.iter().any(|it| it.name == version) {
         return Ok(None);
     }
-    let on_old = addon_versions::find(aws, COREDNS, current).await?;
+    let on_old = addon::find_versions(aws, COREDNS, current).await?;
     let on_old: BTreeSet<&str> = on_old.iter().map(|it| it.name.as_str()).collect();
     let on_both = on_new
         .into_iter()
@@ -79,7 +79,7 @@ async fn update<T>(
     memory: &mut Memory,
 ) -> Result<Outcome<T>, Error> {
     let configuration = addon.configuration_values();
-    match coredns::update(aws, &plan.target, Some(version), configuration).await? {
+    match update_addon(aws, &plan.target, Some(version), configuration).await? {
         Asked::Accepted(update) => remember(memory, COREDNS, update.as_ref()),
         Asked::Later(reason) => return Ok(Outcome::pending(CHECK_AFTER_SECONDS, reason)),
     }

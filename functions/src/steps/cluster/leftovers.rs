@@ -12,8 +12,8 @@ use crate::resources::eks_network::{
     find_interfaces, find_security_groups, is_interface_of_cluster, is_of_cluster,
     is_of_control_plane,
 };
-use crate::resources::removal::Removal;
-use crate::resources::{foreign, vpc};
+use crate::resources::vpc;
+use crate::steps::removal::{self, Removal};
 
 /// Deletes what EKS has let go of, and waits for the rest. Only for a cluster that does not exist.
 pub async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
@@ -22,7 +22,7 @@ pub async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Erro
         let vpc_id = required(vpc.vpc_id(), "ec2:DescribeVpcs: vpcId")?;
         remove_from(aws, target, vpc_id, &mut removal).await?;
     }
-    foreign::outcome(removal, aws, target).await
+    removal::outcome(removal, aws, target).await
 }
 
 async fn remove_from(

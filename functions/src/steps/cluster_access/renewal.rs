@@ -16,7 +16,7 @@ use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::{Plan, Target, names, tags};
 use crate::resources::access_entry::{self, Entry, FARGATE_LINUX};
-use crate::resources::{eks, role};
+use crate::resources::{eks, fargate_profile, role};
 
 /// Makes the entry of the plan's administrator number `index` again. Its policy is associated after it,
 /// as with any new entry.
@@ -54,7 +54,7 @@ pub async fn of_pods(
 ) -> Result<(), Error> {
     let target = &plan.target;
     let Some(entry) = entry else {
-        let profiles = eks::find_fargate_profiles(aws, target).await?;
+        let profiles = fargate_profile::find(aws, target).await?;
         let mut roles = profiles.iter().map(FargateProfile::pod_execution_role_arn);
         if roles.any(|role| role == Some(arn)) {
             create_of_pods(aws, plan, arn).await?;

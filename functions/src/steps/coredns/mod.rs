@@ -24,12 +24,10 @@
 //! it has been waited for is remembered from invocation to invocation; an execution that comes later waits anew,
 //! and gives an add-on that had failed another chance, because what was wrong may have been put right.
 
-mod version;
-
 use std::time::Duration;
 
 use aws_sdk_eks::error::ProvideErrorMetadata;
-use aws_sdk_eks::types::{Addon, AddonHealth, AddonStatus, Cluster, ResolveConflicts};
+use aws_sdk_eks::types::{Addon, AddonStatus, Cluster, ResolveConflicts};
 use serde::Serialize;
 
 use crate::aws::{Aws, change, codes};
@@ -37,8 +35,10 @@ use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Step};
 use crate::model::{Plan, Target, tags};
 use crate::resources::cluster;
-use crate::resources::coredns::{self, Asked, Birth};
-use crate::resources::eks::{self, COREDNS, addon_line};
+use crate::resources::coredns::{self, Birth, Compared, required_default};
+use crate::resources::eks::{self, COREDNS};
+use crate::resources::{addon, fargate_profile};
+use crate::steps::addon::{Asked, update as update_addon};
 
 /// The step `coredns`.
 pub struct CoreDns;
@@ -72,7 +72,7 @@ impl Step for CoreDns {
     async fn ensure(aws: &Aws, plan: &Plan, input: OnlyMemory) -> Result<Outcome<Output>, Error> {
         let memory = input.memory;
         let cluster = cluster(aws, &plan.target).await?;
-        let profiles = eks::find_fargate_profiles(aws, &plan.target).await?;
+        let profiles = fargate_profile::find(aws, &plan.target).await?;
         let Some(profile_arn) = coredns::selecting_profile(&profiles) else {
             let reason = "no ACTIVE Fargate profile selects the CoreDNS pods yet";
             return Ok(later(reason, memory));
@@ -81,17 +81,13 @@ impl Step for CoreDns {
             profile_arn,
             kubernetes: required(cluster.version(), "eks:DescribeCluster: version")?,
         };
-        let Some(addon) = eks::find_addon(aws, &plan.target, COREDNS).await? else {
-            return create(aws, plan, birth, memory).await;
-        };
-        if !tags::map_is_ours(addon.tags(), &plan.target) {
-            adopt(aws, plan, &addon).await?;
-        }
-        status(aws, plan, &addon, birth, memory).await
+        let seen = coredns::observe(aws, &plan.target, birth.kubernetes).await?;
+        let compared = coredns::compare(&plan.target, birth, &seen)?;
+        apply(aws, plan, birth, compared, memory).await
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        let Some(addon) = eks::find_addon(aws, target, COREDNS).await? else {
+        let Some(addon) = addon::find(aws, target, COREDNS).await? else {
             return Ok(Outcome::Ready(Removed::default()));
         };
         if !tags::map_is_ours(addon.tags(), target) {
@@ -99,7 +95,7 @@ impl Step for CoreDns {
         }
         match addon.status() {
             Some(AddonStatus::Creating | AddonStatus::Updating | AddonStatus::Deleting) => {
-                Ok(Outcome::pending(CHECK_AFTER_SECONDS, addon_line(&addon)))
+                Ok(Outcome::pending(CHECK_AFTER_SECONDS, addon::line(&addon)))
             }
             _ => delete(aws, target).await,
         }
@@ -121,39 +117,42 @@ async fn cluster(aws: &Aws, target: &Target) -> Result<Cluster, Error> {
     Ok(cluster)
 }
 
-async fn status(
+async fn apply(
     aws: &Aws,
     plan: &Plan,
-    addon: &Addon,
     birth: Birth<'_>,
+    compared: Compared<'_>,
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
-    let wanted = coredns::merged(addon.configuration_values(), birth)?;
-    match (addon.status(), wanted) {
+    let version = compared.version;
+    let Some(addon) = compared.found else {
+        let version = required_default(version, birth.kubernetes)?;
+        return create(aws, plan, birth, version, memory).await;
+    };
+    if !compared.is_ours {
+        adopt(aws, plan, addon).await?;
+    }
+    match (addon.status(), compared.configuration) {
         (Some(AddonStatus::Active), None) => output(addon).map(Outcome::Ready),
         (
             Some(AddonStatus::Active | AddonStatus::Degraded | AddonStatus::UpdateFailed),
             Some(wanted),
-        ) => update(aws, plan, addon, birth, wanted, memory).await,
+        ) => update(aws, plan, version, birth, &wanted, memory).await,
         (Some(AddonStatus::Degraded | AddonStatus::Creating | AddonStatus::Updating), _) => {
             wait(addon, birth.profile_arn, memory)
         }
-        (Some(AddonStatus::Deleting), _) => Ok(later(addon_line(addon), memory)),
+        (Some(AddonStatus::Deleting), _) => Ok(later(addon::line(addon), memory)),
         // It failed with a configuration that could not work, or before this execution came. Only a new
-        // one helps: if that one fails too, it is remembered, and a branch below says so.
+        // one helps: if that one fails too, it is remembered, and the branch below says so.
         (Some(AddonStatus::CreateFailed), Some(_)) => replace(aws, &plan.target, addon).await,
         (Some(AddonStatus::CreateFailed), None) if memory.is_empty() => {
             replace(aws, &plan.target, addon).await
         }
         (Some(AddonStatus::UpdateFailed), None) if memory.is_empty() => {
             let same = addon.configuration_values().unwrap_or_default();
-            update(aws, plan, addon, birth, same.to_owned(), memory).await
+            update(aws, plan, version, birth, same, memory).await
         }
-        (
-            Some(AddonStatus::CreateFailed | AddonStatus::UpdateFailed | AddonStatus::DeleteFailed),
-            _,
-        ) => Err(Error::ResourceFailed(addon_line(addon))),
-        _ => Err(Error::Unexpected(addon_line(addon))),
+        _ => Err(Error::ResourceFailed(addon::line(addon))),
     }
 }
 
@@ -170,7 +169,7 @@ fn watched(profile_arn: &str, mut memory: Memory) -> Memory {
 
 /// Waits for the pods, but not for ever.
 fn wait(addon: &Addon, profile_arn: &str, memory: Memory) -> Result<Outcome<Output>, Error> {
-    let what = addon_line(addon);
+    let what = addon::line(addon);
     let memory = if memory.is_empty() {
         memory.of_new_wait()
     } else {
@@ -188,9 +187,7 @@ fn wait(addon: &Addon, profile_arn: &str, memory: Memory) -> Result<Outcome<Outp
 /// `the pods of CoreDNS are starting (the add-on says DEGRADED until they run; …)`: what is normal for a
 /// minute or two, with EKS's words for the case that it lasts.
 fn starting_line(addon: &Addon) -> String {
-    let status = addon.status().map_or("unknown", AddonStatus::as_str);
-    let issues = addon.health().map(AddonHealth::issues);
-    let line = eks::status_line(status, issues.unwrap_or_default());
+    let line = addon::status_line(addon);
     format!("the pods of CoreDNS are starting; until they run, EKS says of the add-on: {line}")
 }
 
@@ -206,15 +203,15 @@ async fn create(
     aws: &Aws,
     plan: &Plan,
     birth: Birth<'_>,
+    version: &str,
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
-    let version = version::default_on(aws, birth.kubernetes).await?;
     let call = aws
         .eks()
         .create_addon()
         .cluster_name(&plan.target.cluster_name)
         .addon_name(COREDNS)
-        .addon_version(&version)
+        .addon_version(version)
         .configuration_values(coredns::wanted(birth))
         .resolve_conflicts(ResolveConflicts::Overwrite)
         .set_tags(Some(tags::map(plan, COREDNS)));
@@ -252,19 +249,16 @@ async fn adopt(aws: &Aws, plan: &Plan, addon: &Addon) -> Result<(), Error> {
 async fn update(
     aws: &Aws,
     plan: &Plan,
-    addon: &Addon,
+    version: Option<&str>,
     birth: Birth<'_>,
-    wanted: String,
+    wanted: &str,
     memory: Memory,
 ) -> Result<Outcome<Output>, Error> {
-    let rolled_out_for = coredns::kubernetes(addon.configuration_values());
-    let rolled_out_for = rolled_out_for.as_deref();
-    let version = version::of_rollout(aws, addon, rolled_out_for, birth.kubernetes).await?;
-    let reason = match &version {
+    let reason = match version {
         Some(version) => format!("CoreDNS {version} is being rolled out on Fargate"),
         None => "CoreDNS is being rolled out on Fargate".to_owned(),
     };
-    let asked = coredns::update(aws, &plan.target, version.as_deref(), Some(&wanted)).await?;
+    let asked = update_addon(aws, &plan.target, version, Some(wanted)).await?;
     if let Asked::Later(reason) = asked {
         return Ok(later(reason, memory));
     }
@@ -275,7 +269,7 @@ async fn update(
 }
 
 async fn replace(aws: &Aws, target: &Target, addon: &Addon) -> Result<Outcome<Output>, Error> {
-    let line = addon_line(addon);
+    let line = addon::line(addon);
     let reason = match delete_addon(aws, target).await? {
         Deletion::Refused(message) => {
             format!("{line}; it cannot be deleted yet, to be made again: {message}")

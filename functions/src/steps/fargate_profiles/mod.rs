@@ -12,26 +12,42 @@
 //! execution has left is deleted and made again. One that this execution has made is reported: what is
 //! wrong would be wrong again.
 
-mod wanted;
-
-pub use wanted::Input;
-
 use std::time::Duration;
 
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileError;
-use aws_sdk_eks::types::{FargateProfile, FargateProfileHealth, FargateProfileStatus};
-use serde::Serialize;
+use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, FargateProfileStatus};
+use serde::{Deserialize, Serialize};
 
 use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, Outcome, Removed, Step};
-use crate::model::{Plan, Target, tags, zones};
+use crate::model::spec::Selector;
+use crate::model::{Plan, Target, ZoneSubnets, tags, zones};
 use crate::resources::eks;
-use crate::steps::fargate_profiles::wanted::Wanted;
+use crate::resources::fargate_profile::{self, Compared, Needs, line, named};
 
 /// The step `fargate-profiles`.
 pub struct FargateProfiles;
+
+/// What the profiles need of earlier steps.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// The subnets of all zones; pods run in the private ones, each associated with its routes.
+    pub subnets: Vec<ZoneSubnets>,
+    /// ARN of the pod execution role.
+    pub role_arn: String,
+    /// What the last invocation said: the profiles that this execution has made.
+    #[serde(default)]
+    pub memory: Memory,
+}
+
+impl Input {
+    fn private_subnet_ids(&self) -> impl Iterator<Item = &str> {
+        self.subnets.iter().map(|zone| &*zone.private_subnet_id)
+    }
+}
 
 /// What later steps need of the profiles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,50 +85,44 @@ impl Step for FargateProfiles {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let existing = eks::find_fargate_profiles(aws, &plan.target).await?;
+        let seen = fargate_profile::observe(aws, &plan.target).await?;
+        let needs = Needs {
+            role_arn: Some(&input.role_arn),
+            subnet_ids: input.private_subnet_ids().map(Some).collect(),
+        };
+        let existing = &seen.profiles;
         let mut memory = input.memory.clone();
-        let wanted = Wanted::all(plan, &input);
-        for wanted in &wanted {
-            if let Some(profile) = named(&existing, wanted.name()) {
-                wanted.require(plan, profile)?;
-            }
-        }
-        for wanted in &wanted {
-            let outcome = match named(&existing, wanted.name()) {
+        for compared in fargate_profile::compare(plan, &needs, &seen)? {
+            let outcome = match compared.found {
                 Some(profile) if is_left_failed(profile, &memory) => {
                     Some(replace(aws, plan, profile).await?)
                 }
                 Some(profile) => status(profile)?,
-                None => match busy(&existing) {
-                    Some(sibling) => Some(waiting_for(wanted.name(), sibling)),
-                    None => Some(create(aws, plan, wanted, &mut memory).await?),
+                None => match busy(existing) {
+                    Some(sibling) => Some(waiting_for(&compared.planned.name, sibling)),
+                    None => Some(create(aws, plan, &input, &compared, &mut memory).await?),
                 },
             };
             if let Some(pending) = outcome {
                 return Ok(pending.remembering(memory));
             }
         }
-        report_surplus(plan, &existing);
-        output(plan, &existing).map(Outcome::Ready)
+        report_surplus(plan, existing);
+        output(plan, existing).map(Outcome::Ready)
     }
 
     async fn remove(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
-        let existing = eks::find_fargate_profiles(aws, target).await?;
+        let existing = fargate_profile::find(aws, target).await?;
         let is_ours = |profile: &&FargateProfile| tags::map_is_ours(profile.tags(), target);
         let Some(next) = existing.iter().rfind(is_ours) else {
             return Ok(Outcome::Ready(Removed::default()));
         };
         match busy(&existing) {
             // A profile is never deleted while it is being created: EKS could not recover from that.
-            Some(sibling) => Ok(Outcome::pending(DELETING_CHECK_SECONDS, describe(sibling))),
+            Some(sibling) => Ok(Outcome::pending(DELETING_CHECK_SECONDS, line(sibling))),
             None => delete(aws, target, next).await,
         }
     }
-}
-
-fn named<'a>(profiles: &'a [FargateProfile], name: &str) -> Option<&'a FargateProfile> {
-    let mut profiles = profiles.iter();
-    profiles.find(|profile| profile.fargate_profile_name() == Some(name))
 }
 
 /// The profile, ours or not, that keeps all others from changing.
@@ -125,38 +135,22 @@ fn busy(profiles: &[FargateProfile]) -> Option<&FargateProfile> {
     })
 }
 
-/// `Fargate profile kube-system is CREATE_FAILED; AccessDenied: …`
-fn describe(profile: &FargateProfile) -> String {
-    let name = profile.fargate_profile_name().unwrap_or("without a name");
-    let status = profile
-        .status()
-        .map_or("unknown", FargateProfileStatus::as_str);
-    let issues = profile.health().map(FargateProfileHealth::issues);
-    format!(
-        "Fargate profile {name} is {}",
-        eks::status_line(status, issues.unwrap_or_default())
-    )
-}
-
 fn waiting_for(name: &str, sibling: &FargateProfile) -> Outcome<Output> {
     let reason = format!(
         "Fargate profile {name} has to wait: {}, and EKS changes one at a time",
-        describe(sibling)
+        line(sibling)
     );
     Outcome::pending(CREATING_CHECK_SECONDS, reason)
 }
 
 /// None for a profile that is ready.
 fn status(profile: &FargateProfile) -> Result<Option<Outcome<Output>>, Error> {
-    let pending = |seconds| Ok(Some(Outcome::pending(seconds, describe(profile))));
+    let pending = |seconds| Ok(Some(Outcome::pending(seconds, line(profile))));
     match profile.status() {
         Some(FargateProfileStatus::Active) => Ok(None),
         Some(FargateProfileStatus::Creating) => pending(CREATING_CHECK_SECONDS),
         Some(FargateProfileStatus::Deleting) => pending(DELETING_CHECK_SECONDS),
-        Some(FargateProfileStatus::CreateFailed | FargateProfileStatus::DeleteFailed) => {
-            Err(Error::ResourceFailed(describe(profile)))
-        }
-        _ => Err(Error::Unexpected(describe(profile))),
+        _ => Err(Error::ResourceFailed(line(profile))),
     }
 }
 
@@ -176,24 +170,36 @@ async fn replace(
         Outcome::Pending { reason, .. } => reason,
         Outcome::Ready(_) => String::new(),
     };
-    let reason = format!("{}; it is made again: {reason}", describe(profile));
+    let reason = format!("{}; it is made again: {reason}", line(profile));
     Ok(Outcome::pending(DELETING_CHECK_SECONDS, reason))
 }
 
+/// No token of our own: EKS makes no second profile of a name. It does not compare what else is asked
+/// with a token that it knows, so a token without the selectors would answer a changed request with
+/// the profile as it was.
 async fn create(
     aws: &Aws,
     plan: &Plan,
-    wanted: &Wanted<'_>,
+    input: &Input,
+    compared: &Compared<'_>,
     memory: &mut Memory,
 ) -> Result<Outcome<Output>, Error> {
-    let name = wanted.name();
-    let call = wanted
-        .request(aws.eks().create_fargate_profile(), &plan.target)
+    let name = &compared.planned.name;
+    let subnet_ids = input.private_subnet_ids().map(str::to_owned);
+    let selectors = compared.planned.selectors.iter().map(selector);
+    let call = aws
+        .eks()
+        .create_fargate_profile()
+        .cluster_name(&plan.target.cluster_name)
+        .fargate_profile_name(name)
+        .pod_execution_role_arn(&input.role_arn)
+        .set_subnets(Some(subnet_ids.collect()))
+        .set_selectors(Some(selectors.collect()))
         .set_tags(Some(tags::map(plan, &format!("fargate-profile-{name}"))));
     let answer = change("eks:CreateFargateProfile", name, call.send()).await;
     match answer {
         Err(error) if eks::passes_by_itself(&error) => {
-            return in_use(aws, plan, wanted, eks::message(&error)).await;
+            return in_use(aws, plan, compared, eks::message(&error)).await;
         }
         Err(error) if error.code() == Some(codes::UNSUPPORTED_AVAILABILITY_ZONE) => {
             return Err(unsupported_zone(plan, &error));
@@ -212,6 +218,14 @@ async fn create(
     Ok(Outcome::pending(CREATING_CHECK_SECONDS, reason))
 }
 
+fn selector(selector: &Selector) -> FargateProfileSelector {
+    let labels = selector.labels.clone().into_iter().collect();
+    FargateProfileSelector::builder()
+        .namespace(&selector.namespace)
+        .set_labels((!selector.labels.is_empty()).then_some(labels))
+        .build()
+}
+
 /// Fargate has zones of its own, which EKS names in its answer.
 fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateFargateProfileError, R>) -> Error {
     let valid = match error.as_service_error() {
@@ -227,13 +241,13 @@ fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateFargateProfileError, 
 async fn in_use(
     aws: &Aws,
     plan: &Plan,
-    wanted: &Wanted<'_>,
+    compared: &Compared<'_>,
     message: &str,
 ) -> Result<Outcome<Output>, Error> {
-    let name = wanted.name();
-    if let Some(profile) = eks::find_fargate_profile(aws, &plan.target, name).await? {
-        wanted.require(plan, &profile)?;
-        let reason = format!("{}; an earlier attempt made it", describe(&profile));
+    let name = &compared.planned.name;
+    if let Some(profile) = fargate_profile::find_named(aws, &plan.target, name).await? {
+        compared.check(&profile)?;
+        let reason = format!("{}; an earlier attempt made it", line(&profile));
         return Ok(Outcome::pending(CREATING_CHECK_SECONDS, reason));
     }
     let reason = format!("Fargate profile {name} cannot be created yet: {message}");
@@ -314,7 +328,7 @@ async fn delete(
     if profile.status() == Some(&FargateProfileStatus::DeleteFailed) {
         return Err(Error::ResourceFailed(format!(
             "{}; its deletion was started again",
-            describe(profile)
+            line(profile)
         )));
     }
     let reason = format!("Fargate profile {name} is being deleted");
@@ -324,7 +338,6 @@ async fn delete(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ZoneSubnets;
     use aws_sdk_eks::Client;
     use aws_sdk_eks::operation::create_fargate_profile::CreateFargateProfileOutput;
     use aws_sdk_eks::operation::delete_fargate_profile::DeleteFargateProfileOutput;
@@ -334,9 +347,7 @@ mod tests {
         Active, CreateFailed, Creating, DeleteFailed, Deleting,
     };
     use aws_sdk_eks::types::builders::FargateProfileBuilder;
-    use aws_sdk_eks::types::{
-        FargateProfileIssue, FargateProfileIssueCode, FargateProfileSelector,
-    };
+    use aws_sdk_eks::types::{FargateProfileHealth, FargateProfileIssue, FargateProfileIssueCode};
     use aws_smithy_mocks::{Rule, mock};
 
     use crate::aws::mocks::eks_refusal;

@@ -14,7 +14,7 @@ use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, tags};
 use crate::resources::address::{self, KIND, find, id};
 use crate::resources::nat_gateway::{self, Compared};
-use crate::resources::removal::Removal;
+use crate::steps::removal::Removal;
 
 const ALLOCATE: &str = "ec2:AllocateAddress";
 const RELEASE: &str = "ec2:ReleaseAddress";

@@ -14,7 +14,7 @@ use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, ZoneNatGateway, names, tags, zones};
 use crate::resources::nat_gateway::{KIND, address_of, id, is_live};
-use crate::resources::removal::Removal;
+use crate::steps::removal::Removal;
 
 /// How many tokens are tried in one invocation.
 const TOKENS_MAX: usize = 5;

@@ -22,8 +22,8 @@ use crate::contract::{Error, Memory, Outcome, Removed, Step};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets, tags};
 use crate::resources::nat_gateway::{self, Compared};
-use crate::resources::removal::Removal;
 use crate::resources::{self};
+use crate::steps::removal::Removal;
 
 mod address;
 mod gateway;

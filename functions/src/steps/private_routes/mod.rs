@@ -15,9 +15,9 @@ use crate::aws::Aws;
 use crate::contract::{Error, Outcome, Removed, Step, wait};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets};
-use crate::resources::removal::Removal;
 use crate::resources::route_table::{self, NextHop, PRIVATE_ROLE_PREFIX, Wanted};
-use crate::resources::{foreign, vpc};
+use crate::resources::vpc;
+use crate::steps::removal::{self, Removal};
 use crate::steps::route_table::{apply, remove as remove_tables};
 
 /// The step `private-routes`.
@@ -90,7 +90,7 @@ impl Step for PrivateRoutes {
         let mut removal = Removal::default();
         let is_wanted = |role: &str| role.starts_with(PRIVATE_ROLE_PREFIX);
         remove_tables(aws, target, is_wanted, &mut removal).await?;
-        foreign::outcome(removal, aws, target).await
+        removal::outcome(removal, aws, target).await
     }
 }
 

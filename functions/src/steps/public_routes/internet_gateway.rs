@@ -9,7 +9,7 @@ use crate::contract::error::required;
 use crate::contract::{During, Error, Resource};
 use crate::model::{Plan, Target, tags};
 use crate::resources::internet_gateway::{self, KIND, ROLE, find, id, vpc_of};
-use crate::resources::removal::Removal;
+use crate::steps::removal::Removal;
 
 const CREATE: &str = "ec2:CreateInternetGateway";
 const ATTACH: &str = "ec2:AttachInternetGateway";

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome, Removed, Step, wait};
 use crate::model::{Plan, Target, ZoneSubnets};
-use crate::resources::removal::Removal;
 use crate::resources::route_table::{self, NextHop, PRIVATE_ROLE_PREFIX, PUBLIC_ROLE, Wanted};
-use crate::resources::{self, foreign, vpc};
+use crate::resources::{self, vpc};
+use crate::steps::removal::{self, Removal};
 use crate::steps::route_table::{apply, remove as remove_tables};
 
 mod internet_gateway;
@@ -100,7 +100,7 @@ impl Step for PublicRoutes {
             let is_wanted = |role: &str| !role.starts_with(PRIVATE_ROLE_PREFIX);
             remove_tables(aws, target, is_wanted, &mut removal).await?;
         }
-        foreign::outcome(removal, aws, target).await
+        removal::outcome(removal, aws, target).await
     }
 }
 

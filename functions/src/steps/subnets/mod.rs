@@ -15,9 +15,10 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Outcome, Removed, Resource, Step, wait};
 use crate::model::{Plan, Target, ZoneSubnets, tags};
-use crate::resources::removal::Removal;
 use crate::resources::subnet::{self, Compared, KIND, Wanted};
-use crate::resources::{foreign, guardduty, vpc};
+use crate::resources::vpc;
+use crate::steps::guardduty;
+use crate::steps::removal::{self, Removal};
 
 /// The step `subnets`.
 pub struct Subnets;
@@ -87,7 +88,7 @@ impl Step for Subnets {
             let not_found = [codes::SUBNET_NOT_FOUND, codes::SUBNET_NOT_FOUND_TOO];
             removal.delete(DELETE, resource, &not_found, call).await?;
         }
-        foreign::outcome(removal, aws, target).await
+        removal::outcome(removal, aws, target).await
     }
 }
 

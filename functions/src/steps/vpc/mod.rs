@@ -18,9 +18,9 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::error::required;
 use crate::contract::{During, Error, Memory, OnlyMemory, Outcome, Removed, Resource, Step, wait};
 use crate::model::{Plan, Target, tags};
-use crate::resources::removal::Removal;
 use crate::resources::vpc::{self, KIND, ROLE};
-use crate::resources::{foreign, guardduty};
+use crate::steps::guardduty;
+use crate::steps::removal::{self, Removal};
 
 /// The step `vpc`.
 pub struct Vpc;
@@ -95,7 +95,7 @@ impl Step for Vpc {
                 .delete(DELETE, resource, &[codes::VPC_NOT_FOUND], call)
                 .await?;
         }
-        foreign::outcome(removal, aws, target).await
+        removal::outcome(removal, aws, target).await
     }
 }
 

@@ -3,7 +3,7 @@
 use aws_sdk_eks::types::FargateProfile;
 
 use super::{error, info};
-use crate::resources::eks;
+use crate::resources::fargate_profile;
 use crate::verify::facts::{Facts, name_of};
 use crate::verify::problem::Problem;
 
@@ -38,7 +38,7 @@ pub fn not_selected(facts: &Facts) -> Vec<Problem> {
 /// `default selects default, kube-system {k8s-app=x}`
 fn selectors_of(profile: &FargateProfile) -> String {
     let selectors = profile.selectors().iter().map(|selector| {
-        let selector = eks::selector(selector);
+        let selector = fargate_profile::selector(selector);
         let labels = selector
             .labels
             .iter()

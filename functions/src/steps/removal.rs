@@ -6,8 +6,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::aws::{change, codes};
+use crate::aws::{Aws, change, codes};
 use crate::contract::{During, Error, Outcome, Removed, Resource};
+use crate::model::Target;
+use crate::resources::{foreign, foreign_resource};
 
 /// How long to wait for what still depends on a resource, in seconds.
 const CHECK_AFTER_SECONDS: u64 = 15;
@@ -78,12 +80,28 @@ impl Removal {
     }
 }
 
+/// What the removal of something in the VPC came to. What blocks it is ours, EKS's (then it goes by itself,
+/// or its own step removes it) or somebody else's: then waiting would be in vain.
+///
+/// # Errors
+/// [`Error::ResourceConflict`] that lists each thing that is not ours with type, id and owner; what EC2
+/// answers.
+pub async fn outcome(
+    removal: Removal,
+    aws: &Aws,
+    target: &Target,
+) -> Result<Outcome<Removed>, Error> {
+    if removal.is_blocked() {
+        foreign_resource::refuse(&foreign::find(aws, target).await?)?;
+    }
+    Ok(removal.outcome())
+}
+
 /// Whether something still uses the resource. EC2 API reference, error codes: DependencyViolation of what has
 /// dependants, InvalidIPAddress.InUse of an associated address, OperationNotPermitted of an interface in the
 /// hands of an AWS service. An attached interface has no code of its own for it: it is an invalid parameter
 /// (hashicorp/terraform-provider-aws, internal/service/ec2/vpc_network_interface.go). All of them pass when
-/// what uses it is gone; what does not go by itself is named by
-/// `foreign::outcome`.
+/// what uses it is gone; what does not go by itself is named by [`outcome`].
 fn is_in_use(error: &impl ProvideErrorMetadata) -> bool {
     let says_so = || {
         let message = error.message().unwrap_or_default();

@@ -8,7 +8,7 @@
 //! is deleted and made again under its old name, as Terraform and StackSets do it, is another one to EKS,
 //! while its entry looks as before. What the APIs show of it are the two times of creation.
 
-use aws_sdk_eks::types::{AccessEntry, AccessScopeType, AssociatedAccessPolicy};
+use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy};
 use aws_sdk_iam::types::Role;
 
 use crate::aws::{Aws, list};
@@ -179,25 +179,13 @@ impl Seen {
     }
 
     fn compare(&self, target: &Target, principal: &str) -> ResourceChange {
-        let policy_arn = admin_policy(target);
-        let found = self.entry(principal);
-        let policies = found.map_or(&[][..], |entry| &entry.policies);
-        let scope = |it: &AssociatedAccessPolicy| it.access_scope()?.r#type().cloned();
-        let is_admin = policies.iter().any(|it| {
-            it.policy_arn() == Some(&policy_arn) && scope(it) == Some(AccessScopeType::Cluster)
-        });
-        let change = match found {
+        let policy = admin_policy(target);
+        let change = match self.entry(principal) {
             None => Change::Create,
             Some(entry) if entry.is_outlived() => Change::Replace,
-            Some(_) if !is_admin => {
-                let policies = policies.iter().filter_map(|it| {
-                    let scope = scope(it)?;
-                    Some(format!("{} ({})", it.policy_arn()?, scope.as_str()))
-                });
-                let is = policies.reduce(|all, it| format!("{all}, {it}"));
-                let is = is.unwrap_or_else(|| "(none)".to_owned());
-                let should_be = format!("{policy_arn} (cluster)");
-                let policies = Difference::new("AccessPolicies", is, should_be);
+            Some(entry) if !entry.has_for_cluster(&policy) => {
+                let should_be = format!("{policy} (cluster)");
+                let policies = Difference::new("AccessPolicies", entry.policy_line(), should_be);
                 return ResourceChange::of(KIND, principal, vec![policies]);
             }
             Some(entry) if entry.is_ours(target) => Change::Keep,
@@ -225,6 +213,23 @@ impl Entry {
     /// Whether it is of pods, not of a person.
     pub fn is_of_pods(&self) -> bool {
         self.described.r#type() == Some(FARGATE_LINUX)
+    }
+
+    /// Whether the principal has a policy for the whole cluster, not only for namespaces.
+    fn has_for_cluster(&self, policy_arn: &str) -> bool {
+        self.policies.iter().any(|it| {
+            let scope = it.access_scope().and_then(AccessScope::r#type);
+            it.policy_arn() == Some(policy_arn) && scope == Some(&AccessScopeType::Cluster)
+        })
+    }
+
+    fn policy_line(&self) -> String {
+        let policies = self.policies.iter().filter_map(|it| {
+            let scope = it.access_scope()?.r#type()?;
+            Some(format!("{} ({})", it.policy_arn()?, scope.as_str()))
+        });
+        let line = policies.reduce(|all, it| format!("{all}, {it}"));
+        line.unwrap_or_else(|| "(none)".to_owned())
     }
 
     /// Whether it holds for an earlier role of the same name.
@@ -262,7 +267,6 @@ pub(crate) fn pod_execution_role_arn(target: &Target) -> String {
 mod tests {
     use super::*;
     use aws_sdk_eks::primitives::DateTime;
-    use aws_sdk_eks::types::AccessScope;
 
     const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
 

@@ -16,6 +16,8 @@ use std::time::Duration;
 use crate::aws::{Aws, Base};
 use crate::contract::{Error, Step, invoke};
 use crate::model::Plan;
+use crate::steps::nat_gateways::NatGateways;
+use crate::steps::public_routes::PublicRoutes;
 use crate::steps::subnets::Subnets;
 use crate::steps::vpc::Vpc;
 
@@ -55,6 +57,20 @@ impl World {
     pub async fn with_subnets(plan: Plan) -> Self {
         let mut world = Self::with_vpc(plan).await;
         world.ready::<Subnets>().await;
+        world
+    }
+
+    /// And with the internet gateway and its route table.
+    pub async fn with_public_routes(plan: Plan) -> Self {
+        let mut world = Self::with_subnets(plan).await;
+        world.ready::<PublicRoutes>().await;
+        world
+    }
+
+    /// And with the NAT gateways.
+    pub async fn with_nat_gateways(plan: Plan) -> Self {
+        let mut world = Self::with_public_routes(plan).await;
+        world.ready::<NatGateways>().await;
         world
     }
 
@@ -160,6 +176,17 @@ impl World {
     pub async fn remove<S: Step>(&self) -> Result<Value, Error> {
         let request = json!({"action": "remove", "plan": self.plan.target});
         invoke::<S>(&self.base(), request).await
+    }
+
+    /// Asks for it until everything is gone. The answer is what was deleted by the last invocation.
+    pub async fn until_removed<S: Step>(&self) -> Value {
+        loop {
+            let answer = self.remove::<S>().await.unwrap();
+            if !is_pending(&answer) {
+                return answer["removed"].clone();
+            }
+            wait(&answer).await;
+        }
     }
 
     /// What the calls of an operation since somebody asked last gave for a parameter; those of [`World::calls`]

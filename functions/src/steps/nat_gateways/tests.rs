@@ -352,7 +352,7 @@ async fn tokens_of_gateways_that_have_failed_unseen_are_passed_over_until_there_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_whose_gateway_is_deleted_or_had_other_tags_is_not_used_again() {
+async fn a_token_whose_gateway_is_deleted_is_not_used_again() {
     let (world, id, address) = world().await;
     delete(&world, &id).await;
     tokio::time::sleep(Duration::from_hours(2)).await;

@@ -56,8 +56,13 @@ impl World {
     /// And with the subnets.
     pub async fn with_subnets(plan: Plan) -> Self {
         let mut world = Self::with_vpc(plan).await;
-        world.ready::<Subnets>().await;
+        world.make_subnets().await;
         world
+    }
+
+    /// Adds the subnets to a VPC; what names no step can do so after a change.
+    pub async fn make_subnets(&mut self) {
+        self.ready::<Subnets>().await;
     }
 
     /// And with the internet gateway and its route table.

@@ -10,13 +10,19 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value, json};
 use simulator::state::Region as AccountRegion;
-use simulator::{ApiError, Clock, Config, Simulator};
+use simulator::{ApiError, Clock, Config, Faults, Simulator};
 use std::time::Duration;
 
 use crate::aws::{Aws, Base};
 use crate::contract::{Error, Step, invoke};
 use crate::model::Plan;
+use crate::steps::nat_gateways::NatGateways;
+use crate::steps::public_routes::PublicRoutes;
+use crate::steps::subnets::Subnets;
 use crate::steps::vpc::Vpc;
+
+/// How long a list of EC2 stays as it was at most, where it does.
+const LIST_LAG_SECONDS: f64 = 1e6;
 
 /// An account, and a plan for it. Make it in a runtime whose time is paused.
 pub(crate) struct World {
@@ -45,6 +51,62 @@ impl World {
         let mut world = Self::new(plan);
         world.ready::<Vpc>().await;
         world
+    }
+
+    /// And with the subnets.
+    pub async fn with_subnets(plan: Plan) -> Self {
+        let mut world = Self::with_vpc(plan).await;
+        world.make_subnets().await;
+        world
+    }
+
+    /// Adds the subnets to a VPC; what names no step can do so after a change.
+    pub async fn make_subnets(&mut self) {
+        self.ready::<Subnets>().await;
+    }
+
+    /// And with the internet gateway and its route table.
+    pub async fn with_public_routes(plan: Plan) -> Self {
+        let mut world = Self::with_subnets(plan).await;
+        world.ready::<PublicRoutes>().await;
+        world
+    }
+
+    /// And with the NAT gateways.
+    pub async fn with_nat_gateways(plan: Plan) -> Self {
+        let mut world = Self::with_public_routes(plan).await;
+        world.ready::<NatGateways>().await;
+        world
+    }
+
+    /// Which faults AWS has from now on.
+    pub fn faults(&self, change: impl FnOnce(&mut Faults)) {
+        self.simulator.change(|state| change(&mut state.faults));
+    }
+
+    /// From now on EC2's lists stay as they were, some for longer than any test takes, until
+    /// [`World::show`].
+    pub fn lag_lists(&self) {
+        self.faults(|faults| faults.ec2_list_lag_seconds = LIST_LAG_SECONDS);
+    }
+
+    /// Lets EC2's lists show everything.
+    pub async fn show(&self) {
+        self.faults(|faults| faults.ec2_list_lag_seconds = 0.0);
+        tokio::time::sleep(Duration::from_secs_f64(LIST_LAG_SECONDS)).await;
+    }
+
+    /// Just before the next call of an operation somebody changes the region.
+    pub fn before_next(
+        &self,
+        operation: &str,
+        change: impl FnOnce(&mut AccountRegion) + Send + 'static,
+    ) {
+        let target = self.plan.target.clone();
+        self.simulator.before_next(operation, move |state| {
+            let account = state.accounts.entry(target.account.id).or_default();
+            change(account.region(&target.region));
+        });
     }
 
     /// The next call of an operation fails with this code.
@@ -91,7 +153,7 @@ impl World {
         let mut memory = Value::Null;
         loop {
             let mut answer = self.ensure::<S>(&memory).await?;
-            if answer["status"] != "PENDING" {
+            if !is_pending(&answer) {
                 return Ok(answer);
             }
             wait(&answer).await;
@@ -121,6 +183,26 @@ impl World {
         invoke::<S>(&self.base(), request).await
     }
 
+    /// Asks for it until everything is gone. The answer is what was deleted by the last invocation.
+    pub async fn until_removed<S: Step>(&self) -> Value {
+        loop {
+            let answer = self.remove::<S>().await.unwrap();
+            if !is_pending(&answer) {
+                return answer["removed"].clone();
+            }
+            wait(&answer).await;
+        }
+    }
+
+    /// What the calls of an operation since somebody asked last gave for a parameter; those of [`World::calls`]
+    /// and [`World::changes`] are forgotten.
+    pub fn parameters(&self, operation: &str, parameter: &str) -> Vec<String> {
+        let calls = self.simulator.calls().into_iter();
+        let calls = calls.filter(|call| call.operation == operation);
+        let values = calls.map(|call| call.request[parameter].as_str().map(str::to_owned));
+        values.map(Option::unwrap_or_default).collect()
+    }
+
     /// The names of the calls since somebody asked last; what failed has its code: `DeleteVpc:
     /// DependencyViolation`.
     pub fn calls(&self) -> Vec<String> {
@@ -143,6 +225,10 @@ impl World {
                 change(account.region(&target.region))
             })
     }
+}
+
+fn is_pending(answer: &Value) -> bool {
+    answer["status"] == "PENDING"
 }
 
 fn named(call: simulator::Call) -> String {

@@ -121,17 +121,11 @@ async fn try_create_vpc(aws: &Aws, target: &Target, spec: &Spec) -> Result<(), E
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::operation::describe_availability_zones::DescribeAvailabilityZonesOutput;
-    use aws_sdk_eks::operation::list_clusters::ListClustersOutput;
-    use aws_sdk_iam::operation::list_roles::ListRolesOutput;
-    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
-    use aws_smithy_mocks::{Rule, mock};
-    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
     use serde_json::json;
 
     use super::*;
-    use crate::aws::mocks::{ec2_refusal, eks_refusal, iam_refusal};
     use crate::model::Plan;
+    use crate::testing::World;
 
     /// The probes in their order, as errors name them.
     const PROBES: [&str; 5] = [
@@ -142,115 +136,52 @@ mod tests {
         "eks:ListClusters",
     ];
 
-    fn refusal(probe: &str, code: &'static str, message: &str) -> HttpResponse {
-        match &probe[..4] {
-            "ec2:" => ec2_refusal(code, message),
-            "eks:" => eks_refusal(403, code, message),
-            _ => iam_refusal(403, code, message),
-        }
+    /// The operations of the probes.
+    fn operations() -> [&'static str; 5] {
+        PROBES.map(|probe| probe[4..].trim_end_matches(" (dry run)"))
     }
 
-    /// An account that refuses one of the probes, with a rule for each of them.
-    struct Account([Rule; 5]);
+    fn account() -> World {
+        World::new(Plan::example())
+    }
 
-    impl Account {
-        fn ready() -> Self {
-            Self::identifying_itself_as("111122223333")
-        }
+    /// An account that refuses one of the probes.
+    fn refusing(probe: usize, code: &str, message: &str) -> World {
+        let world = account();
+        world.fail_next(operations()[probe], code, message);
+        world
+    }
 
-        fn identifying_itself_as(id: &'static str) -> Self {
-            let identity = move || GetCallerIdentityOutput::builder().account(id).build();
-            let zones = || {
-                let zone = AvailabilityZone::builder().zone_id("apne1-az1").build();
-                DescribeAvailabilityZonesOutput::builder()
-                    .availability_zones(zone)
-                    .build()
-            };
-            let roles = || {
-                let roles = ListRolesOutput::builder().set_roles(Some(vec![])).build();
-                roles.unwrap()
-            };
-            let would_succeed = || {
-                let message = "Request would have succeeded, but DryRun flag is set.";
-                ec2_refusal(codes::DRY_RUN_OPERATION, message)
-            };
-            Self([
-                mock!(aws_sdk_sts::Client::get_caller_identity).then_output(identity),
-                mock!(aws_sdk_ec2::Client::describe_availability_zones).then_output(zones),
-                mock!(aws_sdk_ec2::Client::create_vpc)
-                    .match_requests(|call| call.dry_run() == Some(true))
-                    .then_http_response(would_succeed),
-                mock!(aws_sdk_iam::Client::list_roles)
-                    .match_requests(|call| call.max_items() == Some(1))
-                    .then_output(roles),
-                mock!(aws_sdk_eks::Client::list_clusters)
-                    .match_requests(|call| call.max_results() == Some(1))
-                    .then_output(|| ListClustersOutput::builder().build()),
-            ])
-        }
+    async fn ask(world: &World, spec: &Spec) -> Result<Ready, Error> {
+        let answer = probe(&world.aws(), &Plan::example().target, spec).await;
+        answer.map_err(|error| sort(error, false))
+    }
 
-        fn refusing(probe: &'static str, code: &'static str, message: &'static str) -> Self {
-            let Self(mut rules) = Self::ready();
-            let answer = move || refusal(probe, code, message);
-            let (place, rule) = match probe {
-                "sts:GetCallerIdentity" => (
-                    0,
-                    mock!(aws_sdk_sts::Client::get_caller_identity).then_http_response(answer),
-                ),
-                "ec2:DescribeAvailabilityZones" => (
-                    1,
-                    mock!(aws_sdk_ec2::Client::describe_availability_zones)
-                        .then_http_response(answer),
-                ),
-                "ec2:CreateVpc (dry run)" => (
-                    2,
-                    mock!(aws_sdk_ec2::Client::create_vpc).then_http_response(answer),
-                ),
-                "iam:ListRoles" => (
-                    3,
-                    mock!(aws_sdk_iam::Client::list_roles).then_http_response(answer),
-                ),
-                _ => (
-                    4,
-                    mock!(aws_sdk_eks::Client::list_clusters).then_http_response(answer),
-                ),
-            };
-            rules[place] = rule;
-            Self(rules)
-        }
-
-        async fn probe(&self, spec: &Spec) -> Result<Ready, Error> {
-            let [identity, zones, vpc, roles, clusters] = &self.0;
-            let aws = Aws::offline()
-                .with(crate::mocked!(aws_sdk_sts, [identity]))
-                .with(crate::mocked!(aws_sdk_ec2, [zones, vpc]))
-                .with(crate::mocked!(aws_sdk_iam, [roles]))
-                .with(crate::mocked!(aws_sdk_eks, [clusters]));
-            let target = Plan::example().target;
-            let answer = probe(&aws, &target, spec).await;
-            answer.map_err(|error| sort(error, false))
-        }
-
-        fn calls(&self) -> [usize; 5] {
-            self.0.each_ref().map(Rule::num_calls)
-        }
+    /// The operations that were called.
+    fn called(world: &World) -> Vec<String> {
+        let calls = world.simulator.take_calls().into_iter();
+        calls.map(|call| call.operation).collect()
     }
 
     fn spec() -> Spec {
         Spec::parse(&json!({"clusterName": "demo"})).unwrap()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_ready_account_is_asked_each_question_once_and_says_its_zones() {
-        let account = Account::ready();
-        let Ready { zones, notes } = account.probe(&spec()).await.unwrap();
-        assert_eq!(zones.len(), 1);
-        assert_eq!(zones[0].zone_id(), Some("apne1-az1"));
+        let world = account();
+        let Ready { zones, notes } = ask(&world, &spec()).await.unwrap();
+        let mut ids = zones.iter().filter_map(AvailabilityZone::zone_id);
+        assert!(ids.any(|id| id == "apne1-az1"));
         assert_eq!(notes, [""; 0]);
-        assert_eq!(account.calls(), [1; 5]);
+        assert_eq!(world.parameters("CreateVpc", "DryRun"), ["true"]);
+        assert_eq!(world.parameters("ListRoles", "MaxItems"), ["1"]);
+        assert_eq!(world.parameters("ListClusters", "maxResults"), ["1"]);
+        assert_eq!(called(&world), operations());
+        assert!(world.region(|region| region.ec2.vpcs.is_empty()));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn account_errors_that_pass_are_waited_for_at_every_probe() {
         for (place, probe) in PROBES.into_iter().enumerate() {
             for code in [
@@ -262,8 +193,8 @@ mod tests {
                 "InvalidClientTokenId",
                 "UnrecognizedClientException",
             ] {
-                let account = Account::refusing(probe, code, "not yet");
-                let error = account.probe(&spec()).await.unwrap_err();
+                let world = refusing(place, code, "not yet");
+                let error = ask(&world, &spec()).await.unwrap_err();
                 assert_eq!(error.name(), "AccountNotReady", "{probe} {code}: {error}");
                 let text = error.to_string();
                 for said in [
@@ -274,16 +205,15 @@ mod tests {
                     assert!(text.contains(said), "{said}: {text}");
                 }
                 // The probes up to this one were made once, and no other.
-                let expected: [usize; 5] = std::array::from_fn(|it| usize::from(it <= place));
-                assert_eq!(account.calls(), expected, "{probe}");
+                assert_eq!(called(&world), operations()[..=place], "{probe}");
             }
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn account_errors_that_stay_fail_with_advice() {
         let scp = "not authorized with an explicit deny in a service control policy";
-        for probe in PROBES {
+        for (place, probe) in PROBES.into_iter().enumerate() {
             for (code, message, name, advice) in [
                 ("Blocked", "blocked", "AccountBlocked", "AWS Support"),
                 ("AccessDenied", scp, "ExplicitDeny", "ask for an exception"),
@@ -301,10 +231,8 @@ mod tests {
                     probe,
                 ),
             ] {
-                let error = Account::refusing(probe, code, message)
-                    .probe(&spec())
-                    .await
-                    .unwrap_err();
+                let world = refusing(place, code, message);
+                let error = ask(&world, &spec()).await.unwrap_err();
                 assert_eq!(error.name(), name, "{probe} {code}: {error}");
                 let text = error.to_string();
                 assert!(text.contains(advice), "{text}");
@@ -313,62 +241,57 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn caller_that_may_only_read_gets_a_preview() {
         let mut spec = spec();
         spec.dry_run = Some(true);
-        let probe = "ec2:CreateVpc (dry run)";
-        let reader = Account::refusing(probe, "UnauthorizedOperation", "not authorized");
-        let ready = reader.probe(&spec).await.unwrap();
-        assert_eq!(ready.zones.len(), 1);
-        assert!(ready.notes[0].contains(probe), "{:?}", ready.notes);
+        let reader = refusing(2, "UnauthorizedOperation", "not authorized");
+        let ready = ask(&reader, &spec).await.unwrap();
+        assert!(!ready.zones.is_empty());
+        assert!(ready.notes[0].contains(PROBES[2]), "{:?}", ready.notes);
         // What no permission mends is none of the caller's.
         for code in ["PendingVerification", "Blocked"] {
-            let account = Account::refusing(probe, code, "no");
-            assert!(account.probe(&spec).await.is_err(), "{code}");
+            let world = refusing(2, code, "no");
+            assert!(ask(&world, &spec).await.is_err(), "{code}");
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_session_in_another_account_is_not_used() {
-        let account = Account::identifying_itself_as("444455556666");
-        let error = account.probe(&spec()).await.unwrap_err();
+        let mut world = account();
+        world.plan.target.account.id = "444455556666".to_owned();
+        let error = ask(&world, &spec()).await.unwrap_err();
         assert_eq!(error.name(), "Unexpected");
         let text = error.to_string();
-        assert!(
-            text.contains("444455556666 instead of 111122223333"),
-            "{text}"
-        );
-        assert_eq!(account.calls(), [1, 0, 0, 0, 0]);
+        let said = "444455556666 instead of 111122223333";
+        assert!(text.contains(said), "{text}");
+        assert_eq!(called(&world), ["GetCallerIdentity"]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_dry_run_asks_for_the_vpc_that_will_be_made() {
-        let Account(mut rules) = Account::ready();
-        rules[2] = mock!(aws_sdk_ec2::Client::create_vpc)
-            .match_requests(|call| {
-                let tags = call.tag_specifications()[0].tags().iter();
-                let tags: Vec<_> = tags
-                    .filter_map(|tag| Some((tag.key()?, tag.value()?)))
-                    .collect();
-                let expected = [
-                    ("team", "platform"),
-                    ("Name", "demo/vpc"),
-                    ("hardway:cluster", "demo"),
-                    ("hardway:role", "vpc"),
-                ];
-                call.cidr_block() == Some("172.20.0.0/20")
-                    && call.dry_run() == Some(true)
-                    && tags == expected
-            })
-            .then_http_response(|| ec2_refusal(codes::DRY_RUN_OPERATION, ""));
-        let account = Account(rules);
+        let world = account();
         let spec = Spec::parse(&json!({
             "clusterName": "demo",
             "network": {"cidr": "172.20.0.0/20"},
             "tags": {"team": "platform"},
         }));
-        account.probe(&spec.unwrap()).await.unwrap();
-        assert_eq!(account.calls(), [1; 5]);
+        ask(&world, &spec.unwrap()).await.unwrap();
+        let asked = |parameter: &str| world.parameters("CreateVpc", parameter);
+        assert_eq!(asked("CidrBlock"), ["172.20.0.0/20"]);
+        assert_eq!(asked("DryRun"), ["true"]);
+        assert_eq!(asked("TagSpecification.1.ResourceType"), ["vpc"]);
+        let expected = [
+            ("team", "platform"),
+            ("Name", "demo/vpc"),
+            ("hardway:cluster", "demo"),
+            ("hardway:role", "vpc"),
+            ("", ""),
+        ];
+        for (place, (key, value)) in expected.into_iter().enumerate() {
+            let tag = format!("TagSpecification.1.Tag.{}", place + 1);
+            assert_eq!(asked(&format!("{tag}.Key")), [key]);
+            assert_eq!(asked(&format!("{tag}.Value")), [value]);
+        }
     }
 }

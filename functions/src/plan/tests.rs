@@ -1,10 +1,7 @@
 //! Unit tests of the planner.
 
 use super::*;
-use aws_sdk_ec2::operation::describe_subnets::DescribeSubnetsOutput;
-use aws_sdk_ec2::types::{
-    AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState, Subnet, Tag,
-};
+use aws_sdk_ec2::types::{AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState};
 use aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput;
 use aws_sdk_eks::operation::describe_cluster_versions::DescribeClusterVersionsOutput;
 use aws_sdk_eks::operation::describe_insight::DescribeInsightOutput;
@@ -21,6 +18,7 @@ use crate::aws::mocks::eks_refusal;
 use crate::model::spec::{NatGateways, OnFailure, SupportType};
 use crate::model::tags;
 use crate::resources::{cluster, eks_insights};
+use crate::testing::World;
 
 fn spec(members: Value) -> Spec {
     let mut input = json!({"clusterName": "demo"});
@@ -74,29 +72,18 @@ fn cluster(version: &'static str) -> Rule {
         })
 }
 
-/// An account without subnets.
-fn no_subnets() -> Rule {
-    mock!(aws_sdk_ec2::Client::describe_subnets)
-        .then_output(|| DescribeSubnetsOutput::builder().build())
+/// What is planned where EKS answers so.
+async fn decide_in(world: &World, spec: &Spec, eks: aws_sdk_eks::Client) -> Result<Plan, Error> {
+    let aws = world.aws().with(eks);
+    let target = Plan::example().target;
+    let existing = cluster::find(&aws, &target).await?;
+    decide(&aws, spec, target, existing.as_ref(), &availability_zones()).await
 }
 
-/// What is planned for the cluster that EKS describes.
-async fn find_and_decide(
-    aws: &Aws,
-    spec: &Spec,
-    target: Target,
-    zones: &[AvailabilityZone],
-) -> Result<Plan, Error> {
-    let existing = cluster::find(aws, &target).await?;
-    decide(aws, spec, target, existing.as_ref(), zones).await
-}
-
+/// The same in an account without subnets.
 async fn decide_with(spec: &Spec, cluster: &Rule, versions: &Rule) -> Result<Plan, Error> {
-    let aws = Aws::offline()
-        .with(crate::mocked!(aws_sdk_ec2, [&no_subnets()]))
-        .with(crate::mocked!(aws_sdk_eks, [cluster, versions]));
-    let zones = availability_zones();
-    find_and_decide(&aws, spec, Plan::example().target, &zones).await
+    let eks = crate::mocked!(aws_sdk_eks, [cluster, versions]);
+    decide_in(&World::new(Plan::example()), spec, eks).await
 }
 
 #[tokio::test]
@@ -207,14 +194,8 @@ async fn version_of(
     [listed, described]: &[Rule; 2],
 ) -> Result<String, Error> {
     let spec = spec(json!({"kubernetesVersion": asked}));
-    let aws = Aws::offline()
-        .with(crate::mocked!(aws_sdk_ec2, [&no_subnets()]))
-        .with(crate::mocked!(
-            aws_sdk_eks,
-            [cluster, versions, listed, described]
-        ));
-    let target = Plan::example().target;
-    let plan = find_and_decide(&aws, &spec, target, &availability_zones()).await?;
+    let eks = crate::mocked!(aws_sdk_eks, [cluster, versions, listed, described]);
+    let plan = decide_in(&World::new(Plan::example()), &spec, eks).await?;
     Ok(plan.kubernetes_version)
 }
 
@@ -433,77 +414,41 @@ fn the_committed_schemas_are_those_of_the_types() {
     }
 }
 
-/// A subnet of ours: its id, its zone, its block.
-fn subnet(id: &str, zone: &str, block: &str) -> Subnet {
-    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-    Subnet::builder()
-        .subnet_id(id)
-        .availability_zone_id(zone)
-        .availability_zone(format!("name-of-{zone}"))
-        .cidr_block(block)
-        .tags(tag(tags::CLUSTER, "demo"))
-        .tags(tag(tags::ROLE, &format!("private-{zone}")))
-        .build()
-}
-
-/// The zones and private blocks of a plan for a cluster that has the subnets with these ids; EC2's list
-/// shows those that are `listed`, and by their ids it finds all.
-async fn zones_of_cluster(
-    ids: &'static [&'static str],
-    all: Vec<Subnet>,
-    listed: &'static [&'static str],
-) -> Vec<(String, String)> {
-    let cluster = mock!(aws_sdk_eks::Client::describe_cluster).then_output(move || {
-        let ids = ids.iter().map(|id| (*id).to_owned());
-        let config = VpcConfigResponse::builder().set_subnet_ids(Some(ids.collect()));
-        let cluster = Cluster::builder().version("1.36");
-        let cluster = cluster.resources_vpc_config(config.build()).build();
-        DescribeClusterOutput::builder().cluster(cluster).build()
-    });
-    let subnets = mock!(aws_sdk_ec2::Client::describe_subnets)
-        .match_requests(|_| true)
-        .then_compute_output(move |call| {
-            let wanted = call.subnet_ids();
-            let is_shown = |id: &str| {
-                if wanted.is_empty() {
-                    listed.contains(&id)
-                } else {
-                    wanted.iter().any(|it| it == id)
-                }
-            };
-            let shown = all.iter().filter(|it| is_shown(it.subnet_id().unwrap()));
-            DescribeSubnetsOutput::builder()
-                .set_subnets(Some(shown.cloned().collect()))
-                .build()
+#[tokio::test(start_paused = true)]
+async fn the_zones_of_a_cluster_are_those_of_its_subnets_whether_or_not_lists_show_them() {
+    for lag in [false, true] {
+        let mut world = World::with_vpc(Plan::example()).await;
+        if lag {
+            world.lag_lists();
+        }
+        world.make_subnets().await;
+        let ids = [0, 2].map(|place| {
+            let id = &world.outputs["subnets"][place]["privateSubnetId"];
+            id.as_str().unwrap().to_owned()
         });
-    let aws = Aws::offline()
-        .with(crate::mocked!(aws_sdk_ec2, [&subnets]))
-        .with(crate::mocked!(aws_sdk_eks, [&cluster, &versions()]));
-    let target = Plan::example().target;
-    let plan = find_and_decide(&aws, &spec(json!({})), target, &availability_zones()).await;
-    let zones = plan.unwrap().network.zones.into_iter();
-    zones
-        .map(|it| (it.id, it.private_cidr.to_string()))
-        .collect()
-}
-
-#[tokio::test]
-async fn the_zones_of_a_cluster_are_those_of_its_subnets() {
-    // One in a zone that the account does not see any more, and one that is no subnet of the cluster.
-    let all = || {
-        vec![
-            subnet("subnet-1", "apne1-az3", "10.100.64.0/19"),
-            subnet("subnet-2", "apne1-az2", "10.100.0.0/19"),
-            subnet("subnet-3", "apne1-az4", "10.100.32.0/19"),
-        ]
-    };
-    let expected = [
-        ("apne1-az2", "10.100.0.0/19"),
-        ("apne1-az3", "10.100.64.0/19"),
-    ];
-    let expected = expected.map(|(id, block)| (id.to_owned(), block.to_owned()));
-    for listed in [&["subnet-1", "subnet-2", "subnet-3"][..], &[]] {
-        let zones = zones_of_cluster(&["subnet-1", "subnet-2"], all(), listed).await;
+        // One in a zone that the account does not see any more, and one that is no subnet of the cluster.
+        world.region(|region| {
+            let subnets = &mut region.ec2.subnets;
+            subnets.retain(|_, subnet| subnet.tags[tags::ROLE].starts_with("private-"));
+            subnets.get_mut(&ids[1]).unwrap().zone_id = "apne1-az3".to_owned();
+        });
+        let cluster = mock!(aws_sdk_eks::Client::describe_cluster).then_output(move || {
+            let config = VpcConfigResponse::builder().set_subnet_ids(Some(ids.to_vec()));
+            let cluster = Cluster::builder().version("1.36");
+            let cluster = cluster.resources_vpc_config(config.build()).build();
+            DescribeClusterOutput::builder().cluster(cluster).build()
+        });
+        let eks = crate::mocked!(aws_sdk_eks, [&cluster, &versions()]);
+        let plan = decide_in(&world, &spec(json!({})), eks).await.unwrap();
+        let zones = plan.network.zones.into_iter();
+        let zones: Vec<_> = zones
+            .map(|it| (it.id, it.private_cidr.to_string()))
+            .collect();
+        let expected = [
+            ("apne1-az1", "10.100.0.0/19"),
+            ("apne1-az3", "10.100.64.0/19"),
+        ];
+        let expected = expected.map(|(id, block)| (id.to_owned(), block.to_owned()));
         assert_eq!(zones, expected);
     }
 }

@@ -43,3 +43,44 @@ pub(crate) fn id(address: &Address) -> Result<&str, Error> {
         "ec2:DescribeAddresses: allocationId",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(id: &str, is_used: bool) -> Address {
+        let association = is_used.then(|| "eipassoc-1".to_owned());
+        let address = Address::builder().allocation_id(id);
+        address.set_association_id(association).build()
+    }
+
+    #[test]
+    fn the_known_address_is_first_then_a_free_one_then_the_smallest_id() {
+        let all = [
+            address("eipalloc-1", true),
+            address("eipalloc-3", false),
+            address("eipalloc-2", false),
+        ];
+        let all: Vec<&Address> = all.iter().collect();
+        let of =
+            |found: &[&Address], known| first(found, known).and_then(|it| it.allocation_id.clone());
+        assert_eq!(of(&all, Some("eipalloc-1")).as_deref(), Some("eipalloc-1"));
+        assert_eq!(of(&all, None).as_deref(), Some("eipalloc-2"));
+        assert_eq!(of(&all[..1], None).as_deref(), Some("eipalloc-1"));
+        assert_eq!(of(&[], Some("eipalloc-1")), None);
+    }
+
+    #[test]
+    fn addresses_in_use_are_no_surplus_and_none_is_while_the_one_to_keep_is_unknown() {
+        let all = ["eipalloc-1", "eipalloc-2"].map(|id| address(id, false));
+        let used = address("eipalloc-3", true);
+        let all: Vec<&Address> = all.iter().chain([&used]).collect();
+        let of = |keep| {
+            surplus(&all, keep)
+                .filter_map(Address::allocation_id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(Some("eipalloc-1")), ["eipalloc-2"]);
+        assert_eq!(of(None), [""; 0]);
+    }
+}

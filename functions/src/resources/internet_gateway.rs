@@ -155,3 +155,93 @@ pub(crate) fn id(gateway: &InternetGateway) -> Result<&str, Error> {
         "ec2:DescribeInternetGateways: internetGatewayId",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{InternetGatewayAttachment, Tag};
+
+    use super::*;
+    use crate::model::Plan;
+
+    const VPC: &str = "vpc-1";
+
+    /// A gateway of ours.
+    fn ours(id: &str, vpc_id: Option<&str>) -> InternetGateway {
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+        let attachment = InternetGatewayAttachment::builder().set_vpc_id(vpc_id.map(Into::into));
+        InternetGateway::builder()
+            .internet_gateway_id(id)
+            .tags(tag(tags::CLUSTER, "demo"))
+            .tags(tag(tags::ROLE, ROLE))
+            .attachments(attachment.build())
+            .build()
+    }
+
+    fn check(seen: &Seen) -> Result<Compared<'_>, Error> {
+        compare(&Plan::example().target, Some(VPC), seen)
+    }
+
+    #[test]
+    fn of_several_gateways_of_ours_the_attached_one_is_kept_however_it_was_found() {
+        let attached = ours("igw-2", Some(VPC));
+        for (ours, in_vpc) in [
+            (vec![ours("igw-1", None), attached.clone()], None),
+            (vec![ours("igw-1", None)], Some(attached.clone())),
+        ] {
+            let seen = Seen { ours, in_vpc };
+            let compared = check(&seen).unwrap();
+            assert_eq!((compared.id(), compared.is_attached), (Some("igw-2"), true));
+            let surplus = ResourceChange::new(KIND, "igw-1", Change::Remove);
+            let kept = ResourceChange::new(KIND, ROLE, Change::Keep);
+            assert_eq!(compared.changes(), [kept, surplus]);
+        }
+    }
+
+    #[test]
+    fn of_detached_gateways_of_ours_the_smallest_id_is_kept_and_attached() {
+        let seen = Seen {
+            ours: vec![ours("igw-2", None), ours("igw-1", None)],
+            in_vpc: None,
+        };
+        let compared = check(&seen).unwrap();
+        assert_eq!(
+            (compared.id(), compared.is_attached),
+            (Some("igw-1"), false)
+        );
+        let detached = vec![Difference::new("Attachments", "(none)", "the VPC")];
+        let kept = ResourceChange::of(KIND, ROLE, detached);
+        let surplus = ResourceChange::new(KIND, "igw-2", Change::Remove);
+        assert_eq!(compared.changes(), [kept, surplus]);
+    }
+
+    #[test]
+    fn a_gateway_of_ours_that_another_vpc_has_is_refused_or_left_alone() {
+        let elsewhere = ours("igw-1", Some("vpc-2"));
+        let mut seen = Seen {
+            ours: vec![elsewhere],
+            in_vpc: None,
+        };
+        let error = check(&seen).unwrap_err();
+        let said = "igw-1 is attached to vpc-2, not to vpc-1";
+        assert!(error.to_string().ends_with(said), "{error}");
+        seen.ours.push(ours("igw-2", Some(VPC)));
+        assert!(check(&seen).unwrap().surplus.is_empty());
+    }
+
+    #[test]
+    fn somebodys_gateway_is_refused_and_where_there_is_none_one_is_made() {
+        let mut theirs = ours("igw-1", Some(VPC));
+        theirs.tags = None;
+        let seen = Seen {
+            ours: vec![],
+            in_vpc: Some(theirs),
+        };
+        let error = check(&seen).unwrap_err();
+        assert!(error.to_string().contains("igw-1 already"), "{error}");
+        let made = check(&Seen::default()).map(|it| it.changes());
+        assert_eq!(
+            made,
+            Ok(vec![ResourceChange::new(KIND, ROLE, Change::Create)])
+        );
+    }
+}

@@ -219,3 +219,136 @@ pub(crate) fn id(gateway: &NatGateway) -> Result<&str, Error> {
         "ec2:DescribeNatGateways: natGatewayId",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::Tag;
+
+    use super::*;
+
+    const ROLE: &str = "nat-gateway-apne1-az1";
+    const SUBNET: &str = "subnet-1";
+
+    fn ours() -> Vec<Tag> {
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+        vec![tag(tags::CLUSTER, "demo"), tag(tags::ROLE, ROLE)]
+    }
+
+    fn gateway(id: &str, state: NatGatewayState) -> NatGateway {
+        let address = NatGatewayAddress::builder().allocation_id("eipalloc-1");
+        NatGateway::builder()
+            .nat_gateway_id(id)
+            .state(state)
+            .subnet_id(SUBNET)
+            .nat_gateway_addresses(address.build())
+            .set_tags(Some(ours()))
+            .build()
+    }
+
+    fn failed(id: &str, code: &str) -> NatGateway {
+        let mut gateway = gateway(id, NatGatewayState::Failed);
+        gateway.failure_code = Some(code.to_owned());
+        gateway.failure_message = Some("as AWS says".to_owned());
+        gateway
+    }
+
+    fn address(id: &str) -> Address {
+        let address = Address::builder().allocation_id(id);
+        address.set_tags(Some(ours())).build()
+    }
+
+    /// What is said of the first zone, in a plan with one.
+    fn changes(
+        gateways: Vec<NatGateway>,
+        addresses: Vec<Address>,
+    ) -> Result<Vec<ResourceChange>, Error> {
+        let mut plan = Plan::example();
+        plan.network.zones.truncate(1);
+        let seen = Seen {
+            gateways,
+            addresses,
+        };
+        let compared = compare(&plan, |_| Some(SUBNET), &seen)?;
+        compared[0].changes()
+    }
+
+    /// What becomes of address and gateway.
+    fn said(address: Change, gateway: Change) -> Vec<ResourceChange> {
+        vec![
+            ResourceChange::new(address::KIND, ROLE, address),
+            ResourceChange::new(KIND, ROLE, gateway),
+        ]
+    }
+
+    #[test]
+    fn a_failed_gateway_is_replaced_and_its_address_kept() {
+        let found = || vec![address("eipalloc-1")];
+        for (gateways, addresses, expected) in [
+            (vec![], vec![], said(Change::Create, Change::Create)),
+            (vec![], found(), said(Change::Keep, Change::Create)),
+            (
+                vec![failed("nat-1", "InternalError")],
+                found(),
+                said(Change::Keep, Change::Replace),
+            ),
+            (
+                vec![gateway("nat-1", NatGatewayState::Deleted)],
+                found(),
+                said(Change::Keep, Change::Create),
+            ),
+            (
+                vec![gateway("nat-1", NatGatewayState::Pending)],
+                found(),
+                said(Change::Keep, Change::Keep),
+            ),
+        ] {
+            assert_eq!(changes(gateways, addresses), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn surplus_gateways_and_free_addresses_are_removed() {
+        let pending = gateway("nat-0", NatGatewayState::Pending);
+        let kept = gateway("nat-1", NatGatewayState::Available);
+        let addresses = ["eipalloc-0", "eipalloc-1"].map(address);
+        let [one, other] = said(Change::Keep, Change::Keep).try_into().unwrap();
+        let removed = |kind, id| ResourceChange::new(kind, id, Change::Remove);
+        let expected = vec![
+            one,
+            removed(address::KIND, "eipalloc-0"),
+            other,
+            removed(KIND, "nat-0"),
+        ];
+        assert_eq!(changes(vec![pending, kept], addresses.into()), Ok(expected));
+    }
+
+    #[test]
+    fn a_terminal_failure_and_the_fourth_are_refused() {
+        let code = codes::TERMINAL_NAT_GATEWAY_FAILURES[0];
+        let four = ["nat-1", "nat-2", "nat-3", "nat-4"].map(|id| failed(id, "InternalError"));
+        for (failures, text) in [
+            (
+                vec![failed("nat-1", code)],
+                format!("nat-1 failed: {code}: as AWS says"),
+            ),
+            (
+                four.to_vec(),
+                "the last one with InternalError: as AWS says".to_owned(),
+            ),
+        ] {
+            let error = changes(failures, vec![]).unwrap_err();
+            assert_eq!(error.name(), "ResourceFailed");
+            assert!(error.to_string().ends_with(&text), "{error}");
+        }
+        assert!(changes(four[..3].to_vec(), vec![]).is_ok());
+    }
+
+    #[test]
+    fn a_gateway_in_another_subnet_is_refused() {
+        let mut elsewhere = gateway("nat-1", NatGatewayState::Available);
+        elsewhere.subnet_id = Some("subnet-2".to_owned());
+        let error = changes(vec![elsewhere], vec![]).unwrap_err();
+        let text = "nat-1 is in subnet-2, not in subnet-1";
+        assert!(error.to_string().ends_with(text), "{error}");
+    }
+}

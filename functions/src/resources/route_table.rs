@@ -256,3 +256,95 @@ pub(crate) fn is_main(table: &RouteTable) -> bool {
 pub(crate) fn id(table: &RouteTable) -> Result<&str, Error> {
     required(table.route_table_id(), "ec2:DescribeRouteTables: an id")
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::Tag;
+
+    use super::*;
+    use crate::model::Plan;
+
+    const WANTED: NextHop<'_> = NextHop::NatGateway("nat-1");
+    const SUBNET: &str = "subnet-1";
+
+    /// A table of ours as it should be.
+    fn table(id: &str, role: &str) -> RouteTable {
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+        let route = Route::builder().destination_cidr_block(DEFAULT_DESTINATION);
+        let route = route.nat_gateway_id("nat-1").state(RouteState::Active);
+        let association = RouteTableAssociation::builder().subnet_id(SUBNET);
+        RouteTable::builder()
+            .route_table_id(id)
+            .tags(tag(tags::CLUSTER, "demo"))
+            .tags(tag(tags::ROLE, role))
+            .routes(route.build())
+            .associations(association.route_table_id(id).build())
+            .build()
+    }
+
+    fn changes(tables: &[RouteTable]) -> Result<Vec<ResourceChange>, Error> {
+        let wanted = Wanted {
+            role: "role",
+            next_hop: Some(WANTED),
+            subnet_ids: vec![Some(SUBNET)],
+        };
+        compare(&Plan::example().target, tables, wanted).map(|it| it.changes())
+    }
+
+    fn differs(property: &str, is: &str, should_be: &str) -> Vec<ResourceChange> {
+        let difference = Difference::new(property, is, should_be);
+        vec![ResourceChange::of(KIND, "role", vec![difference])]
+    }
+
+    #[test]
+    fn a_route_that_is_missing_a_black_hole_or_leads_elsewhere_differs() {
+        let route = |change: fn(&mut Route)| {
+            let mut table = table("rtb-1", "role");
+            change(&mut table.routes.as_mut().unwrap()[0]);
+            changes(&[table]).unwrap()
+        };
+        let property = "Routes[0.0.0.0/0]";
+        let kept = vec![ResourceChange::new(KIND, "role", Change::Keep)];
+        assert_eq!(route(|_| {}), kept);
+        let black_hole = route(|it| it.state = Some(RouteState::Blackhole));
+        assert_eq!(black_hole, differs(property, "nat-1", "nat-1"));
+        let elsewhere = route(|it| it.nat_gateway_id = Some("nat-2".to_owned()));
+        assert_eq!(elsewhere, differs(property, "nat-2", "nat-1"));
+        let missing = route(|it| it.destination_cidr_block = None);
+        assert_eq!(missing, differs(property, "(none)", "nat-1"));
+    }
+
+    #[test]
+    fn a_subnet_of_another_table_of_ours_differs_and_of_somebodys_is_refused() {
+        let mut kept = table("rtb-1", "role");
+        kept.associations = None;
+        let property = "Associations[subnet-1]";
+        let none = changes(std::slice::from_ref(&kept));
+        assert_eq!(none, Ok(differs(property, "(none)", "rtb-1")));
+        let mut other = table("rtb-2", "another");
+        let moved = changes(&[kept.clone(), other.clone()]);
+        assert_eq!(moved, Ok(differs(property, "rtb-2", "rtb-1")));
+        other.tags = None;
+        let error = changes(&[kept, other]).unwrap_err();
+        let said = "subnet-1 is associated with the route table rtb-2, which is not tagged";
+        assert!(error.to_string().contains(said), "{error}");
+    }
+
+    #[test]
+    fn of_several_tables_of_ours_the_used_one_is_kept_then_the_smallest_id() {
+        let mut unused = table("rtb-1", "role");
+        unused.associations = None;
+        let removed = |id| ResourceChange::new(KIND, id, Change::Remove);
+        let kept = ResourceChange::new(KIND, "role", Change::Keep);
+        let all = [unused.clone(), table("rtb-2", "role")];
+        assert_eq!(changes(&all), Ok(vec![kept, removed("rtb-1")]));
+        let mut last = unused.clone();
+        last.route_table_id = Some("rtb-3".to_owned());
+        let [kept] = differs("Associations[subnet-1]", "(none)", "rtb-1")
+            .try_into()
+            .unwrap();
+        assert_eq!(changes(&[last, unused]), Ok(vec![kept, removed("rtb-3")]));
+        let made = vec![ResourceChange::new(KIND, "role", Change::Create)];
+        assert_eq!(changes(&[]), Ok(made));
+    }
+}

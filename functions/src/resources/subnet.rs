@@ -214,3 +214,86 @@ pub(crate) fn is_pending(subnet: &Subnet) -> bool {
 pub(crate) fn id(subnet: &Subnet) -> Result<&str, Error> {
     required(subnet.subnet_id(), "ec2:DescribeSubnets: subnetId")
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::Tag;
+
+    use super::*;
+
+    const VPC: &str = "vpc-1";
+
+    fn tag(key: &str, value: &str) -> Tag {
+        Tag::builder().key(key).value(value).build()
+    }
+
+    /// A subnet of somebody.
+    fn theirs(cidr: &str) -> Subnet {
+        let subnet = Subnet::builder().subnet_id("subnet-1").cidr_block(cidr);
+        subnet.vpc_id(VPC).build()
+    }
+
+    /// A zone's public subnet without the tag for load balancers.
+    fn ours(wanted: &Wanted<'_>) -> Subnet {
+        let mut subnet = theirs(&wanted.cidr.to_string());
+        subnet.availability_zone_id = Some(wanted.zone.id.clone());
+        subnet.tags = Some(vec![
+            tag(tags::CLUSTER, "demo"),
+            tag(tags::ROLE, &wanted.role),
+        ]);
+        subnet
+    }
+
+    #[test]
+    fn a_subnet_of_ours_that_only_the_list_of_the_vpc_shows_is_found() {
+        let plan = Plan::example();
+        let wanted = Wanted::public(&plan.network.zones[1]);
+        let seen = Seen {
+            ours: vec![],
+            in_vpc: vec![ours(&wanted)],
+        };
+        let compared = compare(&plan, Some(VPC), &seen).unwrap();
+        let found = |it: &Compared<'_>| it.found.is_some();
+        let found: Vec<bool> = compared.iter().map(found).collect();
+        assert_eq!(found, [false, false, true, false, false, false]);
+        let differences = vec![Difference::new(
+            "Tags[kubernetes.io/role/elb]",
+            "(none)",
+            "1",
+        )];
+        let change = ResourceChange::of(KIND, "public-apne1-az2", differences);
+        assert_eq!(compared[2].change(), change);
+        let made = ResourceChange::new(KIND, "private-apne1-az2", Change::Create);
+        assert_eq!(compared[3].change(), made);
+    }
+
+    #[test]
+    fn a_block_that_is_part_of_somebodys_or_has_it_as_a_part_is_refused() {
+        let plan = Plan::example();
+        for (cidr, is_refused) in [
+            ("10.100.0.0/17", true),
+            ("10.100.1.0/24", true),
+            ("10.100.96.0/19", false),
+        ] {
+            let seen = Seen {
+                ours: vec![],
+                in_vpc: vec![theirs(cidr)],
+            };
+            let error = compare(&plan, Some(VPC), &seen).err();
+            assert_eq!(error.is_some(), is_refused, "{cidr}");
+            let said = format!("subnet-1 ({cidr}) in {VPC} overlaps 10.100.0.0/19");
+            assert!(error.is_none_or(|it| it.to_string().contains(&said)));
+        }
+    }
+
+    #[test]
+    fn a_subnet_of_ours_in_a_vpc_that_is_gone_is_refused() {
+        let plan = Plan::example();
+        let seen = Seen {
+            ours: vec![ours(&Wanted::public(&plan.network.zones[0]))],
+            in_vpc: vec![],
+        };
+        let error = compare(&plan, None, &seen).unwrap_err();
+        assert!(error.to_string().ends_with("of a new VPC"), "{error}");
+    }
+}

@@ -1,7 +1,9 @@
 //! Errors that AWS may answer to any call, whatever it asks for: tests inject them.
 
+use std::fmt;
+
 use crate::api_error::ApiError;
-use crate::state::Context;
+use crate::state::{Context, State};
 use crate::throttle;
 
 /// The error that the next call gets.
@@ -17,7 +19,24 @@ pub enum InjectedError {
     ExplicitDeny,
 }
 
-/// Fails the call, if a test has asked for it.
+/// What the next call of an operation meets.
+pub(crate) enum NextCall {
+    /// It gets this error.
+    Fails(ApiError),
+    /// Somebody has changed the world just before it.
+    Follows(Box<dyn FnOnce(&mut State) + Send>),
+}
+
+impl fmt::Debug for NextCall {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fails(error) => formatter.debug_tuple("Fails").field(error).finish(),
+            Self::Follows(_) => formatter.write_str("Follows"),
+        }
+    }
+}
+
+/// Changes the world and fails the call, if a test has asked for it.
 pub(crate) fn check(
     context: &mut Context<'_>,
     service: &str,
@@ -26,11 +45,14 @@ pub(crate) fn check(
     if let Some(injected) = context.injected_error.take() {
         return Err(injected.error(service, operation));
     }
-    let mut failing = context.failing.iter();
-    match failing.position(|(name, _)| name == operation) {
-        Some(place) => Err(context.failing.remove(place).1),
-        None => Ok(()),
+    let is_next = |(name, _): &(String, NextCall)| name == operation;
+    while let Some(place) = context.next_calls.iter().position(is_next) {
+        match context.next_calls.remove(place).1 {
+            NextCall::Fails(error) => return Err(error),
+            NextCall::Follows(change) => change(context.state),
+        }
     }
+    Ok(())
 }
 
 impl InjectedError {
@@ -99,5 +121,23 @@ mod tests {
         assert!(call.is_ok());
         let ec2 = &world.simulator.state().accounts[ACCOUNT].regions["ap-northeast-1"].ec2;
         assert_eq!((ec2.vpcs.len(), ec2.internet_gateways.len()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn next_call_of_an_operation_meets_what_changed_just_before_it() {
+        let world = World::new();
+        let vpc = world.ec2.create_vpc().cidr_block("10.0.0.0/16").send();
+        let vpc = vpc.await.unwrap().vpc.unwrap().vpc_id.unwrap();
+        let deleted = vpc.clone();
+        world.simulator.before_next("CreateSubnet", move |state| {
+            let account = state.accounts.get_mut(ACCOUNT).unwrap();
+            let ec2 = &mut account.region("ap-northeast-1").ec2;
+            ec2.vpcs.remove(&deleted);
+        });
+        let seen = world.ec2.describe_vpcs().send().await.unwrap();
+        assert_eq!(seen.vpcs().len(), 1);
+        let call = world.ec2.create_subnet().vpc_id(vpc);
+        let answer = call.cidr_block("10.0.0.0/24").send().await;
+        assert_eq!(code(answer), "InvalidVpcID.NotFound");
     }
 }

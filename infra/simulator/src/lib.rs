@@ -54,6 +54,7 @@ pub use call::{Call, Record};
 pub use clock::Clock;
 pub use faults::Faults;
 pub use injected_error::InjectedError;
+use injected_error::NextCall;
 pub use seed::Seed;
 pub use state::{Account, Context, State};
 pub use throttle::Throttling;
@@ -127,11 +128,15 @@ struct World {
     /// How many calls there were in each account.
     counts: BTreeMap<String, usize>,
     injected_error: Option<InjectedError>,
-    /// The errors of the next calls of operations.
-    failing: Vec<(String, ApiError)>,
+    /// What the next calls of operations meet.
+    next_calls: Vec<(String, NextCall)>,
 }
 
 impl World {
+    fn plan_next(&mut self, operation: &str, meets: NextCall) {
+        self.next_calls.push((operation.to_owned(), meets));
+    }
+
     fn record(&mut self, mut call: Call, record: Record) {
         match self.counts.get_mut(&call.account) {
             Some(count) => *count += 1,
@@ -220,8 +225,14 @@ impl Simulator {
     /// The next call of an operation, for example `CreateVpc`, gets this error and has no effect. Said twice,
     /// the next two calls fail.
     pub fn fail_next(&self, operation: &str, error: ApiError) {
-        let failing = (operation.to_owned(), error);
-        self.world().failing.push(failing);
+        self.world().plan_next(operation, NextCall::Fails(error));
+    }
+
+    /// Just before the next call of an operation, whose caller may have looked already, somebody changes the
+    /// world.
+    pub fn before_next(&self, operation: &str, change: impl FnOnce(&mut State) + Send + 'static) {
+        let change = NextCall::Follows(Box::new(change));
+        self.world().plan_next(operation, change);
     }
 
     /// Changes the world by hand, as somebody at the console would.
@@ -288,7 +299,7 @@ impl Simulator {
         let world = &mut *world;
         work(&mut Context {
             injected_error: world.injected_error.take(),
-            failing: &mut world.failing,
+            next_calls: &mut world.next_calls,
             now,
             account: account.to_owned(),
             region: region.to_owned(),

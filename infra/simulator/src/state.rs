@@ -9,7 +9,7 @@ use crate::activation::Activation;
 use crate::api_error::ApiError;
 use crate::faults::Faults;
 use crate::iam::trust::Document;
-use crate::injected_error::InjectedError;
+use crate::injected_error::{InjectedError, NextCall};
 use crate::seed::Seed;
 use crate::{ec2, eks, iam, kms, logs, ssm, sts, throttle};
 
@@ -231,8 +231,8 @@ pub struct Context<'a> {
     pub seed: Seed,
     /// The error that a test wants the call to get, whatever it asks for.
     pub(crate) injected_error: Option<InjectedError>,
-    /// The errors that a test wants the next calls of operations to get.
-    pub(crate) failing: &'a mut Vec<(String, ApiError)>,
+    /// What a test wants the next calls of operations to meet.
+    pub(crate) next_calls: &'a mut Vec<(String, NextCall)>,
     /// The world.
     pub state: &'a mut State,
 }

@@ -1,25 +1,19 @@
 //! Unit tests of the step.
 
-use super::*;
-use aws_sdk_ec2::Client;
-use aws_sdk_ec2::operation::associate_route_table::AssociateRouteTableOutput;
-use aws_sdk_ec2::operation::create_route::CreateRouteOutput;
-use aws_sdk_ec2::operation::create_route_table::CreateRouteTableOutput;
-use aws_sdk_ec2::operation::delete_route_table::DeleteRouteTableOutput;
-use aws_sdk_ec2::operation::describe_route_tables::DescribeRouteTablesOutput;
-use aws_sdk_ec2::operation::disassociate_route_table::DisassociateRouteTableOutput;
-use aws_sdk_ec2::operation::replace_route::ReplaceRouteOutput;
-use aws_sdk_ec2::operation::replace_route_table_association::ReplaceRouteTableAssociationOutput;
-use aws_sdk_ec2::types::{Route, RouteState, RouteTable, RouteTableAssociation, Tag};
-use aws_smithy_mocks::{Rule, mock};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+use simulator::ec2::RouteTable;
+use simulator::ec2::route::Target as Hop;
+use simulator::state::Region;
+
+use super::*;
 use crate::aws::codes;
-use crate::aws::mocks::ec2_refusal;
-use crate::contract::Resource;
-use crate::model::plan::Network;
 use crate::model::spec::NatGateways;
-use crate::model::tags;
+use crate::testing::World;
+
+const ROLE: &str = "private-routes-apne1-az1";
+const SOONER_THAN_ANY: &str = "rtb-00000000000000000";
 
 /// A plan with one zone: what happens there happens in each.
 fn plan() -> Plan {
@@ -28,415 +22,341 @@ fn plan() -> Plan {
     plan
 }
 
-fn input(network: &Network) -> Input {
-    let id = |prefix: &str, zone: &Zone| format!("{prefix}-{}", zone.id);
-    Input {
-        vpc_id: "vpc-1".into(),
-        subnets: network
-            .zones
-            .iter()
-            .map(|zone| ZoneSubnets {
-                zone_id: zone.id.clone(),
-                zone_name: zone.name.clone(),
-                public_subnet_id: id("public", zone),
-                private_subnet_id: id("private", zone),
-            })
-            .collect(),
-        nat_gateways: network
-            .nat_zones()
-            .iter()
-            .map(|zone| ZoneNatGateway {
-                zone_id: zone.id.clone(),
-                nat_gateway_id: id("nat", zone),
-                allocation_id: id("eipalloc", zone),
-                public_ip: "203.0.113.1".into(),
-            })
-            .collect(),
+/// What the step needs.
+async fn before() -> World {
+    World::with_nat_gateways(plan()).await
+}
+
+/// Everything, with the table.
+async fn world() -> (World, RouteTable) {
+    let mut world = before().await;
+    world.ready::<PrivateRoutes>().await;
+    let table = table(&world);
+    (world, table)
+}
+
+async fn ensure(world: &World) -> Result<Value, Error> {
+    world.ensure::<PrivateRoutes>(&Value::Null).await
+}
+
+/// The first zone's table.
+fn table(world: &World) -> RouteTable {
+    let tables = world.region(|region| region.ec2.route_tables.clone());
+    let is_it = |table: &RouteTable| table.tags.get("hardway:role").is_some_and(|it| it == ROLE);
+    tables.into_values().find(is_it).unwrap()
+}
+
+/// Puts a table into the world by hand, instead of the one with its id if there is one.
+fn put(world: &World, table: RouteTable) {
+    world.region(|region| region.ec2.route_tables.insert(table.id.clone(), table));
+}
+
+/// Another table like this one, with the smallest id.
+fn copy(table: &RouteTable) -> RouteTable {
+    let mut copy = table.clone();
+    copy.id = SOONER_THAN_ANY.to_owned();
+    copy
+}
+
+/// Moves the subnet of the table to another one, which has a role of its own or is somebody's.
+fn lead_astray(world: &World, table: &RouteTable, role: Option<&str>) {
+    let mut other = copy(table);
+    other.tags.clear();
+    if let Some(role) = role {
+        other.tags.clone_from(&table.tags);
+        other
+            .tags
+            .insert("hardway:role".to_owned(), role.to_owned());
     }
+    put(world, other);
+    let mut left = table.clone();
+    left.associations.clear();
+    put(world, left);
 }
 
-fn tag(key: &str, value: &str) -> Tag {
-    Tag::builder().key(key).value(value).build()
-}
-
-/// A route table with the default route and the association that the plan wants.
-fn table(id: &str) -> RouteTable {
-    RouteTable::builder()
-        .route_table_id(id)
-        .tags(tag(tags::CLUSTER, "demo"))
-        .tags(tag(tags::ROLE, "private-routes-apne1-az1"))
-        .routes(default_route("nat-apne1-az1", RouteState::Active))
-        .associations(association("private-apne1-az1"))
-        .build()
-}
-
-fn default_route(nat_gateway_id: &str, state: RouteState) -> Route {
-    Route::builder()
-        .destination_cidr_block("0.0.0.0/0")
-        .nat_gateway_id(nat_gateway_id)
-        .state(state)
-        .build()
-}
-
-fn association(subnet_id: &str) -> RouteTableAssociation {
-    RouteTableAssociation::builder()
-        .route_table_association_id(format!("rtbassoc-{subnet_id}"))
-        .subnet_id(subnet_id)
-        .build()
-}
-
-/// An account: its route tables, and the calls that change them.
-struct Account {
-    tables: Rule,
-    create: Rule,
-    create_route: Rule,
-    replace_route: Rule,
-    associate: Rule,
-    replace_association: Rule,
-    disassociate: Rule,
-    delete: Rule,
-    /// Next hop of every route made, in order.
-    hops: Arc<Mutex<Vec<String>>>,
-}
-
-impl Account {
-    fn with(tables: Vec<RouteTable>) -> Self {
-        let hops = Arc::<Mutex<Vec<String>>>::default();
-        let (made, replaced) = (Arc::clone(&hops), Arc::clone(&hops));
-        Self {
-            tables: mock!(Client::describe_route_tables).then_output(move || {
-                DescribeRouteTablesOutput::builder()
-                    .set_route_tables(Some(tables.clone()))
-                    .build()
-            }),
-            create: mock!(Client::create_route_table)
-                .match_requests(|call| {
-                    let tags = call.tag_specifications()[0].tags();
-                    let role = tags::ec2_value(tags, tags::ROLE).unwrap();
-                    call.client_token().is_some_and(|it| it.len() == 64)
-                        && tags::ec2_is(tags, &plan().target, role)
-                })
-                .then_output(|| {
-                    let table = RouteTable::builder().route_table_id("rtb-new").build();
-                    CreateRouteTableOutput::builder().route_table(table).build()
-                }),
-            create_route: mock!(Client::create_route).then_compute_output(move |call| {
-                made.lock()
-                    .unwrap()
-                    .push(call.nat_gateway_id().unwrap().to_owned());
-                CreateRouteOutput::builder().build()
-            }),
-            replace_route: mock!(Client::replace_route).then_compute_output(move |call| {
-                replaced
-                    .lock()
-                    .unwrap()
-                    .push(call.nat_gateway_id().unwrap().to_owned());
-                ReplaceRouteOutput::builder().build()
-            }),
-            associate: mock!(Client::associate_route_table)
-                .then_output(|| AssociateRouteTableOutput::builder().build()),
-            replace_association: mock!(Client::replace_route_table_association)
-                .match_requests(|call| call.association_id() == Some("rtbassoc-private-apne1-az1"))
-                .then_output(|| ReplaceRouteTableAssociationOutput::builder().build()),
-            disassociate: mock!(Client::disassociate_route_table)
-                .then_output(|| DisassociateRouteTableOutput::builder().build()),
-            delete: mock!(Client::delete_route_table)
-                .then_output(|| DeleteRouteTableOutput::builder().build()),
-            hops,
+/// Leads the default routes of private tables to a gateway that is gone, or removes them.
+fn set_routes(region: &mut Region, hop: Option<&str>) {
+    for table in region.ec2.route_tables.values_mut() {
+        let is_nat = |hop: &Hop| matches!(hop, Hop::NatGateway(_));
+        match hop {
+            None => table.routes.retain(|route| !is_nat(&route.target)),
+            Some(id) => {
+                let routes = table.routes.iter_mut().filter(|it| is_nat(&it.target));
+                routes.for_each(|route| route.target = Hop::NatGateway(id.to_owned()));
+            }
         }
     }
-
-    fn aws(&self) -> Aws {
-        let ec2 = crate::mocked!(
-            aws_sdk_ec2,
-            [
-                &self.tables,
-                &self.create,
-                &self.create_route,
-                &self.replace_route,
-                &self.associate,
-                &self.replace_association,
-                &self.disassociate,
-                &self.delete,
-            ]
-        );
-        Aws::offline().with(ec2)
-    }
-
-    async fn ensure(&self, plan: &Plan) -> Result<Outcome<Output>, Error> {
-        PrivateRoutes::ensure(&self.aws(), plan, input(&plan.network)).await
-    }
-
-    async fn remove(&self) -> Result<Outcome<Removed>, Error> {
-        PrivateRoutes::remove(&self.aws(), &plan().target).await
-    }
-
-    /// How often it was changed: tables made, routes made and replaced, associations made and replaced.
-    fn changes(&self) -> [usize; 5] {
-        [
-            &self.create,
-            &self.create_route,
-            &self.replace_route,
-            &self.associate,
-            &self.replace_association,
-        ]
-        .map(Rule::num_calls)
-    }
-
-    fn hops(&self) -> Vec<String> {
-        self.hops.lock().unwrap().clone()
-    }
 }
 
-#[tokio::test]
-async fn each_zone_gets_a_table_to_its_own_nat_gateway() {
-    let account = Account::with(vec![]);
-    let output = account.ensure(&Plan::example()).await.unwrap();
-    let tables = output.ready().unwrap().route_tables;
-    let zones: Vec<_> = tables.iter().map(|it| it.zone_id.as_str()).collect();
-    assert_eq!(zones, ["apne1-az1", "apne1-az2", "apne1-az4"]);
-    assert_eq!(
-        account.hops(),
-        ["nat-apne1-az1", "nat-apne1-az2", "nat-apne1-az4"]
-    );
-    assert_eq!(account.changes(), [3, 3, 0, 3, 0]);
+/// Asserts that the first zone's table is as it was.
+fn assert_table(world: &World, expected: &RouteTable) {
+    let table = table(world);
+    assert_eq!((&table.id, &table.routes), (&expected.id, &expected.routes));
+    let subnets = |table: &RouteTable| table.associations.values().cloned().collect::<Vec<_>>();
+    assert_eq!(subnets(&table), subnets(expected));
 }
 
-#[tokio::test]
-async fn with_a_single_nat_gateway_every_zone_leads_to_it() {
-    let mut plan = Plan::example();
-    plan.network.nat_gateways = NatGateways::Single;
-    let account = Account::with(vec![]);
-    account.ensure(&plan).await.unwrap();
-    assert_eq!(account.hops(), ["nat-apne1-az1"; 3]);
-}
-
-#[tokio::test]
-async fn adopts_a_table_from_an_earlier_attempt() {
-    let account = Account::with(vec![table("rtb-1")]);
-    let output = account.ensure(&plan()).await.unwrap().ready().unwrap();
-    assert_eq!(output.route_tables[0].route_table_id, "rtb-1");
-    assert_eq!(account.changes(), [0, 0, 0, 0, 0]);
-}
-
-#[tokio::test]
-async fn puts_back_a_missing_route_and_association() {
-    let mut bare = table("rtb-1");
-    (bare.routes, bare.associations) = (None, None);
-    let account = Account::with(vec![bare]);
-    account.ensure(&plan()).await.unwrap();
-    assert_eq!(account.changes(), [0, 1, 0, 1, 0]);
-}
-
-#[tokio::test]
-async fn replaces_a_route_to_another_gateway_and_a_black_hole() {
-    for wrong in [
-        default_route("nat-other", RouteState::Active),
-        default_route("nat-apne1-az1", RouteState::Blackhole),
+#[tokio::test(start_paused = true)]
+async fn each_zone_gets_a_table_to_its_own_nat_gateway_or_to_the_single_one() {
+    for (gateways, hops) in [
+        (NatGateways::OnePerAz, [0, 1, 2]),
+        (NatGateways::Single, [0; 3]),
     ] {
-        let mut table = table("rtb-1");
-        table.routes = Some(vec![wrong]);
-        let account = Account::with(vec![table]);
-        account.ensure(&plan()).await.unwrap();
-        assert_eq!(account.hops(), ["nat-apne1-az1"]);
-        assert_eq!(account.changes(), [0, 0, 1, 0, 0]);
+        let mut plan = Plan::example();
+        plan.network.nat_gateways = gateways;
+        let world = World::with_nat_gateways(plan).await;
+        let answer = ensure(&world).await.unwrap();
+        let each = ["CreateRouteTable", "CreateRoute", "AssociateRouteTable"];
+        let tokens = world.parameters("CreateRouteTable", "ClientToken");
+        assert!(tokens.iter().all(|token| token.len() == 64), "{tokens:?}");
+        assert_eq!(world.changes(), [each; 3].concat());
+        let zones = ["apne1-az1", "apne1-az2", "apne1-az4"];
+        for (place, (zone, hop)) in zones.into_iter().zip(hops).enumerate() {
+            let said = &answer["routeTables"][place];
+            let hop = &world.outputs["natGateways"][hop]["natGatewayId"];
+            assert_eq!(
+                (&said["zoneId"], &said["natGatewayId"]),
+                (&json!(zone), hop)
+            );
+            let id = said["routeTableId"].as_str().unwrap();
+            let table = world.region(|region| region.ec2.route_tables[id].clone());
+            assert_eq!(table.tags["hardway:cluster"], "demo");
+            assert_eq!(table.tags["hardway:role"], format!("private-routes-{zone}"));
+            assert_eq!(table.routes[1].destination.to_string(), "0.0.0.0/0");
+            let hop = Hop::NatGateway(hop.as_str().unwrap().to_owned());
+            assert_eq!(table.routes[1].target, hop);
+            let [association] = table.associations.values().collect::<Vec<_>>()[..] else {
+                panic!("not one association: {table:?}");
+            };
+            let subnet = &world.outputs["subnets"][place]["privateSubnetId"];
+            assert_eq!(json!(association.subnet_id), *subnet);
+        }
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_there_is_looked_at_once_and_left_alone() {
+    let (world, table) = world().await;
+    let answer = ensure(&world).await.unwrap();
+    assert_eq!(answer["routeTables"][0]["routeTableId"], table.id);
+    assert_eq!(world.calls(), ["DescribeRouteTables"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_route_and_association_are_put_back() {
+    let (world, table) = world().await;
+    let mut bare = table.clone();
+    bare.routes.truncate(1);
+    bare.associations.clear();
+    put(&world, bare);
+    ensure(&world).await.unwrap();
+    assert_eq!(world.changes(), ["CreateRoute", "AssociateRouteTable"]);
+    assert_table(&world, &table);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_to_another_gateway_is_replaced() {
+    let (world, table) = world().await;
+    world.region(|region| set_routes(region, Some("nat-gone")));
+    ensure(&world).await.unwrap();
+    assert_eq!(world.changes(), ["ReplaceRoute"]);
+    assert_table(&world, &table);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_route_that_appeared_meanwhile_is_replaced() {
-    let mut account = Account::with(vec![]);
-    account.create_route = mock!(Client::create_route)
-        .then_http_response(|| ec2_refusal(codes::ROUTE_ALREADY_EXISTS, "exists"));
-    account.ensure(&plan()).await.unwrap();
-    assert_eq!(account.changes(), [1, 1, 1, 1, 0]);
-}
-
-#[tokio::test]
-async fn a_route_that_is_gone_meanwhile_is_created() {
-    let mut wrong = table("rtb-1");
-    wrong.routes = Some(vec![default_route("nat-other", RouteState::Active)]);
-    let mut account = Account::with(vec![wrong]);
-    account.replace_route = mock!(Client::replace_route).then_http_response(|| {
-        let message = "There is no route defined for '0.0.0.0/0' in the route table. Use CreateRoute \
-                       instead.";
-        ec2_refusal(codes::INVALID_PARAMETER_VALUE, message)
+    let (world, table) = world().await;
+    let wrong = table.clone();
+    world.region(|region| set_routes(region, None));
+    world.before_next("CreateRoute", move |region| {
+        region.ec2.route_tables.insert(wrong.id.clone(), wrong);
+        set_routes(region, Some("nat-gone"));
     });
-    account.ensure(&plan()).await.unwrap();
-    assert_eq!(account.hops(), ["nat-apne1-az1"]);
-    assert_eq!(account.changes(), [0, 1, 1, 0, 0]);
-    // Neither there nor not there: somebody is changing it.
-    account.create_route = mock!(Client::create_route)
-        .then_http_response(|| ec2_refusal(codes::ROUTE_ALREADY_EXISTS, "exists"));
-    let error = account.ensure(&plan()).await.unwrap_err();
-    assert_eq!(error.name(), "NotYetVisible");
+    ensure(&world).await.unwrap();
+    let exists = "CreateRoute: RouteAlreadyExists";
+    assert_eq!(world.changes(), [exists, "ReplaceRoute"]);
+    assert_table(&world, &table);
 }
 
-#[tokio::test]
-async fn an_attachment_that_cannot_be_seen_yet_is_tried_again() {
-    for is_there in [false, true] {
-        let mut table = table("rtb-1");
-        table.routes = is_there.then(|| vec![default_route("nat-other", RouteState::Active)]);
-        let mut account = Account::with(vec![table]);
-        let refuse = || {
-            let message =
-                "route table rtb-1 and network gateway igw-1 belong to different networks";
-            ec2_refusal(codes::INVALID_PARAMETER_VALUE, message)
-        };
-        account.create_route = mock!(Client::create_route).then_http_response(refuse);
-        account.replace_route = mock!(Client::replace_route).then_http_response(refuse);
-        let error = account.ensure(&plan()).await.unwrap_err();
-        assert_eq!(error.name(), "NotYetVisible");
-        assert!(error.to_string().contains("different networks"), "{error}");
+#[tokio::test(start_paused = true)]
+async fn a_route_that_is_gone_meanwhile_is_made_unless_somebody_keeps_changing_it() {
+    for keeps_changing in [false, true] {
+        let (world, table) = world().await;
+        world.region(|region| set_routes(region, Some("nat-gone")));
+        world.before_next("ReplaceRoute", |region| set_routes(region, None));
+        if keeps_changing {
+            let code = codes::ROUTE_ALREADY_EXISTS;
+            world.fail_next("CreateRoute", code, "exists");
+            let error = ensure(&world).await.unwrap_err();
+            assert_eq!(error.name(), "NotYetVisible");
+        } else {
+            ensure(&world).await.unwrap();
+            let gone = "ReplaceRoute: InvalidParameterValue";
+            assert_eq!(world.changes(), [gone, "CreateRoute"]);
+            assert_table(&world, &table);
+        }
     }
-    let mut account = Account::with(vec![]);
-    account.create_route = mock!(Client::create_route)
-        .then_http_response(|| ec2_refusal(codes::INVALID_PARAMETER_VALUE, "something else"));
-    let error = account.ensure(&plan()).await.unwrap_err();
-    assert_eq!(error.name(), "Unexpected");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn an_attachment_that_cannot_be_seen_yet_is_tried_again() {
+    let networks = "route table rtb-1 and network gateway igw-1 belong to different networks";
+    for (hop, operation, message, expected) in [
+        (None, "CreateRoute", networks, "NotYetVisible"),
+        (Some("nat-gone"), "ReplaceRoute", networks, "NotYetVisible"),
+        (None, "CreateRoute", "something else", "Unexpected"),
+    ] {
+        let (world, _) = world().await;
+        world.region(|region| set_routes(region, hop));
+        world.fail_next(operation, codes::INVALID_PARAMETER_VALUE, message);
+        let error = ensure(&world).await.unwrap_err();
+        assert_eq!(error.name(), expected);
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_whose_table_is_deleted_is_followed_by_another() {
-    let tokens = Arc::<Mutex<Vec<String>>>::default();
-    let seen = Arc::clone(&tokens);
-    let mut account = Account::with(vec![]);
-    let made = || {
-        let table = RouteTable::builder().route_table_id("rtb-new").build();
-        CreateRouteTableOutput::builder().route_table(table).build()
-    };
-    account.create = mock!(Client::create_route_table)
-        .match_requests(move |call| {
-            let token = call.client_token().unwrap().to_owned();
-            seen.lock().unwrap().push(token);
-            true
-        })
-        .sequence()
-        .http_response(|| ec2_refusal(codes::IDEMPOTENT_PARAMETER_MISMATCH, "now deleted."))
-        .http_response(|| ec2_refusal(codes::IDEMPOTENT_PARAMETER_MISMATCH, "now deleted."))
-        .output(made)
-        .build();
-    account.ensure(&plan()).await.unwrap();
-    let mut tokens = tokens.lock().unwrap().clone();
-    assert_eq!(tokens.len(), 3);
-    tokens.sort();
-    tokens.dedup();
-    assert_eq!(tokens.len(), 3, "each attempt has a token of its own");
+    let (world, _) = world().await;
+    let (refused, made) = (
+        "CreateRouteTable: IdempotentParameterMismatch",
+        "CreateRouteTable",
+    );
+    for deleted in 1..=2 {
+        let id = table(&world).id;
+        world.region(|region| region.ec2.route_tables.remove(&id));
+        ensure(&world).await.unwrap();
+        let tokens = world.parameters("CreateRouteTable", "ClientToken");
+        let different: BTreeSet<_> = tokens.iter().collect();
+        assert_eq!(different.len(), deleted + 1);
+        let changes = world.changes();
+        assert_eq!(
+            changes[..=deleted],
+            [vec![refused; deleted], vec![made]].concat()
+        );
+    }
 }
 
-#[tokio::test]
-async fn gives_up_when_every_token_is_used() {
-    let mut account = Account::with(vec![]);
-    account.create = mock!(Client::create_route_table)
-        .then_http_response(|| ec2_refusal(codes::IDEMPOTENT_PARAMETER_MISMATCH, "now deleted."));
-    let error = account.ensure(&plan()).await.unwrap_err();
+#[tokio::test(start_paused = true)]
+async fn a_table_is_given_up_when_every_token_is_used() {
+    let world = before().await;
+    for _ in 0..20 {
+        let code = codes::IDEMPOTENT_PARAMETER_MISMATCH;
+        world.fail_next("CreateRouteTable", code, "now deleted.");
+    }
+    let error = ensure(&world).await.unwrap_err();
     assert_eq!(error.name(), "ResourceFailed");
     assert!(error.to_string().contains("client tokens"), "{error}");
+    assert_eq!(world.changes().len(), 20);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_two_tables_of_one_role_the_used_one_stays() {
-    let mut unused = table("rtb-1");
-    unused.associations = None;
-    let account = Account::with(vec![unused, table("rtb-2")]);
-    let output = account.ensure(&plan()).await.unwrap().ready().unwrap();
-    assert_eq!(output.route_tables[0].route_table_id, "rtb-2");
-    assert_eq!(account.changes(), [0, 0, 0, 0, 0]);
-    assert_eq!(account.delete.num_calls(), 1);
+    let (world, table) = world().await;
+    let mut unused = copy(&table);
+    unused.associations.clear();
+    put(&world, unused);
+    let answer = ensure(&world).await.unwrap();
+    assert_eq!(answer["routeTables"][0]["routeTableId"], table.id);
+    let deleted = world.parameters("DeleteRouteTable", "RouteTableId");
+    assert_eq!(deleted, [SOONER_THAN_ANY]);
+    assert_eq!(world.changes(), ["DeleteRouteTable"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_table_that_other_subnets_use_stays() {
-    let mut other = table("rtb-2");
-    other.associations = Some(vec![association("subnet-of-somebody")]);
-    let account = Account::with(vec![table("rtb-1"), other]);
-    account.ensure(&plan()).await.unwrap();
-    assert_eq!(account.delete.num_calls(), 0);
+    let (world, table) = world().await;
+    let mut other = copy(&table);
+    for association in other.associations.values_mut() {
+        association.subnet_id = Some("subnet-of-somebody".to_owned());
+    }
+    put(&world, other);
+    ensure(&world).await.unwrap();
+    assert_eq!(world.changes(), [""; 0]);
 }
 
-#[tokio::test]
-async fn moves_the_subnet_from_another_table_of_ours() {
-    let mut empty = table("rtb-1");
-    empty.associations = None;
-    let mut other = table("rtb-2");
-    other.tags = Some(vec![
-        tag(tags::CLUSTER, "demo"),
-        tag(tags::ROLE, "private-routes-apne1-az2"),
-    ]);
-    let account = Account::with(vec![empty, other]);
-    account.ensure(&plan()).await.unwrap();
-    assert_eq!(account.changes(), [0, 0, 0, 0, 1]);
+#[tokio::test(start_paused = true)]
+async fn a_subnet_is_moved_from_another_table_of_ours() {
+    let (world, table) = world().await;
+    lead_astray(&world, &table, Some("private-routes-apne1-az2"));
+    ensure(&world).await.unwrap();
+    assert_eq!(world.changes(), ["ReplaceRouteTableAssociation"]);
+    assert_table(&world, &table);
 }
 
-#[tokio::test]
-async fn refuses_a_subnet_that_is_associated_with_a_table_of_others() {
-    let mut empty = table("rtb-1");
-    empty.associations = None;
-    let mut theirs = table("rtb-theirs");
-    theirs.tags = None;
-    let account = Account::with(vec![empty, theirs]);
-    let error = account.ensure(&plan()).await.unwrap_err();
+#[tokio::test(start_paused = true)]
+async fn a_subnet_that_is_associated_with_a_table_of_others_is_refused() {
+    let (world, table) = world().await;
+    lead_astray(&world, &table, None);
+    let error = ensure(&world).await.unwrap_err();
     assert_eq!(error.name(), "ResourceConflict");
-    for part in ["rtb-theirs", "private-apne1-az1"] {
+    let subnet = &world.outputs["subnets"][0]["privateSubnetId"];
+    for part in [SOONER_THAN_ANY, subnet.as_str().unwrap()] {
         assert!(error.to_string().contains(part), "{error}");
     }
-    assert_eq!(account.changes(), [0, 0, 0, 0, 0]);
+    assert_eq!(world.changes(), [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_association_that_cannot_be_seen_yet_is_tried_again() {
-    let mut account = Account::with(vec![]);
-    account.associate = mock!(Client::associate_route_table)
-        .then_http_response(|| ec2_refusal(codes::ALREADY_ASSOCIATED, "already associated"));
-    let error = account.ensure(&plan()).await.unwrap_err();
+    let (world, table) = world().await;
+    let mut bare = table.clone();
+    bare.associations.clear();
+    put(&world, bare);
+    world.before_next("AssociateRouteTable", |region| {
+        region.ec2.route_tables.insert(table.id.clone(), table);
+    });
+    let error = ensure(&world).await.unwrap_err();
     assert_eq!(error.name(), "NotYetVisible");
+    let refused = "AssociateRouteTable: Resource.AlreadyAssociated";
+    assert_eq!(world.changes(), [refused]);
 }
 
-#[tokio::test]
-async fn a_zone_without_a_nat_gateway_is_refused_before_anything_is_made() {
-    let account = Account::with(vec![]);
-    let mut input = input(&plan().network);
-    input.nat_gateways.clear();
-    let answer = PrivateRoutes::ensure(&account.aws(), &plan(), input).await;
-    let error = answer.unwrap_err();
-    assert_eq!(error.name(), "InvalidRequest");
-    assert!(error.to_string().contains("apne1-az1"), "{error}");
-    assert_eq!(account.changes(), [0, 0, 0, 0, 0]);
+#[tokio::test(start_paused = true)]
+async fn a_zone_without_a_nat_gateway_or_a_subnet_is_refused_before_anything_is_made() {
+    for missing in ["natGateways", "subnets"] {
+        let mut world = before().await;
+        world.outputs.insert(missing.to_owned(), json!([]));
+        let error = ensure(&world).await.unwrap_err();
+        assert_eq!(error.name(), "InvalidRequest");
+        assert!(error.to_string().contains("apne1-az1"), "{error}");
+        assert_eq!(world.changes(), [""; 0]);
+    }
 }
 
-#[tokio::test]
-async fn remove_disassociates_and_deletes_private_tables_only() {
-    let mut public = table("rtb-2");
-    public.tags = Some(vec![
-        tag(tags::CLUSTER, "demo"),
-        tag(tags::ROLE, "public-routes"),
+#[tokio::test(start_paused = true)]
+async fn a_removal_disassociates_and_deletes_private_tables_only() {
+    let (world, table) = world().await;
+    let before = world.region(|region| region.ec2.route_tables.len());
+    let removed = world.until_removed::<PrivateRoutes>().await;
+    let association = table.associations.keys().next();
+    let expected = json!([
+        {"type": "AWS::EC2::SubnetRouteTableAssociation", "id": association},
+        {"type": "AWS::EC2::RouteTable", "id": table.id},
     ]);
-    let account = Account::with(vec![table("rtb-1"), public]);
-    let removed = account.remove().await.unwrap().ready().unwrap().removed;
+    assert_eq!(removed, expected);
     assert_eq!(
-        removed,
-        [
-            Resource::new(
-                "AWS::EC2::SubnetRouteTableAssociation",
-                "rtbassoc-private-apne1-az1"
-            ),
-            Resource::new("AWS::EC2::RouteTable", "rtb-1"),
-        ]
+        world.changes(),
+        ["DisassociateRouteTable", "DeleteRouteTable"]
     );
-    assert_eq!(account.delete.num_calls(), 1);
+    let after = world.region(|region| region.ec2.route_tables.len());
+    assert_eq!(after, before - 1);
 }
 
-#[tokio::test]
-async fn remove_of_missing_tables_succeeds() {
-    let account = Account::with(vec![]);
-    let nothing = Ok(Outcome::Ready(Removed::default()));
-    assert_eq!(account.remove().await, nothing);
-    assert_eq!(account.delete.num_calls(), 0);
+#[tokio::test(start_paused = true)]
+async fn a_removal_of_what_is_gone_succeeds() {
+    let nothing = World::new(plan());
+    assert_eq!(nothing.until_removed::<PrivateRoutes>().await, json!([]));
+    assert_eq!(nothing.changes(), [""; 0]);
 
-    let mut account = Account::with(vec![table("rtb-1")]);
-    account.disassociate = mock!(Client::disassociate_route_table)
-        .then_http_response(|| ec2_refusal(codes::ASSOCIATION_NOT_FOUND, "gone"));
-    account.delete = mock!(Client::delete_route_table)
-        .then_http_response(|| ec2_refusal(codes::ROUTE_TABLE_NOT_FOUND, "gone"));
-    assert_eq!(account.remove().await, nothing);
+    for code in [
+        codes::ROUTE_TABLE_NOT_FOUND,
+        codes::ROUTE_TABLE_NOT_FOUND_TOO,
+    ] {
+        let (world, _) = world().await;
+        let gone = codes::ASSOCIATION_NOT_FOUND;
+        world.fail_next("DisassociateRouteTable", gone, "gone");
+        world.fail_next("DeleteRouteTable", code, "gone");
+        assert_eq!(world.until_removed::<PrivateRoutes>().await, json!([]));
+    }
 }

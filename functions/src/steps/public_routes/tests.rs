@@ -1,480 +1,315 @@
 //! Unit tests of the step. What it shares with private routes is tested there.
 
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use simulator::ec2::InternetGateway;
+use simulator::ec2::route::Target as Hop;
+use simulator::ec2::tags::Tags;
+
 use super::*;
-use aws_sdk_ec2::Client;
-use aws_sdk_ec2::operation::associate_route_table::AssociateRouteTableOutput;
-use aws_sdk_ec2::operation::attach_internet_gateway::AttachInternetGatewayOutput;
-use aws_sdk_ec2::operation::create_internet_gateway::CreateInternetGatewayOutput;
-use aws_sdk_ec2::operation::create_route::CreateRouteOutput;
-use aws_sdk_ec2::operation::create_route_table::CreateRouteTableOutput;
-use aws_sdk_ec2::operation::delete_internet_gateway::DeleteInternetGatewayOutput;
-use aws_sdk_ec2::operation::delete_route_table::DeleteRouteTableOutput;
-use aws_sdk_ec2::operation::describe_internet_gateways::DescribeInternetGatewaysOutput;
-use aws_sdk_ec2::operation::describe_route_tables::DescribeRouteTablesOutput;
-use aws_sdk_ec2::operation::describe_vpcs::DescribeVpcsOutput;
-use aws_sdk_ec2::operation::detach_internet_gateway::DetachInternetGatewayOutput;
-use aws_sdk_ec2::operation::disassociate_route_table::DisassociateRouteTableOutput;
-use aws_sdk_ec2::operation::replace_route::ReplaceRouteOutput;
-use aws_sdk_ec2::types::{
-    InternetGateway, InternetGatewayAttachment, Route, RouteState, RouteTable,
-    RouteTableAssociation, Tag,
-};
-use aws_smithy_mocks::{Rule, mock};
-
 use crate::aws::codes;
-use crate::aws::mocks::ec2_refusal;
-use crate::contract::Resource;
-use crate::model::tags;
+use crate::testing::World;
 
-const VPC: &str = "vpc-1";
+const SOONER_THAN_ANY: &str = "igw-00000000000000000";
 
-fn input() -> Input {
-    let zone = |number: u8| ZoneSubnets {
-        zone_id: format!("apne1-az{number}"),
-        zone_name: format!("ap-northeast-1-{number}"),
-        public_subnet_id: format!("subnet-public-{number}"),
-        private_subnet_id: format!("subnet-private-{number}"),
-    };
-    Input {
-        vpc_id: VPC.into(),
-        subnets: vec![zone(1), zone(2)],
-        memory: Memory::default(),
-    }
+/// Everything, with the id of the gateway.
+async fn world() -> (World, String) {
+    let world = World::with_public_routes(Plan::example()).await;
+    let id = gateways(&world).into_keys().next().unwrap();
+    (world, id)
 }
 
-/// What is remembered of the gateway `igw-1` after the invocation that created it.
-fn new_gateway() -> Memory {
-    let mut memory = Memory::default();
-    memory.remember("internet-gateway", "igw-1");
-    memory
+async fn ensure(world: &World, memory: &Value) -> Result<Value, Error> {
+    world.ensure::<PublicRoutes>(memory).await
 }
 
-fn ours(role: &str) -> Vec<Tag> {
-    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-    vec![tag(tags::CLUSTER, "demo"), tag(tags::ROLE, role)]
+fn gateways(world: &World) -> BTreeMap<String, InternetGateway> {
+    world.region(|region| region.ec2.internet_gateways.clone())
 }
 
-fn detached(id: &str) -> InternetGateway {
-    InternetGateway::builder()
-        .internet_gateway_id(id)
-        .set_tags(Some(ours("internet-gateway")))
-        .build()
+/// Changes the only gateway by hand.
+fn change(world: &World, change: impl FnOnce(&mut InternetGateway)) {
+    world.region(|region| change(region.ec2.internet_gateways.values_mut().next().unwrap()));
 }
 
-fn attached(id: &str, vpc_id: &str) -> InternetGateway {
-    let attachment = InternetGatewayAttachment::builder().vpc_id(vpc_id).build();
-    let mut gateway = detached(id);
-    gateway.attachments = Some(vec![attachment]);
-    gateway
+/// Adds another gateway of ours by hand, detached and with the smallest id.
+fn add_gateway(world: &World) {
+    let mut gateway = gateways(world).into_values().next().unwrap();
+    (gateway.id, gateway.vpc_id) = (SOONER_THAN_ANY.to_owned(), None);
+    world.region(|region| {
+        region
+            .ec2
+            .internet_gateways
+            .insert(gateway.id.clone(), gateway)
+    });
 }
 
-/// The public route table as the plan wants it, to the gateway `igw-1`.
-fn table() -> RouteTable {
-    let association = |number: u8| {
-        RouteTableAssociation::builder()
-            .route_table_association_id(format!("rtbassoc-{number}"))
-            .subnet_id(format!("subnet-public-{number}"))
-            .build()
-    };
-    let route = Route::builder()
-        .destination_cidr_block("0.0.0.0/0")
-        .gateway_id("igw-1")
-        .state(RouteState::Active);
-    RouteTable::builder()
-        .route_table_id("rtb-1")
-        .set_tags(Some(ours("public-routes")))
-        .routes(route.build())
-        .associations(association(1))
-        .associations(association(2))
-        .build()
+fn vpc_of(world: &World) -> Option<String> {
+    world.outputs["vpcId"].as_str().map(str::to_owned)
 }
 
-/// Nothing that is not ours is in the way: there is no VPC to look into.
-fn nothing_foreign() -> Rule {
-    mock!(Client::describe_vpcs)
-        .match_requests(|call| *call.filters() == tags::ec2_filters(&Plan::example().target)[..])
-        .then_output(|| DescribeVpcsOutput::builder().build())
+/// What is remembered of a new gateway.
+fn remembered(id: &str) -> Value {
+    json!({"created": {"internet-gateway": id}, "looks": 0})
 }
 
-/// An account: what is in it, and the calls that change it.
-struct Account {
-    gateways: Rule,
-    gateways_of_vpc: Rule,
-    gateway_by_id: Rule,
-    tables: Rule,
-    create: Rule,
-    attach: Rule,
-    detach: Rule,
-    delete: Rule,
-    create_table: Rule,
-    create_route: Rule,
-    replace_route: Rule,
-    associate: Rule,
-    disassociate: Rule,
-    delete_table: Rule,
+/// What makes the routes.
+const ROUTES: [&str; 5] = [
+    "CreateRouteTable",
+    "CreateRoute",
+    "AssociateRouteTable",
+    "AssociateRouteTable",
+    "AssociateRouteTable",
+];
+
+/// Asserts that the public subnets, and no other, lead to the gateway of the answer.
+fn assert_routes(world: &World, answer: &Value) {
+    let table_id = answer["routeTableId"].as_str().unwrap();
+    let table = world.region(|region| region.ec2.route_tables[table_id].clone());
+    assert_eq!(table.tags["hardway:role"], "public-routes");
+    let gateway_id = answer["internetGatewayId"].as_str().unwrap();
+    assert_eq!(table.routes[1].destination.to_string(), "0.0.0.0/0");
+    let hop = Hop::InternetGateway(gateway_id.to_owned());
+    assert_eq!(table.routes[1].target, hop);
+    assert_eq!(gateways(world)[gateway_id].vpc_id, vpc_of(world));
+    let associated = table.associations.values();
+    let mut associated: Vec<_> = associated.map(|it| json!(it.subnet_id)).collect();
+    let zones = world.outputs["subnets"].as_array().unwrap().iter();
+    let mut public: Vec<_> = zones.map(|it| it["publicSubnetId"].clone()).collect();
+    associated.sort_by_key(Value::to_string);
+    public.sort_by_key(Value::to_string);
+    assert_eq!(associated, public);
 }
 
-impl Account {
-    /// With the gateways of ours that EC2 shows; none is shown as that of the VPC.
-    fn with(gateways: Vec<InternetGateway>, table: Vec<RouteTable>) -> Self {
-        Self {
-            gateways: mock!(Client::describe_internet_gateways)
-                .match_requests(|call| {
-                    let target = &Plan::example().target;
-                    let ours = tags::ec2_filters_for(target, "internet-gateway");
-                    // A removal does not ask for the role.
-                    [ours, tags::ec2_filters(target)]
-                        .iter()
-                        .any(|it| call.filters() == it)
-                })
-                .then_output(move || {
-                    DescribeInternetGatewaysOutput::builder()
-                        .set_internet_gateways(Some(gateways.clone()))
-                        .build()
-                }),
-            gateways_of_vpc: gateways_by("attachment.vpc-id", VPC, vec![]),
-            gateway_by_id: gateways_by("internet-gateway-id", "igw-1", vec![]),
-            tables: mock!(Client::describe_route_tables).then_output(move || {
-                DescribeRouteTablesOutput::builder()
-                    .set_route_tables(Some(table.clone()))
-                    .build()
-            }),
-            create: mock!(Client::create_internet_gateway)
-                .match_requests(|call| {
-                    let tags = call.tag_specifications()[0].tags();
-                    tags::ec2_is(tags, &Plan::example().target, "internet-gateway")
-                })
-                .then_output(|| {
-                    CreateInternetGatewayOutput::builder()
-                        .internet_gateway(detached("igw-1"))
-                        .build()
-                }),
-            attach: mock!(Client::attach_internet_gateway)
-                .match_requests(|call| {
-                    (call.vpc_id(), call.internet_gateway_id()) == (Some(VPC), Some("igw-1"))
-                })
-                .then_output(|| AttachInternetGatewayOutput::builder().build()),
-            detach: mock!(Client::detach_internet_gateway)
-                .then_output(|| DetachInternetGatewayOutput::builder().build()),
-            delete: mock!(Client::delete_internet_gateway)
-                .then_output(|| DeleteInternetGatewayOutput::builder().build()),
-            create_table: mock!(Client::create_route_table).then_output(|| {
-                let table = RouteTable::builder().route_table_id("rtb-1").build();
-                CreateRouteTableOutput::builder().route_table(table).build()
-            }),
-            create_route: mock!(Client::create_route)
-                .match_requests(|call| call.gateway_id() == Some("igw-1"))
-                .then_output(|| CreateRouteOutput::builder().build()),
-            replace_route: mock!(Client::replace_route)
-                .match_requests(|call| call.gateway_id() == Some("igw-1"))
-                .then_output(|| ReplaceRouteOutput::builder().build()),
-            associate: mock!(Client::associate_route_table)
-                .match_requests(|call| {
-                    call.subnet_id()
-                        .is_some_and(|id| id.starts_with("subnet-public-"))
-                })
-                .then_output(|| AssociateRouteTableOutput::builder().build()),
-            disassociate: mock!(Client::disassociate_route_table)
-                .then_output(|| DisassociateRouteTableOutput::builder().build()),
-            delete_table: mock!(Client::delete_route_table)
-                .then_output(|| DeleteRouteTableOutput::builder().build()),
+#[tokio::test(start_paused = true)]
+async fn a_gateway_is_made_and_then_attached_whether_or_not_lists_show_it() {
+    for lag in [false, true] {
+        let world = World::with_subnets(Plan::example()).await;
+        if lag {
+            world.lag_lists();
         }
-    }
+        let answer = ensure(&world, &Value::Null).await.unwrap();
+        let (id, gateway) = gateways(&world).pop_first().unwrap();
+        assert_eq!(answer["reason"], format!("{id} is created"));
+        assert_eq!(answer["checkAfterSeconds"], 2);
+        let memory = remembered(&id);
+        assert_eq!(answer["memory"]["created"], memory["created"]);
+        assert_eq!(gateway.tags["hardway:cluster"], "demo");
+        assert_eq!(gateway.tags["hardway:role"], "internet-gateway");
+        assert_eq!(world.changes(), ["CreateInternetGateway"]);
 
-    fn aws(&self) -> Aws {
-        let ec2 = crate::mocked!(
-            aws_sdk_ec2,
-            [
-                &self.gateways,
-                &self.gateways_of_vpc,
-                &self.gateway_by_id,
-                &self.tables,
-                &self.create,
-                &self.attach,
-                &self.detach,
-                &self.delete,
-                &self.create_table,
-                &self.create_route,
-                &self.replace_route,
-                &self.associate,
-                &self.disassociate,
-                &self.delete_table,
-                &nothing_foreign(),
-            ]
-        );
-        Aws::offline().with(ec2)
-    }
-
-    async fn ensure(&self) -> Result<Outcome<Output>, Error> {
-        self.ensure_after(Memory::default()).await
-    }
-
-    /// An invocation after one that said `memory`.
-    async fn ensure_after(&self, memory: Memory) -> Result<Outcome<Output>, Error> {
-        let input = Input { memory, ..input() };
-        PublicRoutes::ensure(&self.aws(), &Plan::example(), input).await
-    }
-
-    async fn remove(&self) -> Result<Outcome<Removed>, Error> {
-        PublicRoutes::remove(&self.aws(), &Plan::example().target).await
-    }
-
-    /// How often gateways were made, attached, detached and deleted.
-    fn gateway_changes(&self) -> [usize; 4] {
-        [&self.create, &self.attach, &self.detach, &self.delete].map(Rule::num_calls)
-    }
-
-    /// How often tables, routes and associations were made, and routes replaced.
-    fn table_changes(&self) -> [usize; 4] {
-        [
-            &self.create_table,
-            &self.create_route,
-            &self.associate,
-            &self.replace_route,
-        ]
-        .map(Rule::num_calls)
+        let answer = ensure(&world, &memory).await.unwrap();
+        assert_eq!(answer["internetGatewayId"], id);
+        assert_eq!(answer["memory"]["created"], json!({}));
+        let attach = vec!["AttachInternetGateway"];
+        assert_eq!(world.changes(), [attach, ROUTES.to_vec()].concat());
+        assert_routes(&world, &answer);
     }
 }
 
-fn gateways_by(name: &'static str, value: &'static str, found: Vec<InternetGateway>) -> Rule {
-    mock!(Client::describe_internet_gateways)
-        .match_requests(move |call| call.filters() == [tags::ec2_filter(name, value)])
-        .then_output(move || {
-            DescribeInternetGatewaysOutput::builder()
-                .set_internet_gateways(Some(found.clone()))
-                .build()
-        })
-}
-
-fn deletes(id: &'static str) -> Rule {
-    mock!(Client::delete_internet_gateway)
-        .match_requests(move |call| call.internet_gateway_id() == Some(id))
-        .then_output(|| DeleteInternetGatewayOutput::builder().build())
-}
-
-fn ready() -> Outcome<Output> {
-    Outcome::Ready(Output {
-        internet_gateway_id: "igw-1".into(),
-        route_table_id: "rtb-1".into(),
-        memory: Memory::default(),
-    })
-}
-
-#[tokio::test]
-async fn creates_a_gateway_and_ends_the_invocation_remembering_it() {
-    let account = Account::with(vec![], vec![]);
-    let created = Outcome::pending(2, "igw-1 is created").remembering(new_gateway());
-    assert_eq!(account.ensure().await, Ok(created));
-    assert_eq!(account.gateway_changes(), [1, 0, 0, 0]);
-    assert_eq!(account.table_changes(), [0, 0, 0, 0]);
-}
-
-#[tokio::test]
-async fn attaches_a_remembered_gateway_that_is_not_shown_yet_and_creates_the_routes() {
-    let account = Account::with(vec![], vec![]);
-    assert_eq!(account.ensure_after(new_gateway()).await, Ok(ready()));
-    assert_eq!(account.gateway_changes(), [0, 1, 0, 0]);
-    assert_eq!(account.table_changes(), [1, 1, 2, 0]);
-}
-
-#[tokio::test]
-async fn a_remembered_gateway_that_is_shown_is_used() {
-    for (found, attachments) in [(detached("igw-1"), 1), (attached("igw-1", VPC), 0)] {
-        let account = Account::with(vec![found], vec![table()]);
-        assert_eq!(account.ensure_after(new_gateway()).await, Ok(ready()));
-        assert_eq!(account.gateway_changes(), [0, attachments, 0, 0]);
-    }
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_remembered_gateway_that_is_attached_already_is_used_once_that_is_shown() {
-    let mut account = Account::with(vec![], vec![table()]);
-    let refuses = || ec2_refusal(codes::ALREADY_ASSOCIATED, "already attached");
-    account.attach = mock!(Client::attach_internet_gateway).then_http_response(refuses);
-    account.gateway_by_id = gateways_by("internet-gateway-id", "igw-1", vec![]);
-    let error = account.ensure_after(new_gateway()).await.unwrap_err();
+    let world = World::with_subnets(Plan::example()).await;
+    world.lag_lists();
+    let answer = ensure(&world, &Value::Null).await.unwrap();
+    let memory = &answer["memory"];
+    let made = ensure(&world, memory).await.unwrap();
+    world.forget_calls();
+    let error = ensure(&world, memory).await.unwrap_err();
     assert_eq!(error.name(), "NotYetVisible");
-
-    let now = attached("igw-1", VPC);
-    account.gateways_of_vpc = gateways_by("attachment.vpc-id", VPC, vec![now.clone()]);
-    account.attach = mock!(Client::attach_internet_gateway).then_http_response(refuses);
-    account.gateway_by_id = gateways_by("internet-gateway-id", "igw-1", vec![now]);
-    assert_eq!(account.ensure_after(new_gateway()).await, Ok(ready()));
-    assert_eq!(account.create.num_calls(), 0);
+    let refused = "AttachInternetGateway: Resource.AlreadyAssociated";
+    assert_eq!(world.changes(), [refused]);
+    world.show().await;
+    let answer = ensure(&world, memory).await.unwrap();
+    assert_eq!(answer["internetGatewayId"], made["internetGatewayId"]);
+    assert_eq!(world.changes(), [""; 0]);
 }
 
-#[tokio::test]
-async fn adopts_everything_from_an_earlier_attempt() {
-    let account = Account::with(vec![attached("igw-1", VPC)], vec![table()]);
-    assert_eq!(account.ensure().await, Ok(ready()));
-    assert_eq!(account.gateway_changes(), [0, 0, 0, 0]);
-    assert_eq!(account.table_changes(), [0, 0, 0, 0]);
-}
-
-#[tokio::test]
-async fn attaches_a_detached_gateway() {
-    let account = Account::with(vec![detached("igw-1")], vec![table()]);
-    assert_eq!(account.ensure().await, Ok(ready()));
-    assert_eq!(account.gateway_changes(), [0, 1, 0, 0]);
-}
-
-#[tokio::test]
-async fn replaces_a_black_hole() {
-    let mut table = table();
-    table.routes.as_mut().unwrap()[0].state = Some(RouteState::Blackhole);
-    let account = Account::with(vec![attached("igw-1", VPC)], vec![table]);
-    assert_eq!(account.ensure().await, Ok(ready()));
-    assert_eq!(account.table_changes(), [0, 0, 0, 1]);
-}
-
-#[tokio::test]
-async fn a_lost_answers_gateway_is_removed_whenever_it_is_seen() {
-    for memory in [Memory::default(), new_gateway()] {
-        let found = vec![detached("igw-2"), detached("igw-1")];
-        let mut account = Account::with(found, vec![table()]);
-        account.delete = deletes("igw-2");
-        assert_eq!(account.ensure_after(memory).await, Ok(ready()));
-        assert_eq!(account.gateway_changes(), [0, 1, 0, 1]);
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_left_alone() {
+    let (world, id) = world().await;
+    for memory in [Value::Null, remembered(&id), remembered("igw-2")] {
+        let answer = ensure(&world, &memory).await.unwrap();
+        assert_eq!(answer["routeTableId"], world.outputs["routeTableId"]);
+        assert_routes(&world, &answer);
+        assert_eq!(world.changes(), [""; 0]);
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_detached_gateway_is_attached() {
+    let (world, _) = world().await;
+    change(&world, |gateway| gateway.vpc_id = None);
+    let answer = ensure(&world, &Value::Null).await.unwrap();
+    assert_eq!(world.changes(), ["AttachInternetGateway"]);
+    assert_routes(&world, &answer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_to_a_gateway_that_is_gone_is_replaced() {
+    let (world, _) = world().await;
+    world.region(|region| region.ec2.internet_gateways.clear());
+    let answer = world.until_ready::<PublicRoutes>().await.unwrap();
+    let changes = [
+        "CreateInternetGateway",
+        "AttachInternetGateway",
+        "ReplaceRoute",
+    ];
+    assert_eq!(world.changes(), changes);
+    assert_routes(&world, &answer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_detached_gateways_the_smaller_id_is_kept_whatever_is_remembered() {
+    let (world, id) = world().await;
+    change(&world, |gateway| gateway.vpc_id = None);
+    add_gateway(&world);
+    let before = world.simulator.state();
+    for memory in [Value::Null, remembered(SOONER_THAN_ANY), remembered(&id)] {
+        let answer = ensure(&world, &memory).await.unwrap();
+        assert_eq!(answer["internetGatewayId"], SOONER_THAN_ANY);
+        assert!(!gateways(&world).contains_key(&id));
+        let changes = [
+            "DeleteInternetGateway",
+            "AttachInternetGateway",
+            "ReplaceRoute",
+        ];
+        assert_eq!(world.changes(), changes);
+        assert_routes(&world, &answer);
+        let before = before.clone();
+        world.simulator.change(|state| *state = before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_two_gateways_the_attached_one_is_kept() {
-    let found = vec![detached("igw-0"), attached("igw-1", VPC)];
-    let mut account = Account::with(found, vec![table()]);
-    account.delete = deletes("igw-0");
-    assert_eq!(account.ensure().await, Ok(ready()));
-    assert_eq!(account.gateway_changes(), [0, 0, 0, 1]);
+    let (world, id) = world().await;
+    add_gateway(&world);
+    let answer = ensure(&world, &Value::Null).await.unwrap();
+    assert_eq!(answer["internetGatewayId"], id);
+    assert!(gateways(&world).into_keys().eq([id]));
+    assert_eq!(world.changes(), ["DeleteInternetGateway"]);
 }
 
-#[tokio::test]
-async fn another_gateway_of_ours_that_is_attached_is_used_instead_of_a_new_one() {
-    let of_ours = attached("igw-1", VPC);
-    let mut remembered = Memory::default();
-    remembered.remember("internet-gateway", "igw-2");
-    for (found, memory, deleted) in [
-        (vec![], remembered, 0),
-        (vec![detached("igw-2")], Memory::default(), 1),
-    ] {
-        let mut account = Account::with(found, vec![table()]);
-        account.gateways_of_vpc = gateways_by("attachment.vpc-id", VPC, vec![of_ours.clone()]);
-        assert_eq!(account.ensure_after(memory).await, Ok(ready()));
-        assert_eq!(account.gateway_changes(), [0, 0, 0, deleted]);
-        assert_eq!(account.table_changes(), [0, 0, 0, 0]);
-    }
-}
-
-#[tokio::test]
-async fn refuses_a_vpc_with_somebody_elses_gateway() {
-    let mut untagged = attached("igw-theirs", VPC);
-    untagged.tags = None;
-    let mut other_clusters = attached("igw-theirs", VPC);
-    other_clusters.tags.as_mut().unwrap()[0].value = Some("other".to_owned());
-    for theirs in [untagged, other_clusters] {
-        for (found, memory) in [
-            (vec![detached("igw-1")], Memory::default()),
-            (vec![], new_gateway()),
-        ] {
-            let mut account = Account::with(found, vec![]);
-            account.gateways_of_vpc = gateways_by("attachment.vpc-id", VPC, vec![theirs.clone()]);
-            let error = account.ensure_after(memory).await.unwrap_err();
+#[tokio::test(start_paused = true)]
+async fn a_vpc_with_somebody_elses_gateway_is_refused() {
+    let of_another = |tags: &mut Tags| {
+        tags.insert("hardway:cluster".to_owned(), "other".to_owned());
+    };
+    for others in [Tags::clear as fn(&mut Tags), of_another] {
+        for (has_ours, memory) in [(true, Value::Null), (false, remembered("igw-2"))] {
+            let (world, id) = world().await;
+            if has_ours {
+                add_gateway(&world);
+            }
+            world.region(|region| {
+                others(&mut region.ec2.internet_gateways.get_mut(&id).unwrap().tags);
+            });
+            let error = ensure(&world, &memory).await.unwrap_err();
             assert_eq!(error.name(), "ResourceConflict");
-            assert!(error.to_string().contains("igw-theirs"), "{error}");
-            assert_eq!(account.gateway_changes(), [0, 0, 0, 0]);
-            assert_eq!(account.table_changes(), [0, 0, 0, 0]);
+            assert!(error.to_string().contains(&id), "{error}");
+            assert_eq!(world.changes(), [""; 0]);
         }
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_vpc_whose_gateway_is_not_shown_yet_is_looked_at_again() {
+    let invalid = codes::INVALID_PARAMETER_VALUE;
     let message = "Network vpc-1 already has an internet gateway attached";
     for (message, expected) in [
         (message, "NotYetVisible"),
         ("Value is invalid", "Unexpected"),
     ] {
-        let mut account = Account::with(vec![], vec![]);
-        account.attach = mock!(Client::attach_internet_gateway)
-            .then_http_response(move || ec2_refusal(codes::INVALID_PARAMETER_VALUE, message));
-        let error = account.ensure_after(new_gateway()).await.unwrap_err();
+        let (world, _) = world().await;
+        change(&world, |gateway| gateway.vpc_id = None);
+        world.fail_next("AttachInternetGateway", invalid, message);
+        let error = ensure(&world, &Value::Null).await.unwrap_err();
         assert_eq!(error.name(), expected);
-        assert_eq!(account.gateway_changes(), [0, 1, 0, 0]);
-        assert_eq!(account.table_changes(), [0, 0, 0, 0]);
+        let attach = format!("AttachInternetGateway: {invalid}");
+        assert_eq!(world.changes(), [attach]);
     }
 }
 
-#[tokio::test]
-async fn refuses_a_gateway_of_ours_in_another_vpc() {
-    let account = Account::with(vec![attached("igw-1", "vpc-2")], vec![]);
-    let error = account.ensure().await.unwrap_err();
+#[tokio::test(start_paused = true)]
+async fn a_gateway_of_ours_in_another_vpc_is_refused() {
+    let (world, _) = world().await;
+    change(&world, |gateway| gateway.vpc_id = Some("vpc-2".to_owned()));
+    let error = ensure(&world, &Value::Null).await.unwrap_err();
     assert_eq!(error.name(), "ResourceConflict");
     assert!(error.to_string().contains("vpc-2"), "{error}");
-    assert_eq!(account.gateway_changes(), [0, 0, 0, 0]);
+    assert_eq!(world.changes(), [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn attached_meanwhile_is_success_only_if_it_is_to_our_vpc() {
-    for (vpc_id, expected) in [(VPC, "ok"), ("vpc-2", "ResourceConflict")] {
-        let mut account = Account::with(vec![detached("igw-1")], vec![table()]);
-        account.attach = mock!(Client::attach_internet_gateway)
-            .then_http_response(|| ec2_refusal(codes::ALREADY_ASSOCIATED, "already attached"));
-        let now = vec![attached("igw-1", vpc_id)];
-        account.gateway_by_id = gateways_by("internet-gateway-id", "igw-1", now);
-        let answer = account.ensure().await;
-        let actual = answer.as_ref().map_or_else(Error::name, |_| "ok");
-        assert_eq!(actual, expected);
+    for is_ours in [true, false] {
+        let (world, id) = world().await;
+        change(&world, |gateway| gateway.vpc_id = None);
+        let vpc_id = vpc_of(&world).filter(|_| is_ours);
+        let vpc_id = vpc_id.unwrap_or_else(|| "vpc-2".to_owned());
+        world.before_next("AttachInternetGateway", move |region| {
+            region.ec2.internet_gateways.get_mut(&id).unwrap().vpc_id = Some(vpc_id);
+        });
+        let answer = ensure(&world, &Value::Null).await;
+        let answer = answer.as_ref().map_or_else(Error::name, |_| "ok");
+        assert_eq!(answer, if is_ours { "ok" } else { "ResourceConflict" });
+        let attach = "AttachInternetGateway: Resource.AlreadyAssociated";
+        assert_eq!(world.changes(), [attach]);
     }
 }
 
-#[tokio::test]
-async fn remove_detaches_and_deletes_the_gateway_then_the_table() {
-    let account = Account::with(vec![attached("igw-1", VPC)], vec![table()]);
-    let removed = account.remove().await.unwrap().ready().unwrap().removed;
-    let kinds: Vec<_> = removed.iter().map(|it| it.kind.as_str()).collect();
-    assert_eq!(
-        kinds,
-        [
-            "AWS::EC2::VPCGatewayAttachment",
-            "AWS::EC2::InternetGateway",
-            "AWS::EC2::SubnetRouteTableAssociation",
-            "AWS::EC2::SubnetRouteTableAssociation",
-            "AWS::EC2::RouteTable",
-        ]
-    );
-    assert_eq!(
-        removed[1],
-        Resource::new("AWS::EC2::InternetGateway", "igw-1")
-    );
+fn kinds(removed: &Value) -> Vec<&str> {
+    let removed = removed.as_array().unwrap().iter();
+    removed.map(|it| it["type"].as_str().unwrap()).collect()
 }
 
-#[tokio::test]
-async fn remove_waits_for_public_addresses_and_keeps_the_table_until_then() {
-    let mut account = Account::with(vec![attached("igw-1", VPC)], vec![table()]);
-    account.detach = mock!(Client::detach_internet_gateway).then_http_response(|| {
-        ec2_refusal(
-            codes::DEPENDENCY_VIOLATION,
-            "Network vpc-1 has some mapped public address(es).",
-        )
-    });
-    let Outcome::Pending { reason, .. } = account.remove().await.unwrap() else {
-        panic!("not pending");
-    };
+#[tokio::test(start_paused = true)]
+async fn a_removal_detaches_and_deletes_the_gateway_and_then_the_table() {
+    let (world, id) = world().await;
+    let removed = world.until_removed::<PublicRoutes>().await;
+    let expected = [
+        "AWS::EC2::VPCGatewayAttachment",
+        "AWS::EC2::InternetGateway",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::RouteTable",
+    ];
+    assert_eq!(kinds(&removed), expected);
+    assert_eq!(removed[1]["id"], id);
+    assert!(gateways(&world).is_empty());
+    let tables = world.region(|region| region.ec2.route_tables.clone());
+    assert!(tables.values().all(simulator::ec2::RouteTable::is_main));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_waits_for_public_addresses_and_keeps_the_table_until_then() {
+    let mut plan = Plan::example();
+    plan.network.zones.truncate(1);
+    let world = World::with_nat_gateways(plan).await;
+    let answer = world.remove::<PublicRoutes>().await.unwrap();
+    assert_eq!(answer["checkAfterSeconds"], 15);
+    let reason = answer["reason"].as_str().unwrap();
     assert!(reason.contains("mapped public address"), "{reason}");
-    assert_eq!(account.delete.num_calls(), 0);
-    assert_eq!(account.delete_table.num_calls(), 0);
+    assert_eq!(
+        world.changes(),
+        ["DetachInternetGateway: DependencyViolation"]
+    );
 }
 
-#[tokio::test]
-async fn remove_of_missing_routes_succeeds() {
-    let account = Account::with(vec![], vec![]);
-    let nothing = Ok(Outcome::Ready(Removed::default()));
-    assert_eq!(account.remove().await, nothing);
-    assert_eq!(account.gateway_changes(), [0, 0, 0, 0]);
+#[tokio::test(start_paused = true)]
+async fn a_removal_of_what_is_gone_succeeds() {
+    let nothing = World::new(Plan::example());
+    assert_eq!(nothing.until_removed::<PublicRoutes>().await, json!([]));
+    assert_eq!(nothing.changes(), [""; 0]);
 
-    let mut account = Account::with(vec![attached("igw-1", VPC)], vec![]);
-    account.detach = mock!(Client::detach_internet_gateway)
-        .then_http_response(|| ec2_refusal(codes::GATEWAY_NOT_ATTACHED, "not attached"));
-    account.delete = mock!(Client::delete_internet_gateway)
-        .then_http_response(|| ec2_refusal(codes::INTERNET_GATEWAY_NOT_FOUND, "gone"));
-    assert_eq!(account.remove().await, nothing);
+    let (world, _) = world().await;
+    world.region(|region| region.ec2.route_tables.clear());
+    world.fail_next("DetachInternetGateway", codes::GATEWAY_NOT_ATTACHED, "gone");
+    let code = codes::INTERNET_GATEWAY_NOT_FOUND;
+    world.fail_next("DeleteInternetGateway", code, "gone");
+    let answer = world.remove::<PublicRoutes>().await.unwrap();
+    assert_eq!(answer["removed"], json!([]));
 }

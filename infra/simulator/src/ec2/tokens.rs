@@ -172,7 +172,7 @@ mod tests {
             let params = Params::parse(b"ClientToken=t&CidrBlock=10.0.0.0/16");
             let mut context = Context {
                 injected_error: None,
-                failing: &mut Vec::new(),
+                next_calls: &mut Vec::new(),
                 now: jiff::Timestamp::UNIX_EPOCH,
                 account: "111122223333".to_owned(),
                 region: "us-east-1".to_owned(),

@@ -78,7 +78,7 @@ fn of_every_operation_is_known_what_it_needs() {
     let mut state = State::default();
     let mut context = Context {
         injected_error: None,
-        failing: &mut Vec::new(),
+        next_calls: &mut Vec::new(),
         now: jiff::Timestamp::UNIX_EPOCH,
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),

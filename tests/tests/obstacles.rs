@@ -36,23 +36,39 @@ enum Then {
 }
 use Then::{Named, Passed};
 
-/// Something in the way of an operation: put there, and what has to become of it.
+/// Puts something in the way, at some time, and says what has to become of it.
+type Put = dyn Fn(&mut State, Timestamp) -> Then + Send + Sync;
+
+/// Something in the way of an operation.
 struct Obstacle {
     operation: &'static str,
     name: &'static str,
-    put: fn(&mut State, Timestamp) -> Then,
+    put: Box<Put>,
 }
 
 fn obstacle(
     operation: &'static str,
     name: &'static str,
-    put: fn(&mut State, Timestamp) -> Then,
+    put: impl Fn(&mut State, Timestamp) -> Then + Send + Sync + 'static,
 ) -> Obstacle {
     Obstacle {
         operation,
         name,
-        put,
+        put: Box::new(put),
     }
+}
+
+/// What has these tags is found without the one of its role.
+fn without_role(
+    operation: &'static str,
+    tags: fn(&mut simulator::ec2::Ec2) -> Vec<&mut Tags>,
+) -> Obstacle {
+    obstacle(operation, "the tag of its role is lost", move |state, _| {
+        for tags in tags(&mut region(state).ec2) {
+            tags.remove("hardway:role");
+        }
+        Passed
+    })
 }
 
 fn named(kind: &str, id: &str) -> Then {
@@ -395,48 +411,22 @@ fn changed_by_somebody() -> Vec<Obstacle> {
                 Passed
             },
         ),
-        obstacle(
-            "DeleteRouteTable",
-            "one has lost the tag of its role",
-            |state, _| {
-                let tables = region(state).ec2.route_tables.values_mut();
-                for table in tables {
-                    table.tags.remove("hardway:role");
-                }
-                Passed
-            },
-        ),
-        obstacle(
-            "DeleteInternetGateway",
-            "it has lost the tag of its role",
-            |state, _| {
-                let gateways = region(state).ec2.internet_gateways.values_mut();
-                for gateway in gateways {
-                    gateway.tags.remove("hardway:role");
-                }
-                Passed
-            },
-        ),
-        obstacle(
-            "DeleteVpc",
-            "it has lost the tag of its role",
-            |state, _| {
-                for vpc in region(state).ec2.vpcs.values_mut() {
-                    vpc.tags.remove("hardway:role");
-                }
-                Passed
-            },
-        ),
-        obstacle(
-            "DeleteSubnet",
-            "one has lost the tag of its role",
-            |state, _| {
-                for subnet in region(state).ec2.subnets.values_mut() {
-                    subnet.tags.remove("hardway:role");
-                }
-                Passed
-            },
-        ),
+        without_role("DeleteRouteTable", |ec2| {
+            let all = ec2.route_tables.values_mut();
+            all.map(|it| &mut it.tags).collect()
+        }),
+        without_role("DeleteInternetGateway", |ec2| {
+            let all = ec2.internet_gateways.values_mut();
+            all.map(|it| &mut it.tags).collect()
+        }),
+        without_role("DeleteVpc", |ec2| {
+            let all = ec2.vpcs.values_mut();
+            all.map(|it| &mut it.tags).collect()
+        }),
+        without_role("DeleteSubnet", |ec2| {
+            let all = ec2.subnets.values_mut();
+            all.map(|it| &mut it.tags).collect()
+        }),
     ]
 }
 

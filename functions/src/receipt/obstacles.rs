@@ -2,14 +2,14 @@
 //! cluster with, addresses and gateways of ours that somebody uses elsewhere, roles of ours in instance
 //! profiles. What is in the VPC is [`crate::resources::foreign`]'s.
 
-use aws_sdk_ec2::types::{Address, InternetGateway, NetworkInterface, NetworkInterfaceType};
+use aws_sdk_ec2::types::{Address, InternetGateway};
 use aws_sdk_eks::types::Cluster;
 
 use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::names::RoleOf;
 use crate::model::{Target, tags};
-use crate::resources::eks_network::find_interfaces;
+use crate::resources::eks_network::{find_interfaces, is_of_nat_gateway};
 use crate::resources::foreign;
 use crate::resources::foreign_resource::Foreign;
 use crate::resources::log_group::{self, Owner};
@@ -96,12 +96,6 @@ async fn addresses(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
     };
     let away = used.into_iter().filter(|it| !is_at_home(it));
     Ok(away.map(address).collect())
-}
-
-/// The model says natGateway, EC2 answers nat_gateway.
-fn is_of_nat_gateway(interface: &NetworkInterface) -> bool {
-    let kind = interface.interface_type().map(NetworkInterfaceType::as_str);
-    matches!(kind, Some("natGateway" | "nat_gateway"))
 }
 
 fn address(address: &Address) -> Foreign {

@@ -13,6 +13,7 @@ use crate::model::Target;
 use crate::model::tags::{self, ec2_filter};
 use crate::resources::eks_network::{
     find_interfaces, find_security_groups, instance_of, is_interface_of_cluster, is_of_cluster,
+    is_of_nat_gateway,
 };
 use crate::resources::foreign_resource::{self, Foreign};
 use crate::resources::removal::Removal;
@@ -91,14 +92,12 @@ async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>
 
 /// Whether the interface goes with a NAT gateway or a VPC endpoint, which are looked at themselves.
 fn has_an_owner_here(interface: &NetworkInterface) -> bool {
-    // The model says natGateway, EC2 answers nat_gateway.
-    let types = [
-        "nat_gateway",
-        "vpc_endpoint",
-        "gateway_load_balancer_endpoint",
-    ];
     let kind = interface.interface_type().map(NetworkInterfaceType::as_str);
-    kind == Some("natGateway") || kind.is_some_and(|kind| types.contains(&kind))
+    let is_of_endpoint = matches!(
+        kind,
+        Some("vpc_endpoint" | "gateway_load_balancer_endpoint")
+    );
+    is_of_endpoint || is_of_nat_gateway(interface)
 }
 
 fn is_ours(tags: &[aws_sdk_ec2::types::Tag], target: &Target) -> bool {

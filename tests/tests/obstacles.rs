@@ -262,6 +262,17 @@ fn in_cluster() -> Vec<Obstacle> {
         ),
         obstacle(
             "DeleteSecurityGroup",
+            "another VPC has EKS's group",
+            |state, _| {
+                let (own, other) = (cluster_group(state), "vpc-0123456789abcdef0");
+                let ec2 = &mut region(state).ec2;
+                ec2.associate_security_group(&own, other, ACCOUNT);
+                let association = format!("AWS::EC2::SecurityGroupVpcAssociation {own}");
+                Named(vec![association, other.to_owned()])
+            },
+        ),
+        obstacle(
+            "DeleteSecurityGroup",
             "a rule of the default group",
             |state, _| {
                 let own = cluster_group(state);
@@ -354,6 +365,12 @@ fn in_vpc() -> Vec<Obstacle> {
             let ec2 = &mut region(state).ec2;
             let id = ec2.add_carrier_gateway(Seed(1), &vpc, STRANGER);
             named("AWS::EC2::CarrierGateway", &id)
+        }),
+        obstacle("DeleteVpc", "a group of another VPC", |state, _| {
+            let (vpc, theirs) = (vpc(state), "sg-0123456789abcdef0");
+            let ec2 = &mut region(state).ec2;
+            ec2.associate_security_group(theirs, &vpc, ACCOUNT);
+            named("AWS::EC2::SecurityGroupVpcAssociation", theirs)
         }),
         obstacle("DeleteVpc", "a VPN gateway", |state, _| {
             let vpc = vpc(state);

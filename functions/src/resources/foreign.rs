@@ -86,6 +86,7 @@ async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>
     found.extend(internet_gateways(aws, target, vpc_id).await?);
     found.extend(connections(aws, vpc_id).await?);
     found.extend(vpc_holders::rules(&groups, target));
+    found.extend(vpc_holders::associations(aws, vpc_id, &groups).await?);
     found.extend(vpc_holders::find(aws, vpc_id).await?);
     Ok(found)
 }

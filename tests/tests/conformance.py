@@ -447,6 +447,10 @@ class Network:
         ec2.call("DescribeAddresses")
         ec2.refuses("DescribeAddresses", "InvalidAllocationID.NotFound",
                     AllocationIds=["eipalloc-0123456789abcdef0"])
+        ec2.call("DescribeAddressesAttribute", Attribute="domain-name",
+                 AllocationIds=[self.address])
+        ec2.refuses("DescribeAddressesAttribute", "InvalidAllocationID.NotFound",
+                    AllocationIds=["eipalloc-0123456789abcdef0"])
         # EC2 says so of an address that a service of AWS uses (kubernetes-sigs/cluster-api-provider-aws,
         # pkg/cloud/services/network/eips.go, retries it).
         ec2.refuses("ReleaseAddress", "AuthFailure", AllocationId=self.address)

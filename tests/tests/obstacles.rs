@@ -461,6 +461,24 @@ fn elsewhere() -> Vec<Obstacle> {
                 "the cluster's, associated with".to_owned(),
             ])
         }),
+        obstacle("ReleaseAddress", "a PTR record", |state, _| {
+            let addresses = &mut region(state).ec2.addresses;
+            let address = addresses.values_mut().next().unwrap();
+            address.ptr_record = Some("mail.example.com.".to_owned());
+            let id = format!("AWS::EC2::EIP {}", address.id);
+            Named(vec![id, "mail.example.com.".to_owned()])
+        }),
+        obstacle(
+            "ReleaseAddress",
+            "a PTR record that was reset just now",
+            |state, now| {
+                let addresses = region(state).ec2.addresses.values_mut();
+                for address in addresses {
+                    address.ptr_holds_until = Some(now + SignedDuration::from_mins(25));
+                }
+                Passed
+            },
+        ),
         obstacle("DeleteInternetGateway", "another VPC has it", |state, _| {
             let gateways = &mut region(state).ec2.internet_gateways;
             let gateway = gateways.values_mut().next().unwrap();

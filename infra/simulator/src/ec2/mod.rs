@@ -260,6 +260,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("AllocateAddress", address::allocate),
     ("ReleaseAddress", address::release),
     ("DescribeAddresses", address::describe),
+    ("DescribeAddressesAttribute", address::describe_attribute),
     ("CreateNatGateway", nat_gateway::create),
     ("DeleteNatGateway", nat_gateway::delete),
     ("DescribeNatGateways", nat_gateway::describe),

@@ -111,6 +111,14 @@ fn described_interface(
     region(state).ec2.add_interface(Seed(1), new)
 }
 
+/// One that no service has marked, with EKS's group.
+fn unused_interface(state: &mut State) -> String {
+    let group = cluster_group(state);
+    let id = described_interface(state, None, "10.0.0.10 is kept", vec![group]);
+    region(state).ec2.detach_interface(&id);
+    id
+}
+
 /// Makes a route table of the cluster the VPC's main one. The answer is the id of the one that was it.
 fn make_own_table_main(state: &mut State, role: &str) -> String {
     let tables = &mut region(state).ec2.route_tables;
@@ -192,6 +200,7 @@ const UNOPPOSED: &[&str] = &[
 
 fn obstacles() -> Vec<Obstacle> {
     let mut all = in_cluster();
+    all.extend(interfaces());
     all.extend(in_vpc());
     all.extend(changed_by_somebody());
     all.extend(elsewhere());
@@ -233,25 +242,6 @@ fn in_cluster() -> Vec<Obstacle> {
             ])
         }),
         obstacle(
-            "DeleteNetworkInterface",
-            "a load balancer's, with EKS's group",
-            |state, _| {
-                let group = cluster_group(state);
-                let id = interface(state, vec![group]);
-                named("AWS::EC2::NetworkInterface", &id)
-            },
-        ),
-        obstacle(
-            "DeleteNetworkInterface",
-            "a file system's, with EKS's group",
-            |state, _| {
-                let group = cluster_group(state);
-                let what = "EFS mount target for fs-0123456789abcdef0 (fsmt-0123456789abcdef0)";
-                let id = described_interface(state, None, what, vec![group]);
-                named("AWS::EC2::NetworkInterface", &id)
-            },
-        ),
-        obstacle(
             "DeleteSecurityGroup",
             "a group of somebody else with the cluster's tag",
             |state, _| {
@@ -290,6 +280,48 @@ fn in_cluster() -> Vec<Obstacle> {
                 let groups = &mut region(state).ec2.security_groups;
                 groups.get_mut(&id).unwrap().ingress_from.push(own);
                 named("AWS::EC2::SecurityGroup", &id)
+            },
+        ),
+    ]
+}
+
+fn interfaces() -> Vec<Obstacle> {
+    vec![
+        obstacle(
+            "DeleteNetworkInterface",
+            "a load balancer's, with EKS's group",
+            |state, _| {
+                let group = cluster_group(state);
+                let id = interface(state, vec![group]);
+                named("AWS::EC2::NetworkInterface", &id)
+            },
+        ),
+        obstacle(
+            "DeleteNetworkInterface",
+            "a file system's, with EKS's group",
+            |state, _| {
+                let group = cluster_group(state);
+                let what = "EFS mount target for fs-0123456789abcdef0 (fsmt-0123456789abcdef0)";
+                let id = described_interface(state, None, what, vec![group]);
+                named("AWS::EC2::NetworkInterface", &id)
+            },
+        ),
+        obstacle(
+            "DeleteNetworkInterface",
+            "somebody's that nothing uses, with EKS's group",
+            |state, _| {
+                let id = unused_interface(state);
+                named("AWS::EC2::NetworkInterface", &id)
+            },
+        ),
+        obstacle(
+            "DeleteNetworkInterface",
+            "a pod's that has ended",
+            |state, now| {
+                let id = unused_interface(state);
+                let soon = now + SignedDuration::from_mins(2);
+                region(state).ec2.remove_interface_at(&id, soon);
+                Passed
             },
         ),
     ]

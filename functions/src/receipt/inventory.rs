@@ -9,15 +9,17 @@ use crate::model::names::RoleOf;
 use crate::model::{Target, tags};
 use crate::receipt::obstacles;
 use crate::resources::eks_network::{find_security_groups, is_of_cluster};
+use crate::resources::foreign_resource::{self, Foreign};
 use crate::resources::log_group::{self, Owner};
-use crate::resources::{eks, foreign, foreign_resource, iam_role};
+use crate::resources::{eks, foreign, iam_role};
 
-/// Refuses what a teardown must not touch, as far as it can be seen by now.
+/// Refuses what a teardown must not touch, as far as it can be seen by now. The answer is what may be
+/// somebody's, too.
 pub async fn refuse(
     aws: &Aws,
     target: &Target,
     disable_deletion_protection: bool,
-) -> Result<(), Error> {
+) -> Result<Vec<Foreign>, Error> {
     let cluster = eks::find_cluster(aws, target).await?;
     let mut foreign = vec![];
     match cluster {
@@ -30,9 +32,11 @@ pub async fn refuse(
         Some(cluster) => foreign.extend(obstacles::untagged_cluster(aws, target, &cluster).await?),
         None => {}
     }
-    foreign.extend(foreign::find(aws, target).await?);
+    let in_vpcs = foreign::look(aws, target).await?;
+    foreign.extend(in_vpcs.foreign);
     foreign.extend(obstacles::elsewhere(aws, target).await?);
-    foreign_resource::refuse(&foreign)
+    foreign_resource::refuse(&foreign)?;
+    Ok(in_vpcs.unused)
 }
 
 fn is_ours(cluster: &Cluster, target: &Target) -> bool {

@@ -3,8 +3,8 @@
 
 use aws_sdk_ec2::types::{
     EgressOnlyInternetGateway, Filter, InternetGateway, NatGateway, NatGatewayState,
-    NetworkInterface, NetworkInterfaceType, RouteTable, SecurityGroup, State as EndpointState,
-    Subnet, Vpc, VpcEndpoint, VpcPeeringConnection, VpnGateway,
+    NetworkInterface, NetworkInterfaceStatus, NetworkInterfaceType, RouteTable, SecurityGroup,
+    State as EndpointState, Subnet, Vpc, VpcEndpoint, VpcPeeringConnection, VpnGateway,
 };
 
 use crate::aws::{Aws, list};
@@ -13,7 +13,7 @@ use crate::model::Target;
 use crate::model::tags::{self, ec2_filter};
 use crate::resources::eks_network::{
     find_interfaces, find_security_groups, instance_of, is_interface_of_cluster, is_of_cluster,
-    is_of_nat_gateway,
+    is_of_control_plane, is_of_nat_gateway,
 };
 use crate::resources::foreign_resource::{self, Foreign};
 use crate::resources::removal::Removal;
@@ -44,15 +44,34 @@ pub async fn outcome(
     Ok(removal.outcome())
 }
 
+/// What is in the VPC (or VPCs) of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InVpcs {
+    /// Everything that neither we nor EKS made.
+    pub foreign: Vec<Foreign>,
+    /// Interfaces with EKS's security group that nothing uses, beside those of the control plane: a pod's for a
+    /// moment, or somebody's.
+    pub unused: Vec<Foreign>,
+}
+
 /// Everything in the VPC (or VPCs) of the cluster that neither we nor EKS made.
 ///
 /// # Errors
 /// What EC2 answers.
 pub async fn find(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
-    let mut found = vec![];
+    Ok(look(aws, target).await?.foreign)
+}
+
+/// The same, and what may be somebody's.
+///
+/// # Errors
+/// What EC2 answers.
+pub async fn look(aws: &Aws, target: &Target) -> Result<InVpcs, Error> {
+    let mut found = InVpcs::default();
     for vpc in find_vpcs(aws, target).await? {
         let id = vpc.vpc_id().unwrap_or_default();
-        found.extend(in_vpc(aws, target, id).await?);
+        look_in(aws, target, id, &mut found).await?;
     }
     Ok(found)
 }
@@ -67,17 +86,18 @@ pub async fn find_vpcs(aws: &Aws, target: &Target) -> Result<Vec<Vpc>, Error> {
     list!(call).await.during("ec2:DescribeVpcs")
 }
 
-async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
+async fn look_in(
+    aws: &Aws,
+    target: &Target,
+    vpc_id: &str,
+    in_vpcs: &mut InVpcs,
+) -> Result<(), Error> {
     let groups = find_security_groups(aws, vpc_id).await?;
     let interfaces = find_interfaces(aws, vpc_id).await?;
-    let is_foreign = |it: &&NetworkInterface| {
-        !has_an_owner_here(it) && !is_interface_of_cluster(it, &groups, target)
-    };
-    let mut found: Vec<Foreign> = interfaces
-        .iter()
-        .filter(is_foreign)
-        .map(interface)
-        .collect();
+    let is_of_eks = |it: &NetworkInterface| is_interface_of_cluster(it, &groups, target);
+    let is_foreign = |it: &&NetworkInterface| !has_an_owner_here(it) && !is_of_eks(it);
+    let found = &mut in_vpcs.foreign;
+    found.extend(interfaces.iter().filter(is_foreign).map(interface));
     let is_foreign = |it: &&SecurityGroup| {
         it.group_name() != Some("default") && !is_of_cluster(it, target) && !guardduty::is_group(it)
     };
@@ -88,7 +108,14 @@ async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>
     found.extend(vpc_holders::rules(&groups, target));
     found.extend(vpc_holders::associations(aws, vpc_id, &groups).await?);
     found.extend(vpc_holders::find(aws, vpc_id).await?);
-    Ok(found)
+    let is_unused = |it: &&NetworkInterface| {
+        it.status() == Some(&NetworkInterfaceStatus::Available)
+            && is_of_eks(it)
+            && !is_of_control_plane(it, target)
+    };
+    let unused = interfaces.iter().filter(is_unused);
+    in_vpcs.unused.extend(unused.map(interface));
+    Ok(())
 }
 
 /// Whether the interface goes with a NAT gateway or a VPC endpoint, which are looked at themselves.

@@ -44,7 +44,31 @@ fn without_numbers(text: &str) -> String {
 #[derive(Debug, Default)]
 pub struct Hold {
     seen: Mutex<BTreeSet<Pending>>,
-    held: Mutex<Option<(Pending, Option<Value>)>>,
+    held: Mutex<Option<Held>>,
+}
+
+/// What is answered for ever.
+#[derive(Debug)]
+struct Held {
+    pending: Pending,
+    /// The answer, once it was given.
+    answer: Option<Value>,
+    /// How many attempts of each Task fail before it is given again.
+    retries: usize,
+    /// How many attempts there were since it was given.
+    attempts: usize,
+}
+
+impl Held {
+    fn next(&mut self) -> Option<Result<Value, Error>> {
+        let answer = self.answer.clone()?;
+        if self.attempts < self.retries {
+            self.attempts += 1;
+            return Some(Err(Error::NotYetVisible("it was there before".to_owned())));
+        }
+        self.attempts = 0;
+        Some(Ok(answer))
+    }
 }
 
 impl Hold {
@@ -53,7 +77,20 @@ impl Hold {
     /// # Panics
     /// Never: nobody panics while it is held.
     pub fn forever(&self, pending: Pending) {
-        *self.held.lock().unwrap() = Some((pending, None));
+        self.forever_after(0, pending);
+    }
+
+    /// The same, and each time so many attempts of the Task fail first, in a way that is retried.
+    ///
+    /// # Panics
+    /// Never: nobody panics while it is held.
+    pub fn forever_after(&self, retries: usize, pending: Pending) {
+        *self.held.lock().unwrap() = Some(Held {
+            pending,
+            answer: None,
+            retries,
+            attempts: 0,
+        });
     }
 
     /// Every kind of PENDING that has been answered.
@@ -72,22 +109,22 @@ impl Hold {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         let held = self.held.lock().unwrap();
-        let answer = held.as_ref()?.1.as_ref()?;
+        let answer = held.as_ref()?.answer.as_ref()?;
         answer["reason"].as_str().map(ToOwned::to_owned)
     }
 
-    fn answer(&self, function: &str, action: &str) -> Option<Value> {
-        let held = self.held.lock().unwrap();
-        let (pending, answer) = held.as_ref()?;
-        let is_held = pending.function == function && pending.action == action;
-        answer.clone().filter(|_| is_held)
+    fn answer(&self, function: &str, action: &str) -> Option<Result<Value, Error>> {
+        let mut held = self.held.lock().unwrap();
+        let held = held.as_mut()?;
+        let is_held = held.pending.function == function && held.pending.action == action;
+        if is_held { held.next() } else { None }
     }
 
     fn notice(&self, pending: Pending, answer: &Value) {
-        if let Some((held, kept)) = self.held.lock().unwrap().as_mut()
-            && *held == pending
+        if let Some(held) = self.held.lock().unwrap().as_mut()
+            && held.pending == pending
         {
-            *kept = Some(answer.clone());
+            held.answer = Some(answer.clone());
         }
         self.seen.lock().unwrap().insert(pending);
     }
@@ -99,20 +136,24 @@ tokio::task_local! {
 }
 
 /// The function `F`, whose answers may be held.
-pub struct Held<F>(PhantomData<F>);
+pub struct Holding<F>(PhantomData<F>);
 
-impl<F: Function> Function for Held<F> {
+impl<F: Function> Function for Holding<F> {
     const NAME: &'static str = F::NAME;
 
     fn longest_wait(action: &str) -> Duration {
         F::longest_wait(action)
     }
 
+    fn longest_retries() -> Duration {
+        F::longest_retries()
+    }
+
     async fn handle(base: &Base, request: Value) -> Result<Value, Error> {
         let hold = HOLD.get();
         let action = request["action"].as_str().unwrap_or_default().to_owned();
         if let Some(answer) = hold.answer(F::NAME, &action) {
-            return Ok(answer);
+            return answer;
         }
         let answer = F::handle(base, request).await?;
         if let Some(pending) = Pending::of(F::NAME, &action, &answer) {

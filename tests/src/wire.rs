@@ -2,7 +2,9 @@
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -127,6 +129,13 @@ impl Wire {
             }
             _ => Err(reset()),
         }
+    }
+}
+
+/// Functions have the time of the AWS that they call.
+impl TimeSource for Wire {
+    fn now(&self) -> SystemTime {
+        self.simulator.now().into()
     }
 }
 

@@ -2,6 +2,7 @@
 //! AWS, virtual time.
 
 use functions::aws::Base;
+use functions::contract::wait::Limits;
 use functions::contract::{Error, Function, invoke};
 use functions::model::RoleNames;
 use std::future::Future;
@@ -26,7 +27,7 @@ use crate::asl::{Execution, Failure, Invoke, Machine, MapRun};
 use crate::bucket::{self, Bucket};
 use crate::bus::Bus;
 use crate::faults::{Mishap, Script};
-use crate::hold::{HOLD, Held, Hold};
+use crate::hold::{HOLD, Hold, Holding};
 use crate::step_functions::{PROVISION, StepFunctions, machine_arn};
 use crate::wire::Wire;
 use crate::{project, template};
@@ -409,6 +410,7 @@ fn sdk_config(wire: &Wire, access_key: &str) -> SdkConfig {
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(wire.clone())
+        .time_source(wire.clone())
         .build()
 }
 
@@ -552,18 +554,19 @@ macro_rules! with_functions {
     };
 }
 
-/// How long the function that a Task's `Resource` names may answer PENDING.
+/// How long the function that a Task's `Resource` names may answer PENDING, and be retried.
 ///
 /// # Panics
 /// If there is no such function.
 #[must_use]
-pub fn longest_wait(resource: &str, action: &str) -> Duration {
+pub fn limits(resource: &str, action: &str) -> Limits {
     macro_rules! find {
         ($($function:ty),* $(,)?) => {
             match resource {
-                $(name if name == placeholder(<$function as Function>::NAME) => {
-                    <$function as Function>::longest_wait(action)
-                })*
+                $(name if name == placeholder(<$function as Function>::NAME) => Limits {
+                    pending: <$function as Function>::longest_wait(action),
+                    retries: <$function as Function>::longest_retries(),
+                },)*
                 other => panic!("no function for {other}"),
             }
         };
@@ -583,7 +586,7 @@ impl World {
                         let key = <$function as Function>::NAME;
                         let names = self.base.role_names().clone();
                         let base = Base::new(sdk_config(wire, key)).with_role_names(names);
-                        let answer = invoke::<Held<$function>>(&base, payload);
+                        let answer = invoke::<Holding<$function>>(&base, payload);
                         HOLD.scope(Arc::clone(&self.hold), answer).await
                     })*
                     other => panic!("no function for {other}"),

@@ -447,6 +447,10 @@ class Network:
         ec2.call("DescribeAddresses")
         ec2.refuses("DescribeAddresses", "InvalidAllocationID.NotFound",
                     AllocationIds=["eipalloc-0123456789abcdef0"])
+        ec2.call("DescribeAddressesAttribute", Attribute="domain-name",
+                 AllocationIds=[self.address])
+        ec2.refuses("DescribeAddressesAttribute", "InvalidAllocationID.NotFound",
+                    AllocationIds=["eipalloc-0123456789abcdef0"])
         # EC2 says so of an address that a service of AWS uses (kubernetes-sigs/cluster-api-provider-aws,
         # pkg/cloud/services/network/eips.go, retries it).
         ec2.refuses("ReleaseAddress", "AuthFailure", AllocationId=self.address)
@@ -486,6 +490,7 @@ class Network:
         made = ec2.call("CreateSecurityGroup", TagSpecifications=tagged("security-group"), **group)
         ec2.refuses("CreateSecurityGroup", "InvalidGroup.Duplicate", **group)
         ec2.call("DescribeSecurityGroups")
+        self.group_of_two_vpcs(made["GroupId"])
         ec2.call("DeleteSecurityGroup", GroupId=made["GroupId"])
         ec2.refuses("DeleteSecurityGroup", "InvalidGroup.NotFound", GroupId=made["GroupId"])
         interfaces = ec2.call("DescribeNetworkInterfaces",
@@ -495,6 +500,21 @@ class Network:
         ec2.call("DeleteNetworkInterface", NetworkInterfaceId=unused)
         ec2.refuses("DeleteNetworkInterface", "InvalidNetworkInterfaceID.NotFound",
                     NetworkInterfaceId=unused)
+
+    def group_of_two_vpcs(self, group):
+        ec2 = self.ec2
+        other = ec2.call("CreateVpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+        pair = {"GroupId": group, "VpcId": other}
+        ec2.call("AssociateSecurityGroupVpc", **pair)
+        ec2.refuses("AssociateSecurityGroupVpc", "Resource.AlreadyAssociated", **pair)
+        ec2.refuses("DeleteSecurityGroup", "DependencyViolation", GroupId=group)
+        ec2.refuses("DeleteVpc", "DependencyViolation", VpcId=other)
+        ec2.call("DisassociateSecurityGroupVpc", **pair)
+        ec2.until("DescribeSecurityGroupVpcAssociations",
+                  lambda it: not it["SecurityGroupVpcAssociations"],
+                  Filters=filtered("group-id", group))
+        ec2.refuses("DisassociateSecurityGroupVpc", "InvalidParameterValue", **pair)
+        ec2.call("DeleteVpc", VpcId=other)
 
     def foreign(self):
         """What the one who started the simulator has put there for this."""

@@ -264,7 +264,7 @@ fn every_task_that_may_answer_pending_is_asked_again_and_no_other_has_a_wait() {
         let mut waits = BTreeSet::new();
         for (name, task) in invocations(&definition) {
             let action = task["Parameters"]["action"].as_str().unwrap();
-            let limit = world::longest_wait(task["Resource"].as_str().unwrap(), action);
+            let limit = world::limits(task["Resource"].as_str().unwrap(), action).pending;
             let result = task["ResultPath"].as_str().unwrap();
             let memory = task["Parameters"].get("memory.$");
             if limit.is_zero() {

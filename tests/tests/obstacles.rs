@@ -36,23 +36,39 @@ enum Then {
 }
 use Then::{Named, Passed};
 
-/// Something in the way of an operation: put there, and what has to become of it.
+/// Puts something in the way, at some time, and says what has to become of it.
+type Put = dyn Fn(&mut State, Timestamp) -> Then + Send + Sync;
+
+/// Something in the way of an operation.
 struct Obstacle {
     operation: &'static str,
     name: &'static str,
-    put: fn(&mut State, Timestamp) -> Then,
+    put: Box<Put>,
 }
 
 fn obstacle(
     operation: &'static str,
     name: &'static str,
-    put: fn(&mut State, Timestamp) -> Then,
+    put: impl Fn(&mut State, Timestamp) -> Then + Send + Sync + 'static,
 ) -> Obstacle {
     Obstacle {
         operation,
         name,
-        put,
+        put: Box::new(put),
     }
+}
+
+/// What has these tags is found without the one of its role.
+fn without_role(
+    operation: &'static str,
+    tags: fn(&mut simulator::ec2::Ec2) -> Vec<&mut Tags>,
+) -> Obstacle {
+    obstacle(operation, "the tag of its role is lost", move |state, _| {
+        for tags in tags(&mut region(state).ec2) {
+            tags.remove("hardway:role");
+        }
+        Passed
+    })
 }
 
 fn named(kind: &str, id: &str) -> Then {
@@ -93,6 +109,14 @@ fn described_interface(
         owner: STRANGER.to_owned(),
     };
     region(state).ec2.add_interface(Seed(1), new)
+}
+
+/// One that no service has marked, with EKS's group.
+fn unused_interface(state: &mut State) -> String {
+    let group = cluster_group(state);
+    let id = described_interface(state, None, "10.0.0.10 is kept", vec![group]);
+    region(state).ec2.detach_interface(&id);
+    id
 }
 
 /// Makes a route table of the cluster the VPC's main one. The answer is the id of the one that was it.
@@ -176,6 +200,7 @@ const UNOPPOSED: &[&str] = &[
 
 fn obstacles() -> Vec<Obstacle> {
     let mut all = in_cluster();
+    all.extend(interfaces());
     all.extend(in_vpc());
     all.extend(changed_by_somebody());
     all.extend(elsewhere());
@@ -217,31 +242,23 @@ fn in_cluster() -> Vec<Obstacle> {
             ])
         }),
         obstacle(
-            "DeleteNetworkInterface",
-            "a load balancer's, with EKS's group",
-            |state, _| {
-                let group = cluster_group(state);
-                let id = interface(state, vec![group]);
-                named("AWS::EC2::NetworkInterface", &id)
-            },
-        ),
-        obstacle(
-            "DeleteNetworkInterface",
-            "a file system's, with EKS's group",
-            |state, _| {
-                let group = cluster_group(state);
-                let what = "EFS mount target for fs-0123456789abcdef0 (fsmt-0123456789abcdef0)";
-                let id = described_interface(state, None, what, vec![group]);
-                named("AWS::EC2::NetworkInterface", &id)
-            },
-        ),
-        obstacle(
             "DeleteSecurityGroup",
             "a group of somebody else with the cluster's tag",
             |state, _| {
                 let tags = Tags::from([("hardway:cluster".to_owned(), "demo".to_owned())]);
                 let id = group(state, "theirs".to_owned(), tags);
                 named("AWS::EC2::SecurityGroup", &id)
+            },
+        ),
+        obstacle(
+            "DeleteSecurityGroup",
+            "another VPC has EKS's group",
+            |state, _| {
+                let (own, other) = (cluster_group(state), "vpc-0123456789abcdef0");
+                let ec2 = &mut region(state).ec2;
+                ec2.associate_security_group(&own, other, ACCOUNT);
+                let association = format!("AWS::EC2::SecurityGroupVpcAssociation {own}");
+                Named(vec![association, other.to_owned()])
             },
         ),
         obstacle(
@@ -263,6 +280,48 @@ fn in_cluster() -> Vec<Obstacle> {
                 let groups = &mut region(state).ec2.security_groups;
                 groups.get_mut(&id).unwrap().ingress_from.push(own);
                 named("AWS::EC2::SecurityGroup", &id)
+            },
+        ),
+    ]
+}
+
+fn interfaces() -> Vec<Obstacle> {
+    vec![
+        obstacle(
+            "DeleteNetworkInterface",
+            "a load balancer's, with EKS's group",
+            |state, _| {
+                let group = cluster_group(state);
+                let id = interface(state, vec![group]);
+                named("AWS::EC2::NetworkInterface", &id)
+            },
+        ),
+        obstacle(
+            "DeleteNetworkInterface",
+            "a file system's, with EKS's group",
+            |state, _| {
+                let group = cluster_group(state);
+                let what = "EFS mount target for fs-0123456789abcdef0 (fsmt-0123456789abcdef0)";
+                let id = described_interface(state, None, what, vec![group]);
+                named("AWS::EC2::NetworkInterface", &id)
+            },
+        ),
+        obstacle(
+            "DeleteNetworkInterface",
+            "somebody's that nothing uses, with EKS's group",
+            |state, _| {
+                let id = unused_interface(state);
+                named("AWS::EC2::NetworkInterface", &id)
+            },
+        ),
+        obstacle(
+            "DeleteNetworkInterface",
+            "a pod's that has ended",
+            |state, now| {
+                let id = unused_interface(state);
+                let soon = now + SignedDuration::from_mins(2);
+                region(state).ec2.remove_interface_at(&id, soon);
+                Passed
             },
         ),
     ]
@@ -339,6 +398,12 @@ fn in_vpc() -> Vec<Obstacle> {
             let id = ec2.add_carrier_gateway(Seed(1), &vpc, STRANGER);
             named("AWS::EC2::CarrierGateway", &id)
         }),
+        obstacle("DeleteVpc", "a group of another VPC", |state, _| {
+            let (vpc, theirs) = (vpc(state), "sg-0123456789abcdef0");
+            let ec2 = &mut region(state).ec2;
+            ec2.associate_security_group(theirs, &vpc, ACCOUNT);
+            named("AWS::EC2::SecurityGroupVpcAssociation", theirs)
+        }),
         obstacle("DeleteVpc", "a VPN gateway", |state, _| {
             let vpc = vpc(state);
             let id = region(state)
@@ -395,48 +460,22 @@ fn changed_by_somebody() -> Vec<Obstacle> {
                 Passed
             },
         ),
-        obstacle(
-            "DeleteRouteTable",
-            "one has lost the tag of its role",
-            |state, _| {
-                let tables = region(state).ec2.route_tables.values_mut();
-                for table in tables {
-                    table.tags.remove("hardway:role");
-                }
-                Passed
-            },
-        ),
-        obstacle(
-            "DeleteInternetGateway",
-            "it has lost the tag of its role",
-            |state, _| {
-                let gateways = region(state).ec2.internet_gateways.values_mut();
-                for gateway in gateways {
-                    gateway.tags.remove("hardway:role");
-                }
-                Passed
-            },
-        ),
-        obstacle(
-            "DeleteVpc",
-            "it has lost the tag of its role",
-            |state, _| {
-                for vpc in region(state).ec2.vpcs.values_mut() {
-                    vpc.tags.remove("hardway:role");
-                }
-                Passed
-            },
-        ),
-        obstacle(
-            "DeleteSubnet",
-            "one has lost the tag of its role",
-            |state, _| {
-                for subnet in region(state).ec2.subnets.values_mut() {
-                    subnet.tags.remove("hardway:role");
-                }
-                Passed
-            },
-        ),
+        without_role("DeleteRouteTable", |ec2| {
+            let all = ec2.route_tables.values_mut();
+            all.map(|it| &mut it.tags).collect()
+        }),
+        without_role("DeleteInternetGateway", |ec2| {
+            let all = ec2.internet_gateways.values_mut();
+            all.map(|it| &mut it.tags).collect()
+        }),
+        without_role("DeleteVpc", |ec2| {
+            let all = ec2.vpcs.values_mut();
+            all.map(|it| &mut it.tags).collect()
+        }),
+        without_role("DeleteSubnet", |ec2| {
+            let all = ec2.subnets.values_mut();
+            all.map(|it| &mut it.tags).collect()
+        }),
     ]
 }
 
@@ -454,6 +493,24 @@ fn elsewhere() -> Vec<Obstacle> {
                 "the cluster's, associated with".to_owned(),
             ])
         }),
+        obstacle("ReleaseAddress", "a PTR record", |state, _| {
+            let addresses = &mut region(state).ec2.addresses;
+            let address = addresses.values_mut().next().unwrap();
+            address.ptr_record = Some("mail.example.com.".to_owned());
+            let id = format!("AWS::EC2::EIP {}", address.id);
+            Named(vec![id, "mail.example.com.".to_owned()])
+        }),
+        obstacle(
+            "ReleaseAddress",
+            "a PTR record that was reset just now",
+            |state, now| {
+                let addresses = region(state).ec2.addresses.values_mut();
+                for address in addresses {
+                    address.ptr_holds_until = Some(now + SignedDuration::from_mins(25));
+                }
+                Passed
+            },
+        ),
         obstacle("DeleteInternetGateway", "another VPC has it", |state, _| {
             let gateways = &mut region(state).ec2.internet_gateways;
             let gateway = gateways.values_mut().next().unwrap();

@@ -246,7 +246,7 @@ fn session_policies() -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// `UPDATE_POLICIES=1` writes the files anew.
+/// `UPDATE_POLICIES=1` writes the files.
 #[test]
 fn a_session_may_do_what_the_functions_own_role_allows_and_no_more() {
     for (name, function) in template::functions() {
@@ -274,7 +274,7 @@ fn a_session_may_do_what_the_functions_own_role_allows_and_no_more() {
     }
 }
 
-/// `UPDATE_POLICIES=1` writes them anew.
+/// `UPDATE_POLICIES=1` writes them.
 #[test]
 fn generated_parts_of_the_templates_are_up_to_date() {
     for name in ["infra/template.yaml", "infra/member-role.yaml"] {

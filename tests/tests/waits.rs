@@ -1,13 +1,13 @@
 //! Nothing waits for ever: whatever a machine waits for, if it never comes the execution ends with an
 //! error that names it, long before the machine's own time-out, which no Catch sees.
 
-use functions::contract::wait::check_after;
+use functions::contract::wait::{Limits, check_after};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::hold::Pending;
-use tests::world::{ACCOUNT, Moment, longest_wait};
+use tests::world::{ACCOUNT, Moment, limits, logical_id};
 use tests::{Execution, World, left, many, project};
 
 const SEED: u64 = 121;
@@ -144,29 +144,74 @@ fn a_member_that_never_ends_fails_and_not_the_whole_fleet_with_it() {
     assert!(execution.duration < Duration::from_hours(50));
 }
 
+/// `NotYetVisible` has thirty retries, and almost all of them take about thirteen minutes.
+const RETRIES: usize = 29;
+const RETRIES_LAST: Duration = Duration::from_secs(786);
+
+/// What fails at each invocation, and passes each time within the retries, would be waited for as often as the
+/// step is asked within its limit.
+#[test]
+fn a_wait_whose_every_invocation_is_retried_ends_soon_after_its_limit() {
+    let waits: Vec<Pending> = many::one(async || {
+        let world = new_world();
+        let execution = world.provision(input()).await;
+        assert!(execution.result.is_ok(), "{}", execution.timeline());
+        let seen = world.hold.seen();
+        let first = |function| seen.iter().find(|it| it.function == function).unwrap();
+        ["vpc", "nat-gateways", "cluster"]
+            .map(|it| first(it).clone())
+            .to_vec()
+    });
+    let mut input = input();
+    input["onFailure"] = "keep".into();
+    require_none(many::each(&waits, async |_, pending| {
+        let world = new_world();
+        world.hold.forever_after(RETRIES, pending.clone());
+        let execution = world.provision(input.clone()).await;
+        let resource = format!("${{{}Arn}}", logical_id(&pending.function));
+        let limits = limits(&resource, &pending.action);
+        let lasted = execution.duration;
+        println!("{pending:?}: {lasted:?} of {limits:?}");
+        // The steps before it, the retries that are no part of the wait, and those under way at its limit.
+        let most = Duration::from_mins(10) + limits.pending + limits.retries + RETRIES_LAST;
+        let problem = problem(&world, &execution, false);
+        let is_long = lasted > most;
+        problem.or_else(|| is_long.then(|| format!("{pending:?}: {lasted:?} of {most:?}")))
+    }));
+}
+
 fn definition(name: &str) -> Value {
     project::read_json(&format!("statemachine/{name}.asl.json"))
 }
 
-/// The states of a machine and of those inside it that have a wait, with their limits.
-fn waits_of(machine: &Value) -> Vec<(String, Duration)> {
+/// The states of a machine and of those inside it that have a wait.
+fn waiting(machine: &Value) -> Vec<(&String, &Value)> {
     let mut found = vec![];
     for (name, state) in machine["States"].as_object().unwrap() {
         if state["Next"] == format!("{name} ready?") {
-            found.push((name.clone(), limit(state)));
+            found.push((name, state));
         }
         let branches = state["Branches"].as_array().into_iter().flatten();
-        found.extend(branches.flat_map(waits_of));
-        if let Some(inner) = state.get("ItemProcessor") {
-            found.extend(waits_of(inner));
-        }
+        found.extend(branches.flat_map(waiting));
+        found.extend(state.get("ItemProcessor").into_iter().flat_map(waiting));
     }
     found
 }
 
-fn limit(task: &Value) -> Duration {
+/// The same, with their limits.
+fn waits_of(machine: &Value) -> Vec<(String, Duration)> {
+    let all = waiting(machine).into_iter();
+    all.map(|(name, state)| (name.clone(), limit(state)))
+        .collect()
+}
+
+fn limits_of(task: &Value) -> Limits {
     let action = task["Parameters"]["action"].as_str().unwrap();
-    longest_wait(task["Resource"].as_str().unwrap(), action)
+    limits(task["Resource"].as_str().unwrap(), action)
+}
+
+fn limit(task: &Value) -> Duration {
+    limits_of(task).pending
 }
 
 /// The invocations of a wait that asks as often as any step does.
@@ -291,6 +336,18 @@ fn of_retrier(retrier: &Value, attempt: u64) -> u64 {
     let times_out = names.iter().any(|it| it == "States.Timeout");
     let lost = if times_out { attempts * attempt } else { 0 };
     Duration::from_secs_f64(total).as_secs() + lost
+}
+
+/// What an answer is late by is told from other reasons by how long such retries can last.
+#[test]
+fn functions_know_how_long_their_tasks_are_retried() {
+    for name in ["provision", "teardown", "fleet"] {
+        for (state, task) in waiting(&definition(name)) {
+            let attempt = task["TimeoutSeconds"].as_u64().unwrap();
+            let longest = Duration::from_secs(attempt + retries(task, attempt));
+            assert_eq!(limits_of(task).retries, longest, "{name}: {state}");
+        }
+    }
 }
 
 /// The machine's own time-out is for what nobody thought of: it leaves no cause.

@@ -3,15 +3,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
-use aws_smithy_mocks::mock;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::account_created::tests::{
-    created, enrolled, example, joined, managed, parameter, starter, updated,
+    accepting, created, enrolled, example, joined, managed, parameter, starter, updated,
 };
 use crate::account_created::{Starter, Status};
 
@@ -20,17 +18,7 @@ const EVENTS: usize = 4_000;
 
 /// A starter whose policy builds for everybody, and the inputs of what it has started.
 fn recording() -> (Starter, Arc<Mutex<Vec<Value>>>) {
-    let starts = Arc::new(Mutex::new(Vec::new()));
-    let record = starts.clone();
-    let accepts = mock!(aws_sdk_sfn::Client::start_execution).then_compute_output(move |call| {
-        let input = serde_json::from_str(call.input().unwrap()).unwrap();
-        record.lock().unwrap().push(input);
-        StartExecutionOutput::builder()
-            .execution_arn("arn")
-            .start_date(aws_sdk_sfn::primitives::DateTime::from_secs(0))
-            .build()
-            .unwrap()
-    });
+    let (accepts, inputs) = accepting();
     let policy = json!({
         "enabled": true,
         "invitedAccounts": true,
@@ -38,7 +26,7 @@ fn recording() -> (Starter, Arc<Mutex<Vec<Value>>>) {
     });
     (
         starter(&[&parameter(&policy.to_string())], &[&accepts], &[]),
-        starts,
+        inputs,
     )
 }
 

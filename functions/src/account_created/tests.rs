@@ -1,5 +1,7 @@
 //! Unit tests of the starter, with real SDK clients whose answers are mocked.
 
+use std::sync::{Arc, Mutex};
+
 use super::*;
 use aws_sdk_organizations::operation::list_parents::ListParentsOutput;
 use aws_sdk_organizations::types::{Parent, ParentType};
@@ -151,13 +153,27 @@ fn accepts(name: &'static str, input: Value) -> Rule {
             assert_eq!(given, input.to_string());
             true
         })
-        .then_output(|| {
-            StartExecutionOutput::builder()
-                .execution_arn("arn")
-                .start_date(aws_sdk_sfn::primitives::DateTime::from_secs(0))
-                .build()
-                .unwrap()
-        })
+        .then_output(execution)
+}
+
+/// Accepts every execution. The inputs are those that it was asked for.
+pub(crate) fn accepting() -> (Rule, Arc<Mutex<Vec<Value>>>) {
+    let inputs = Arc::new(Mutex::new(Vec::new()));
+    let record = inputs.clone();
+    let accepts = mock!(aws_sdk_sfn::Client::start_execution).then_compute_output(move |call| {
+        let input = serde_json::from_str(call.input().unwrap()).unwrap();
+        record.lock().unwrap().push(input);
+        execution()
+    });
+    (accepts, inputs)
+}
+
+fn execution() -> StartExecutionOutput {
+    StartExecutionOutput::builder()
+        .execution_arn("arn")
+        .start_date(aws_sdk_sfn::primitives::DateTime::from_secs(0))
+        .build()
+        .unwrap()
 }
 
 /// The input that the minimal policy makes of an event.

@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use jiff::Timestamp;
 
 use crate::aws::error_log::ErrorLog;
 use crate::aws::{Session, codes};
@@ -115,6 +116,13 @@ impl Base {
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
+    }
+
+    /// What time it is, by the clock of the configuration.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let clock = self.config.time_source().unwrap_or_default();
+        Timestamp::try_from(clock.now()).unwrap_or_default()
     }
 
     /// The function's own configuration, for clients of services that are used only where it runs.

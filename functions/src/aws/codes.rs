@@ -45,6 +45,9 @@ pub const GATEWAY_NOT_ATTACHED: &str = "Gateway.NotAttached";
 pub const VPC_ENDPOINT_NOT_FOUND: &str = "InvalidVpcEndpointId.NotFound";
 /// EC2: the address is in use.
 pub const ADDRESS_IN_USE: &str = "InvalidIPAddress.InUse";
+/// EC2: the address has a PTR record, or had one until minutes ago (cloud-custodian/cloud-custodian pull request
+/// 8924).
+pub const ADDRESS_HAS_PTR_RECORD: &str = "InvalidAddress.PtrSet";
 /// EC2: a parameter is not valid; also how DeleteNetworkInterface says that it is attached.
 pub const INVALID_PARAMETER_VALUE: &str = "InvalidParameterValue";
 /// EC2: what CreateRoute says with [`INVALID_PARAMETER_VALUE`] while it does not see that the gateway is

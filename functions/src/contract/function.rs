@@ -11,7 +11,7 @@ use serde_json::Value;
 use tracing::Instrument;
 
 use crate::aws::{Aws, Base, Session, telemetry};
-use crate::contract::wait::Wait;
+use crate::contract::wait::{self, Limits, Wait};
 use crate::contract::{Error, Outcome, Removed};
 use crate::model::{Plan, Target};
 
@@ -73,6 +73,12 @@ pub trait Function {
     #[must_use]
     fn longest_wait(_action: &str) -> Duration {
         Duration::ZERO
+    }
+
+    /// How long its Task lasts with all retries, those of `AccountNotReady` aside.
+    #[must_use]
+    fn longest_retries() -> Duration {
+        wait::RETRIES
     }
 
     /// Handles one request.
@@ -188,7 +194,7 @@ pub async fn invoke<F: Function>(base: &Base, request: Value) -> Result<Value, E
             Box::pin(F::handle(base, request));
         let answer = match wait {
             Ok(wait) => match handling.await {
-                Ok(answer) => wait.judge(answer, F::longest_wait(&action)),
+                Ok(answer) => wait.judge(answer, limits::<F>(&action), base.now()),
                 failed => failed,
             },
             Err(invalid) => Err(invalid),
@@ -198,6 +204,13 @@ pub async fn invoke<F: Function>(base: &Base, request: Value) -> Result<Value, E
     }
     .instrument(span)
     .await
+}
+
+fn limits<F: Function>(action: &str) -> Limits {
+    Limits {
+        pending: F::longest_wait(action),
+        retries: F::longest_retries(),
+    }
 }
 
 fn log(answer: &Result<Value, Error>) {
@@ -238,8 +251,12 @@ pub async fn run<F: Function>() -> Result<(), lambda_runtime::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Memory, wait};
+    use crate::contract::Memory;
+    use aws_smithy_async::time::StaticTimeSource;
     use serde_json::json;
+
+    /// When all invocations are, in seconds since the epoch.
+    const NOW: u64 = 1_000_000;
 
     struct Kettle;
 
@@ -289,6 +306,7 @@ mod tests {
         Base::new(
             aws_config::SdkConfig::builder()
                 .behavior_version(aws_config::BehaviorVersion::latest())
+                .time_source(StaticTimeSource::from_secs(NOW))
                 .build(),
         )
     }
@@ -322,10 +340,13 @@ mod tests {
                 "memory": memory,
             });
             memory = ask(request).await.unwrap()["memory"].take();
-            assert_eq!(
-                memory,
-                json!({"created": {"kettle": "k-1"}, "looks": looks, "waitedSeconds": looks * 5})
-            );
+            let expected = json!({
+                "created": {"kettle": "k-1"},
+                "looks": looks,
+                "waitedSeconds": looks * 5,
+                "dueAt": NOW + 5,
+            });
+            assert_eq!(memory, expected);
         }
     }
 

@@ -90,6 +90,9 @@ const CHECK_AFTER_SECONDS: u64 = 60;
 /// The time-out of the provisioning machine, which ends each execution by itself, and an hour: somebody
 /// else's may be followed first.
 const PROVISIONING_LIMIT: Duration = Duration::from_hours(49);
+/// The longest time that the Task of a member lasts with its retries, those of `AccountNotReady` aside: many
+/// members ask Step Functions at once, so throttling is retried for hours.
+const RETRIES: Duration = Duration::from_secs(13_792);
 /// Somebody else was faster: by then it can be described.
 const LOOK_AGAIN_AFTER_SECONDS: u64 = 5;
 /// What is remembered: which attempt is followed.
@@ -103,6 +106,10 @@ impl Function for FleetMember {
             "ensure" => PROVISIONING_LIMIT,
             _ => Duration::ZERO,
         }
+    }
+
+    fn longest_retries() -> Duration {
+        RETRIES
     }
 
     async fn handle(base: &Base, request: Value) -> Result<Value, Error> {

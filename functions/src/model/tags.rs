@@ -87,6 +87,12 @@ pub fn ec2_filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
 
+/// EC2 filters that find what is in a VPC.
+#[must_use]
+pub fn ec2_in_vpc(vpc_id: &str) -> Vec<Filter> {
+    vec![ec2_filter("vpc-id", vpc_id)]
+}
+
 /// The value of a tag of an EC2 resource.
 #[must_use]
 pub fn ec2_value<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 //! network and the roles are there.
 //!
 //! EKS user guide, encrypt Kubernetes secrets with KMS: the key is symmetric, can encrypt and decrypt, and
-//! whoever makes the cluster may describe it and create a grant. The former is tried here. The latter cannot
+//! the caller of CreateCluster may describe it and create a grant. The former is tried here. The latter cannot
 //! be: KMS answers a dry run of CreateGrant only to who may do it without AWS's service between.
 
 use aws_sdk_kms::error::ProvideErrorMetadata;

@@ -9,18 +9,20 @@ use crate::model::names::RoleOf;
 use crate::model::{Target, tags};
 use crate::receipt::obstacles;
 use crate::resources::eks_network::{find_security_groups, is_of_cluster};
+use crate::resources::foreign_resource::{self, Foreign};
 use crate::resources::log_group::{self, Owner};
 use crate::resources::{
-    addon, address, cluster, eks, fargate_profile, foreign, foreign_resource, internet_gateway,
-    nat_gateway, role, subnet, vpc,
+    addon, address, cluster, eks, fargate_profile, foreign, internet_gateway, nat_gateway, role,
+    subnet, vpc,
 };
 
-/// Refuses what a teardown must not touch, as far as it can be seen by now.
+/// Refuses what a teardown must not touch, as far as it can be seen by now. The answer is what may be
+/// somebody's, too.
 pub async fn refuse(
     aws: &Aws,
     target: &Target,
     disable_deletion_protection: bool,
-) -> Result<(), Error> {
+) -> Result<Vec<Foreign>, Error> {
     let cluster = cluster::find(aws, target).await?;
     let mut foreign = vec![];
     match cluster {
@@ -33,9 +35,11 @@ pub async fn refuse(
         Some(cluster) => foreign.extend(obstacles::untagged_cluster(aws, target, &cluster).await?),
         None => {}
     }
-    foreign.extend(foreign::find(aws, target).await?);
+    let in_vpcs = foreign::look(aws, target).await?;
+    foreign.extend(in_vpcs.foreign);
     foreign.extend(obstacles::elsewhere(aws, target).await?);
-    foreign_resource::refuse(&foreign)
+    foreign_resource::refuse(&foreign)?;
+    Ok(in_vpcs.unused)
 }
 
 fn is_ours(cluster: &Cluster, target: &Target) -> bool {

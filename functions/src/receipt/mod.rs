@@ -9,19 +9,22 @@
 
 mod inventory;
 mod obstacles;
+mod unused;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::aws::{Base, Session};
 use crate::contract::function::{parse, respond};
-use crate::contract::{Error, Function, Outcome, Resource};
+use crate::contract::{Error, Function, Memory, Outcome, Resource};
 use crate::model::Target;
 
 /// The function `receipt`.
 pub struct ReceiptOfTeardown;
 
-/// `{"action": "inventory", "plan": {…}, "disableDeletionProtection": true}`, then
+/// `{"action": "inventory", "plan": {…}, "disableDeletionProtection": true, "memory": {…}}`, then
 /// `{"action": "receipt", "plan": {…}, "found": […]}`.
 #[derive(Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
@@ -31,6 +34,8 @@ enum Request {
         plan: Target,
         #[serde(default)]
         disable_deletion_protection: bool,
+        #[serde(default)]
+        memory: Memory,
     },
     Receipt {
         plan: Target,
@@ -73,6 +78,13 @@ const SESSION: Session = Session {
 impl Function for ReceiptOfTeardown {
     const NAME: &'static str = "receipt";
 
+    fn longest_wait(action: &str) -> Duration {
+        match action {
+            "inventory" => unused::LIMIT,
+            _ => Duration::ZERO,
+        }
+    }
+
     async fn handle(base: &Base, request: Value) -> Result<Value, Error> {
         let request: Request = parse(request)?;
         let (Request::Inventory { plan, .. } | Request::Receipt { plan, .. }) = &request;
@@ -81,8 +93,12 @@ impl Function for ReceiptOfTeardown {
             Request::Inventory {
                 plan,
                 disable_deletion_protection,
+                memory,
             } => {
-                inventory::refuse(&aws, plan, *disable_deletion_protection).await?;
+                let unused = inventory::refuse(&aws, plan, *disable_deletion_protection).await?;
+                if let Some(pending) = unused::wait_for(unused, memory)? {
+                    return respond(&pending);
+                }
                 let found = inventory::find(&aws, plan).await?;
                 respond(&Outcome::Ready(inventory_of(found)))
             }

@@ -2,14 +2,14 @@
 //! cluster with, addresses and gateways of ours that somebody uses elsewhere, roles of ours in instance
 //! profiles. What is in the VPC is [`crate::resources::foreign`]'s.
 
-use aws_sdk_ec2::types::{Address, InternetGateway, NetworkInterface, NetworkInterfaceType};
+use aws_sdk_ec2::types::{Address, AddressAttribute, AddressAttributeName, InternetGateway};
 use aws_sdk_eks::types::Cluster;
 
 use crate::aws::{Aws, list};
 use crate::contract::{During, Error};
 use crate::model::names::RoleOf;
 use crate::model::{Target, tags};
-use crate::resources::eks_network::find_interfaces;
+use crate::resources::eks_network::{find_interfaces, is_of_nat_gateway};
 use crate::resources::foreign_resource::Foreign;
 use crate::resources::log_group::{self, Owner};
 use crate::resources::{
@@ -72,10 +72,22 @@ pub(super) async fn elsewhere(aws: &Aws, target: &Target) -> Result<Vec<Foreign>
     Ok(found)
 }
 
-/// Addresses that are associated with something else than a NAT gateway of the cluster's VPC.
+/// Addresses of ours that EC2 would not release.
 async fn addresses(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
-    let mut used = address::find(aws, tags::ec2_filters(target)).await?;
-    used.retain(|it| it.association_id().is_some());
+    let found = address::find(aws, tags::ec2_filters(target)).await?;
+    let mut foreign = used_elsewhere(aws, target, &found).await?;
+    foreign.extend(with_ptr_record(aws, &found).await?);
+    Ok(foreign)
+}
+
+/// Addresses that are associated with something else than a NAT gateway of the cluster's VPC.
+async fn used_elsewhere(
+    aws: &Aws,
+    target: &Target,
+    addresses: &[Address],
+) -> Result<Vec<Foreign>, Error> {
+    let used = addresses.iter();
+    let used: Vec<&Address> = used.filter(|it| it.association_id().is_some()).collect();
     if used.is_empty() {
         return Ok(vec![]);
     }
@@ -89,14 +101,31 @@ async fn addresses(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
         let interface = it.network_interface_id();
         gateways.iter().any(|id| Some(id.as_str()) == interface)
     };
-    let away = used.iter().filter(|it| !is_at_home(it));
+    let away = used.into_iter().filter(|it| !is_at_home(it));
     Ok(away.map(address_away).collect())
 }
 
-/// The model says natGateway, EC2 answers nat_gateway.
-fn is_of_nat_gateway(interface: &NetworkInterface) -> bool {
-    let kind = interface.interface_type().map(NetworkInterfaceType::as_str);
-    matches!(kind, Some("natGateway" | "nat_gateway"))
+/// EC2 releases no address that has a PTR record ([`crate::aws::codes::ADDRESS_HAS_PTR_RECORD`]), and the record is
+/// somebody's: mail is sent from the address.
+async fn with_ptr_record(aws: &Aws, addresses: &[Address]) -> Result<Vec<Foreign>, Error> {
+    let ids: Vec<String> = addresses
+        .iter()
+        .filter_map(|it| it.allocation_id.clone())
+        .collect();
+    if ids.is_empty() {
+        return Ok(vec![]);
+    }
+    let call = aws.ec2().describe_addresses_attribute();
+    let call = call.attribute(AddressAttributeName::DomainName);
+    let call = call.set_allocation_ids(Some(ids));
+    let attributes = list!(call).await.during("ec2:DescribeAddressesAttribute")?;
+    let named = |it: &AddressAttribute| {
+        let record = it.ptr_record().filter(|record| !record.is_empty())?;
+        let note = format!("the cluster's, with the PTR record {record}");
+        let found = Foreign::new("AWS::EC2::EIP", it.allocation_id(), None);
+        Some(found.with_note(Some(&note)))
+    };
+    Ok(attributes.iter().filter_map(named).collect())
 }
 
 fn address_away(address: &Address) -> Foreign {

@@ -98,6 +98,13 @@ pub fn instance_of(interface: &NetworkInterface) -> Option<&str> {
     interface.attachment().and_then(|it| it.instance_id())
 }
 
+/// Whether the interface is a NAT gateway's. The model says natGateway, EC2 answers nat_gateway.
+#[must_use]
+pub fn is_of_nat_gateway(interface: &NetworkInterface) -> bool {
+    let kind = interface.interface_type().map(NetworkInterfaceType::as_str);
+    matches!(kind, Some("natGateway" | "nat_gateway"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,8 @@
 
 use aws_sdk_ec2::types::{
     EgressOnlyInternetGateway, Filter, InternetGateway, NatGateway, NatGatewayState,
-    NetworkInterface, NetworkInterfaceType, RouteTable, SecurityGroup, State as EndpointState,
-    Subnet, VpcEndpoint, VpcPeeringConnection, VpnGateway,
+    NetworkInterface, NetworkInterfaceStatus, NetworkInterfaceType, RouteTable, SecurityGroup,
+    State as EndpointState, Subnet, VpcEndpoint, VpcPeeringConnection, VpnGateway,
 };
 
 use crate::aws::{Aws, list};
@@ -13,6 +13,7 @@ use crate::model::Target;
 use crate::model::tags::{self, ec2_filter};
 use crate::resources::eks_network::{
     find_interfaces, find_security_groups, instance_of, is_interface_of_cluster, is_of_cluster,
+    is_of_control_plane, is_of_nat_gateway,
 };
 use crate::resources::foreign_resource::Foreign;
 use crate::resources::{
@@ -27,30 +28,50 @@ const LIVE_PEERINGS: [&str; 4] = [
     "active",
 ];
 
+/// What is in the VPC (or VPCs) of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InVpcs {
+    /// Everything that neither we nor EKS made.
+    pub foreign: Vec<Foreign>,
+    /// Interfaces with EKS's security group that nothing uses, beside those of the control plane: a pod's for a
+    /// moment, or somebody's.
+    pub unused: Vec<Foreign>,
+}
+
 /// Everything in the VPC (or VPCs) of the cluster that neither we nor EKS made.
 ///
 /// # Errors
 /// What EC2 answers.
 pub async fn find(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, Error> {
-    let mut found = vec![];
+    Ok(look(aws, target).await?.foreign)
+}
+
+/// The same, and what may be somebody's.
+///
+/// # Errors
+/// What EC2 answers.
+pub async fn look(aws: &Aws, target: &Target) -> Result<InVpcs, Error> {
+    let mut found = InVpcs::default();
     for vpc in vpc::find_ours(aws, target).await? {
         let id = vpc.vpc_id().unwrap_or_default();
-        found.extend(in_vpc(aws, target, id).await?);
+        look_in(aws, target, id, &mut found).await?;
     }
     Ok(found)
 }
 
-async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
+async fn look_in(
+    aws: &Aws,
+    target: &Target,
+    vpc_id: &str,
+    in_vpcs: &mut InVpcs,
+) -> Result<(), Error> {
     let groups = find_security_groups(aws, vpc_id).await?;
     let interfaces = find_interfaces(aws, vpc_id).await?;
-    let is_foreign = |it: &&NetworkInterface| {
-        !has_an_owner_here(it) && !is_interface_of_cluster(it, &groups, target)
-    };
-    let mut found: Vec<Foreign> = interfaces
-        .iter()
-        .filter(is_foreign)
-        .map(interface)
-        .collect();
+    let is_of_eks = |it: &NetworkInterface| is_interface_of_cluster(it, &groups, target);
+    let is_foreign = |it: &&NetworkInterface| !has_an_owner_here(it) && !is_of_eks(it);
+    let found = &mut in_vpcs.foreign;
+    found.extend(interfaces.iter().filter(is_foreign).map(interface));
     let is_foreign = |it: &&SecurityGroup| {
         it.group_name() != Some("default") && !is_of_cluster(it, target) && !guardduty::is_group(it)
     };
@@ -59,20 +80,26 @@ async fn in_vpc(aws: &Aws, target: &Target, vpc_id: &str) -> Result<Vec<Foreign>
     found.extend(internet_gateways(aws, target, vpc_id).await?);
     found.extend(connections(aws, vpc_id).await?);
     found.extend(vpc_holders::rules(&groups, target));
+    found.extend(vpc_holders::associations(aws, vpc_id, &groups).await?);
     found.extend(vpc_holders::find(aws, vpc_id).await?);
-    Ok(found)
+    let is_unused = |it: &&NetworkInterface| {
+        it.status() == Some(&NetworkInterfaceStatus::Available)
+            && is_of_eks(it)
+            && !is_of_control_plane(it, target)
+    };
+    let unused = interfaces.iter().filter(is_unused);
+    in_vpcs.unused.extend(unused.map(interface));
+    Ok(())
 }
 
 /// Whether the interface goes with a NAT gateway or a VPC endpoint, which are looked at themselves.
 fn has_an_owner_here(interface: &NetworkInterface) -> bool {
-    // The model says natGateway, EC2 answers nat_gateway.
-    let types = [
-        "nat_gateway",
-        "vpc_endpoint",
-        "gateway_load_balancer_endpoint",
-    ];
     let kind = interface.interface_type().map(NetworkInterfaceType::as_str);
-    kind == Some("natGateway") || kind.is_some_and(|kind| types.contains(&kind))
+    let is_of_endpoint = matches!(
+        kind,
+        Some("vpc_endpoint" | "gateway_load_balancer_endpoint")
+    );
+    is_of_endpoint || is_of_nat_gateway(interface)
 }
 
 fn is_ours(tags: &[aws_sdk_ec2::types::Tag], target: &Target) -> bool {
@@ -110,9 +137,9 @@ async fn subnets_and_routes(
     target: &Target,
     vpc_id: &str,
 ) -> Result<Vec<Foreign>, Error> {
-    let subnets = subnet::find(aws, vpc::contents(vpc_id)).await?;
-    let tables = route_table::find(aws, vpc::contents(vpc_id)).await?;
-    let gateways = nat_gateway::find(aws, vpc::contents(vpc_id)).await?;
+    let subnets = subnet::find(aws, tags::ec2_in_vpc(vpc_id)).await?;
+    let tables = route_table::find(aws, tags::ec2_in_vpc(vpc_id)).await?;
+    let gateways = nat_gateway::find(aws, tags::ec2_in_vpc(vpc_id)).await?;
 
     let subnet = |it: &Subnet| Foreign::new("AWS::EC2::Subnet", it.subnet_id(), it.owner_id());
     let table =
@@ -177,7 +204,7 @@ async fn connections(aws: &Aws, vpc_id: &str) -> Result<Vec<Foreign>, Error> {
                 .map(peering),
         );
     }
-    let endpoints = vpc_endpoint::find(aws, vpc::contents(vpc_id)).await?;
+    let endpoints = vpc_endpoint::find(aws, tags::ec2_in_vpc(vpc_id)).await?;
     // The model says Deleted, EC2 answers deleted (aws/aws-sdk issue 258).
     let is_there = |it: &&VpcEndpoint| {
         let state = it.state().map(EndpointState::as_str);

@@ -9,7 +9,6 @@ use crate::contract::{During, Error};
 use crate::model::plan::Zone;
 use crate::model::{Plan, tags};
 use crate::resources::resource_change::{Change, Difference, ResourceChange};
-use crate::resources::vpc;
 
 /// CloudFormation's type name.
 pub(crate) const KIND: &str = "AWS::EC2::Subnet";
@@ -68,7 +67,7 @@ pub(crate) async fn observe(aws: &Aws, plan: &Plan, vpc_id: Option<&str>) -> Res
     let is_there = |wanted: &Wanted<'_>| ours.iter().any(|it| wanted.is(plan, it));
     let in_vpc = match vpc_id {
         Some(vpc_id) if !wanted(plan).iter().all(is_there) => {
-            find(aws, vpc::contents(vpc_id)).await?
+            find(aws, tags::ec2_in_vpc(vpc_id)).await?
         }
         _ => vec![],
     };

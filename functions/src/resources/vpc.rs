@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{Filter, Vpc, VpcAttributeName, VpcState};
 use crate::aws::{Aws, list};
 use crate::contract::error::required;
 use crate::contract::{During, Error};
-use crate::model::tags::{self, ec2_filter};
+use crate::model::tags;
 use crate::model::{Plan, Target};
 use crate::resources::resource_change::{Change, Difference, ResourceChange};
 use crate::resources::subnet;
@@ -178,9 +178,4 @@ pub(crate) fn is_pending(vpc: &Vpc) -> bool {
 
 pub(crate) fn id(vpc: &Vpc) -> Result<&str, Error> {
     required(vpc.vpc_id(), "ec2:DescribeVpcs: vpcId")
-}
-
-/// The filter for what is in a VPC.
-pub(crate) fn contents(vpc_id: &str) -> Vec<Filter> {
-    vec![ec2_filter("vpc-id", vpc_id)]
 }

@@ -1,8 +1,10 @@
 //! What else may hold a VPC, or the security group that EKS made in it, beside what is in its subnets:
-//! network ACLs, carrier gateways, attachments to transit gateways, and rules of the VPC's own group.
+//! network ACLs, carrier gateways, attachments to transit gateways, rules of the VPC's own group, and groups that
+//! are associated with other VPCs.
 
 use aws_sdk_ec2::types::{
     CarrierGateway, CarrierGatewayState, IpPermission, NetworkAcl, SecurityGroup,
+    SecurityGroupVpcAssociation, SecurityGroupVpcAssociationState as AssociationState,
     TransitGatewayAttachmentState, TransitGatewayVpcAttachment,
 };
 
@@ -66,6 +68,48 @@ fn attachment(attachment: &TransitGatewayVpcAttachment) -> Foreign {
     let owner = attachment.vpc_owner_id();
     Foreign::new("AWS::EC2::TransitGatewayAttachment", id, owner)
         .with_note(attachment.transit_gateway_id())
+}
+
+/// Associations of the VPC's groups with other VPCs, and of others' groups with it. EC2 deletes no group that is
+/// associated (VPC user guide, associate security groups with multiple VPCs), and no VPC that a group is
+/// associated with (botocore's EC2 model, DeleteVpc).
+///
+/// One call for both: filters by group and by VPC would have to be met at once.
+pub(crate) async fn associations(
+    aws: &Aws,
+    vpc_id: &str,
+    groups: &[SecurityGroup],
+) -> Result<Vec<Foreign>, Error> {
+    let call = aws.ec2().describe_security_group_vpc_associations();
+    let associations = list!(call)
+        .await
+        .during("ec2:DescribeSecurityGroupVpcAssociations")?;
+    let is_own = |it: &SecurityGroupVpcAssociation| {
+        let mut own = groups.iter();
+        own.any(|group| group.group_id() == it.group_id())
+    };
+    let associations = associations.iter().filter(|it| is_associated(it));
+    let concerned = associations.filter(|it| it.vpc_id() == Some(vpc_id) || is_own(it));
+    Ok(concerned.map(association).collect())
+}
+
+/// One that is going is gone before the teardown comes to the group.
+fn is_associated(association: &SecurityGroupVpcAssociation) -> bool {
+    !matches!(
+        association.state(),
+        Some(
+            AssociationState::AssociationFailed
+                | AssociationState::Disassociated
+                | AssociationState::Disassociating
+        )
+    )
+}
+
+fn association(association: &SecurityGroupVpcAssociation) -> Foreign {
+    let (id, owner) = (association.group_id(), association.group_owner_id());
+    let vpc = association.vpc_id().unwrap_or("another VPC");
+    Foreign::new("AWS::EC2::SecurityGroupVpcAssociation", id, owner)
+        .with_note(Some(&format!("with {vpc}")))
 }
 
 /// Rules of the VPC's default group that name a group that EKS made: EC2 deletes no group that a rule of

@@ -6,9 +6,10 @@ use aws_sdk_ec2::types::{State, UnsuccessfulItem, VpcEndpoint};
 use crate::aws::telemetry::{changed, changing};
 use crate::aws::{Aws, codes};
 use crate::contract::{During, Error, Resource};
+use crate::model::tags;
 use crate::resources::eks_network::find_security_groups;
 use crate::resources::guardduty::{is_endpoint, is_group};
-use crate::resources::{vpc, vpc_endpoint};
+use crate::resources::vpc_endpoint;
 use crate::steps::removal::Removal;
 
 const DELETE_ENDPOINT: &str = "ec2:DeleteVpcEndpoints";
@@ -19,7 +20,7 @@ const DELETE_ENDPOINT: &str = "ec2:DeleteVpcEndpoints";
 /// # Errors
 /// What EC2 answers.
 pub async fn remove(aws: &Aws, vpc_id: &str, removal: &mut Removal) -> Result<(), Error> {
-    let endpoints = vpc_endpoint::find(aws, vpc::contents(vpc_id)).await?;
+    let endpoints = vpc_endpoint::find(aws, tags::ec2_in_vpc(vpc_id)).await?;
     let is_there = |it: &&VpcEndpoint| is_endpoint(it) && !is_in(it, "deleted");
     let mut are_gone = true;
     for endpoint in endpoints.iter().filter(is_there) {

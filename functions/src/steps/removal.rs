@@ -109,7 +109,10 @@ fn is_in_use(error: &impl ProvideErrorMetadata) -> bool {
     };
     match error.code() {
         Some(
-            codes::DEPENDENCY_VIOLATION | codes::ADDRESS_IN_USE | codes::OPERATION_NOT_PERMITTED,
+            codes::DEPENDENCY_VIOLATION
+            | codes::ADDRESS_IN_USE
+            | codes::ADDRESS_HAS_PTR_RECORD
+            | codes::OPERATION_NOT_PERMITTED,
         ) => true,
         Some(codes::INVALID_PARAMETER_VALUE) => says_so(),
         _ => false,

@@ -7,7 +7,7 @@ use aws_sdk_eks::types::{AuthenticationMode, ClusterVersionInformation, InsightS
 
 use crate::aws::{Aws, codes};
 use crate::contract::Error;
-use crate::model::Target;
+use crate::model::{Target, tags};
 use crate::resources::eks_network::find_security_groups;
 use crate::resources::service_quota::{self, FARGATE_VCPUS};
 use crate::resources::{
@@ -55,7 +55,7 @@ pub async fn facts(aws: &Aws, target: &Target) -> Result<Facts, Error> {
     let dns_hostnames =
         vpc::has_attribute(aws, &vpc_id, &VpcAttributeName::EnableDnsHostnames).await;
     let dns_hostnames = unread.keep(VPC_ATTRIBUTE, dns_hostnames)?;
-    let of_vpc = || vpc::contents(&vpc_id);
+    let of_vpc = || tags::ec2_in_vpc(&vpc_id);
     let subnets = unread.keep("ec2:DescribeSubnets", subnet::find(aws, of_vpc()).await)?;
     let tables = route_table::find(aws, of_vpc()).await;
     let route_tables = unread.keep("ec2:DescribeRouteTables", tables)?;

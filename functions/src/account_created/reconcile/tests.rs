@@ -1,7 +1,5 @@
 //! Unit tests of what is done about many accounts, with real SDK clients whose answers are mocked.
 
-use std::sync::{Arc, Mutex};
-
 use super::*;
 use aws_sdk_organizations::operation::describe_account::DescribeAccountOutput;
 use aws_sdk_organizations::operation::list_accounts::ListAccountsOutput;
@@ -9,11 +7,12 @@ use aws_sdk_organizations::operation::list_accounts_for_parent::ListAccountsForP
 use aws_sdk_organizations::primitives::DateTime;
 use aws_sdk_organizations::types::builders::AccountBuilder;
 use aws_sdk_organizations::types::{AccountJoinedMethod, AccountState};
-use aws_sdk_sfn::operation::start_execution::StartExecutionOutput;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::{Value, json};
 
-use crate::account_created::tests::{ACCOUNT, created, parameter, registered, starter, updated};
+use crate::account_created::tests::{
+    ACCOUNT, accepting, created, parameter, registered, starter, updated,
+};
 use crate::aws::mocks::json_refusal;
 
 const NOW: &str = "2026-11-28T10:00:00Z";
@@ -51,22 +50,6 @@ fn list(accounts: Vec<Account>) -> Rule {
     })
 }
 
-/// Step Functions, and the accounts that something was started for, with what.
-fn recording() -> (Rule, Arc<Mutex<Vec<Value>>>) {
-    let starts = Arc::new(Mutex::new(Vec::new()));
-    let record = starts.clone();
-    let accepts = mock!(aws_sdk_sfn::Client::start_execution).then_compute_output(move |call| {
-        let input = serde_json::from_str(call.input().unwrap()).unwrap();
-        record.lock().unwrap().push(input);
-        StartExecutionOutput::builder()
-            .execution_arn("arn")
-            .start_date(aws_sdk_sfn::primitives::DateTime::from_secs(0))
-            .build()
-            .unwrap()
-    });
-    (accepts, starts)
-}
-
 fn policy(members: &Value) -> Rule {
     let mut policy = json!({"enabled": true, "input": {"clusterName": "main"}});
     let members = members.as_object().unwrap().clone();
@@ -76,7 +59,7 @@ fn policy(members: &Value) -> Rule {
 
 /// Whom a reconciliation starts for, and what it says.
 async fn reconciled(members: Value, accounts: Vec<Account>) -> (Vec<String>, Answer) {
-    let (accepts, starts) = recording();
+    let (accepts, starts) = accepting();
     let starter = starter(&[&policy(&members)], &[&accepts], &[&list(accounts)]);
     let answer = starter.reconcile(now()).await.unwrap();
     let starts = starts.lock().unwrap();
@@ -126,7 +109,7 @@ async fn missing_clusters_are_started_in_active_accounts_that_are_new() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_was_missed_is_new_since_it_joined() {
-    let (accepts, starts) = recording();
+    let (accepts, starts) = accepting();
     let rules = (policy(&json!({})), list(vec![account(ACCOUNT, 1)]));
     let starter = starter(&[&rules.0], &[&accepts], &[&rules.1]);
     starter.reconcile(now()).await.unwrap();
@@ -145,7 +128,7 @@ async fn few_are_started_at_once_and_the_rest_is_said() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_fails_is_in_no_others_way_and_is_told() {
-    let (accepts, starts) = recording();
+    let (accepts, starts) = accepting();
     let policy = policy(&json!({"input": {"clusterName": "c", "region": "Tokyo"}}));
     let accounts = list(vec![account("100000000001", 1), account("100000000002", 1)]);
     let starter = starter(&[&policy], &[&accepts], &[&accounts]);
@@ -183,7 +166,7 @@ async fn a_unit_that_is_enrolled_is_started_for_account_by_account_however_old_t
         crate::account_created::tests::example("events/control-tower-reset-enabled-baseline");
     reset["time"] = registered()["time"].clone();
     for event in [registered(), reset] {
-        let (accepts, starts) = recording();
+        let (accepts, starts) = accepting();
         let accounts = in_unit(vec![
             account("100000000001", 1),
             account("100000000002", 900),
@@ -226,17 +209,17 @@ async fn an_account_that_joined_too_long_ago_is_passed_over_whatever_happens_to_
         event
     };
     for (days, expected) in [(1, Status::Started), (90, Status::Ignored)] {
-        let (accepts, _) = recording();
+        let (accepts, _) = accepting();
         let starter = starter(&[&policy(&since)], &[&accepts], &[&describe(days)]);
         let answer = starter.handle(&today(updated())).await.unwrap();
         assert_eq!(answer.status, expected, "{answer:?}");
     }
     // What is created now is not asked about.
-    let (accepts, _) = recording();
+    let (accepts, _) = accepting();
     let knowing = starter(&[&policy(&since)], &[&accepts], &[]);
     let answer = knowing.handle(&today(created())).await.unwrap();
     assert_eq!(answer.status, Status::Started);
-    // Whoever an old event tells of had joined by then, and is not asked about either.
+    // The accounts of old events had joined by then, and are not asked about either.
     for event in [created(), updated()] {
         let starter = starter(&[&policy(&since)], &[], &[]);
         let answer = starter.handle(&event).await.unwrap();

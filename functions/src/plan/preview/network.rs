@@ -2,8 +2,8 @@
 
 use crate::aws::Aws;
 use crate::contract::Error;
-use crate::model::Plan;
 use crate::model::plan::Zone;
+use crate::model::{Plan, tags};
 use crate::resources::resource_change::ResourceChange;
 use crate::resources::route_table::{self, NextHop, PUBLIC_ROLE, Wanted};
 use crate::resources::{internet_gateway, nat_gateway, subnet, vpc};
@@ -39,7 +39,7 @@ pub(super) async fn compare(aws: &Aws, plan: &Plan) -> Result<Network, Error> {
     let seen = nat_gateway::observe(aws, plan).await?;
     let nat_gateways = nat_gateway::compare(plan, public_subnet, &seen)?;
     let tables = match vpc_id {
-        Some(vpc_id) => route_table::find(aws, vpc::contents(vpc_id)).await?,
+        Some(vpc_id) => route_table::find(aws, tags::ec2_in_vpc(vpc_id)).await?,
         None => vec![],
     };
 

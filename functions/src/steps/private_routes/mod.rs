@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Aws;
 use crate::contract::{Error, Outcome, Removed, Step, wait};
 use crate::model::plan::Zone;
-use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets};
+use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets, tags};
 use crate::resources::route_table::{self, NextHop, PRIVATE_ROLE_PREFIX, Wanted};
-use crate::resources::vpc;
 use crate::steps::removal::{self, Removal};
 use crate::steps::route_table::{apply, remove as remove_tables};
 
@@ -63,7 +62,7 @@ impl Step for PrivateRoutes {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let tables = route_table::find(aws, vpc::contents(&input.vpc_id)).await?;
+        let tables = route_table::find(aws, tags::ec2_in_vpc(&input.vpc_id)).await?;
         let mut output = Output {
             route_tables: vec![],
         };

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome, Removed, Step, wait};
-use crate::model::{Plan, Target, ZoneSubnets};
+use crate::model::{Plan, Target, ZoneSubnets, tags};
+use crate::resources;
 use crate::resources::route_table::{self, NextHop, PRIVATE_ROLE_PREFIX, PUBLIC_ROLE, Wanted};
-use crate::resources::{self, vpc};
 use crate::steps::removal::{self, Removal};
 use crate::steps::route_table::{apply, remove as remove_tables};
 
@@ -75,7 +75,7 @@ impl Step for PublicRoutes {
                 }
             };
         let vpc_id = &input.vpc_id;
-        let tables = route_table::find(aws, vpc::contents(vpc_id)).await?;
+        let tables = route_table::find(aws, tags::ec2_in_vpc(vpc_id)).await?;
         let next_hop = NextHop::InternetGateway(&internet_gateway_id);
         let subnets = input.subnets.iter();
         let wanted = Wanted {

@@ -28,6 +28,13 @@ pub struct Address {
     pub association: Option<Association>,
     /// When it was allocated.
     pub allocated_at: Timestamp,
+    /// Its PTR record, for example `mail.example.com.`. Tests set it.
+    #[serde(default)]
+    pub ptr_record: Option<String>,
+    /// Until then it cannot be released because of a PTR record that is not shown any more: it takes minutes
+    /// (mrchantey/beet, the teardown of its mail stack). Tests set it.
+    #[serde(default)]
+    pub ptr_holds_until: Option<Timestamp>,
     /// Tags.
     pub tags: Tags,
 }
@@ -39,6 +46,12 @@ pub struct Association {
     pub id: String,
     /// The network interface.
     pub interface_id: String,
+}
+
+impl Address {
+    fn is_held_by_ptr_record(&self, now: Timestamp) -> bool {
+        self.ptr_record.is_some() || self.ptr_holds_until.is_some_and(|until| now < until)
+    }
 }
 
 /// `AllocateAddress`. There is no client token: every call allocates another address.
@@ -65,6 +78,8 @@ pub(super) fn allocate(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
         network_border_group,
         association: None,
         allocated_at: request.now,
+        ptr_record: None,
+        ptr_holds_until: None,
         tags,
     };
     let content = vec![
@@ -127,6 +142,13 @@ pub(super) fn release(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Elemen
     if address.association.is_some() {
         let message = format!("Address {} is in use.", address.public_ip);
         return Err(ApiError::client("InvalidIPAddress.InUse", message));
+    }
+    // cloud-custodian/cloud-custodian pull request 8924 quotes it.
+    if address.is_held_by_ptr_record(request.now) {
+        let message = format!(
+            "The address with allocation id [{id}] cannot be released because it has a PTR record set."
+        );
+        return Err(ApiError::client("InvalidAddress.PtrSet", message));
     }
     ec2.addresses.remove(id);
     ec2.released.insert(id.to_owned());
@@ -195,6 +217,33 @@ pub(super) fn describe(ec2: &mut Ec2, request: &Request<'_>) -> Result<Vec<Eleme
     describe_listed(ec2, request, &asked_for, &spelling)
 }
 
+/// `DescribeAddressesAttribute`: the PTR record of each address, without pages here.
+pub(super) fn describe_attribute(
+    ec2: &mut Ec2,
+    request: &Request<'_>,
+) -> Result<Vec<Element>, ApiError> {
+    request.refuse_unmodelled(&["MaxResults", "NextToken"])?;
+    if let Some(other) = request.get("Attribute").filter(|it| *it != "domain-name") {
+        return Err(invalid_value("Attribute", other, "Use domain-name."));
+    }
+    let ids = request.params.list("AllocationId");
+    for id in &ids {
+        ec2.look_up(&ec2.addresses, &ADDRESS, id)?;
+    }
+    let all = ec2.addresses.values();
+    let asked_for = all.filter(|it| ids.is_empty() || ids.contains(&it.id.as_str()));
+    let items = asked_for.map(|address| {
+        let mut item = vec![
+            Element::text("publicIp", address.public_ip),
+            Element::text("allocationId", &address.id),
+        ];
+        let record = address.ptr_record.as_ref();
+        item.extend(record.map(|record| Element::text("ptrRecord", record)));
+        item
+    });
+    Ok(vec![Element::list("addressSet", "item", items)])
+}
+
 /// A parameter that no request has: what was asked for is sorted out already.
 const NO_IDS: &str = "-";
 
@@ -260,7 +309,7 @@ impl Resource for Address {
 
 #[cfg(test)]
 mod tests {
-    use crate::ec2::testing::{World, code};
+    use crate::ec2::testing::{World, code, wait};
 
     #[tokio::test(start_paused = true)]
     async fn every_call_allocates_another_address_until_the_quota() {
@@ -329,6 +378,42 @@ mod tests {
         let call = world.ec2.describe_addresses();
         let call = call.filters(filter.values("vpc").build()).send().await;
         assert_eq!(call.unwrap().addresses().len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_with_a_ptr_record_is_described_and_not_released() {
+        let world = World::new();
+        let (id, other) = (world.address().await, world.address().await);
+        world.change(|ec2| {
+            let address = ec2.addresses.get_mut(&id).unwrap();
+            address.ptr_record = Some("mail.example.com.".to_owned());
+        });
+        let describe = || world.ec2.describe_addresses_attribute();
+        let all = describe().send().await.unwrap().addresses.unwrap();
+        let record = |id: &String| {
+            let mut all = all.iter();
+            let found = all.find(|it| it.allocation_id.as_ref() == Some(id));
+            found.unwrap().ptr_record()
+        };
+        assert_eq!(record(&id), Some("mail.example.com."));
+        assert_eq!(record(&other), None);
+        let one = describe().allocation_ids(&other).send().await.unwrap();
+        assert_eq!(one.addresses().len(), 1);
+        let unknown = describe().allocation_ids("eipalloc-0123456789abcdef0");
+        let unknown = unknown.send().await;
+        assert_eq!(code(unknown), "InvalidAllocationID.NotFound");
+
+        let release = || world.ec2.release_address().allocation_id(&id).send();
+        assert_eq!(code(release().await), "InvalidAddress.PtrSet");
+        let until = world.simulator.now() + jiff::SignedDuration::from_mins(5);
+        world.change(|ec2| {
+            let address = ec2.addresses.get_mut(&id).unwrap();
+            address.ptr_record = None;
+            address.ptr_holds_until = Some(until);
+        });
+        assert_eq!(code(release().await), "InvalidAddress.PtrSet");
+        wait(300).await;
+        release().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,6 +35,7 @@ mod request;
 pub mod route;
 pub mod route_table;
 pub mod security_group;
+pub mod security_group_vpc_association;
 pub mod subnet;
 mod tag_description;
 pub mod tags;
@@ -73,6 +74,7 @@ pub use network_acl::NetworkAcl;
 pub use network_interface::{NetworkInterface, NewInterface};
 pub use route_table::RouteTable;
 pub use security_group::{NewSecurityGroup, SecurityGroup};
+pub use security_group_vpc_association::SecurityGroupVpcAssociation;
 pub use subnet::{DnsNames, Subnet};
 pub use transit_gateway_attachment::TransitGatewayAttachment;
 pub use vpc::Vpc;
@@ -135,6 +137,9 @@ pub struct Ec2 {
     /// Attachments of VPCs to transit gateways by id.
     #[serde(default)]
     pub transit_gateway_attachments: BTreeMap<String, TransitGatewayAttachment>,
+    /// Associations of security groups with other VPCs, by both ids.
+    #[serde(default)]
+    pub security_group_vpc_associations: BTreeMap<String, SecurityGroupVpcAssociation>,
     /// What the account may have. Tests change it.
     pub quotas: Quotas,
     /// Allocation ids that were released.
@@ -255,6 +260,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("AllocateAddress", address::allocate),
     ("ReleaseAddress", address::release),
     ("DescribeAddresses", address::describe),
+    ("DescribeAddressesAttribute", address::describe_attribute),
     ("CreateNatGateway", nat_gateway::create),
     ("DeleteNatGateway", nat_gateway::delete),
     ("DescribeNatGateways", nat_gateway::describe),
@@ -270,6 +276,18 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("CreateSecurityGroup", security_group::create),
     ("DeleteSecurityGroup", security_group::delete),
     ("DescribeSecurityGroups", security_group::describe),
+    (
+        "AssociateSecurityGroupVpc",
+        security_group_vpc_association::create,
+    ),
+    (
+        "DisassociateSecurityGroupVpc",
+        security_group_vpc_association::delete,
+    ),
+    (
+        "DescribeSecurityGroupVpcAssociations",
+        security_group_vpc_association::describe,
+    ),
     ("DescribeNetworkInterfaces", network_interface::describe),
     ("DeleteNetworkInterface", network_interface::delete),
     ("DescribeInstances", instance::describe),
@@ -330,6 +348,7 @@ impl Ec2 {
         nat_gateway::settle(self, now);
         // Groups before interfaces: they go by what used them at their time.
         vpc_endpoint::settle(self, now);
+        security_group_vpc_association::settle(self, now);
         security_group::settle(self, now);
         network_interface::settle(self, now);
     }

@@ -109,14 +109,14 @@ impl Ec2 {
         }
     }
 
-    /// Whether an interface is in the group, or another group lets it in, at a time.
+    /// Whether an interface is in the group, another group lets it in, or another VPC has it, at a time.
     fn is_group_in_use(&self, id: &str, at: Timestamp) -> bool {
         let is_worn = (self.network_interfaces.values())
             .filter(|interface| interface.gone_at.is_none_or(|gone_at| at < gone_at))
             .any(|interface| interface.security_groups.iter().any(|it| it == id));
         let is_referenced = (self.security_groups.values())
             .any(|other| other.id != id && other.ingress_from.iter().any(|it| it == id));
-        is_worn || is_referenced
+        is_worn || is_referenced || self.is_associated(id, at)
     }
 
     /// Removes a group, whoever uses it.

@@ -141,6 +141,7 @@ fn has_dependencies(ec2: &Ec2, id: &str, now: Timestamp) -> bool {
         || (ec2.network_acls.values()).any(|acl| acl.holds(id))
         || (ec2.carrier_gateways.values()).any(|gateway| gateway.holds(id))
         || (ec2.transit_gateway_attachments.values()).any(|attachment| attachment.holds(id))
+        || (ec2.security_group_vpc_associations.values()).any(|it| it.holds(id, now))
         || (ec2.route_tables.values()).any(|table| table.vpc_id == id && !table.is_main())
         || (ec2.security_groups.values()).any(|group| group.vpc_id == id && !group.is_default())
 }

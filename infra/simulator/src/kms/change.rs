@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::key::{Key, KeyState, arn_of, find, text};
+use super::key::{Key, KeyState, arn_of, find_own, id_of, text};
 use crate::api_error::ApiError;
 use crate::state::Context;
 
@@ -54,7 +54,7 @@ pub(super) fn create_key(context: &mut Context<'_>, input: &Value) -> Result<Val
     Ok(json!({"KeyMetadata": output}))
 }
 
-/// `CreateAlias`.
+/// `CreateAlias`: botocore's KMS model, CreateAliasRequest: the alias and its key are of one account.
 pub(super) fn create_alias(context: &mut Context<'_>, input: &Value) -> Result<Value, ApiError> {
     let alias = text(input, "AliasName")?.to_owned();
     // botocore's KMS model, CreateAliasRequest.
@@ -62,13 +62,14 @@ pub(super) fn create_alias(context: &mut Context<'_>, input: &Value) -> Result<V
         let message = "Alias must start with the prefix \"alias/\" and not with \"alias/aws/\".";
         return Err(ApiError::client("ValidationException", message));
     }
-    let (_, arn) = find(context, "CreateAlias", text(input, "TargetKeyId")?)?;
+    let (_, arn) = find_own(context, "CreateAlias", text(input, "TargetKeyId")?)?;
     if context.kms().aliases.contains_key(&alias) {
         let arn = arn_of(context, &alias);
         let message = format!("An alias with the name {arn} already exists");
         return Err(ApiError::client("AlreadyExistsException", message));
     }
-    context.kms().aliases.insert(alias, id_of(&arn));
+    let id = id_of(&arn).unwrap_or_default().to_owned();
+    context.kms().aliases.insert(alias, id);
     Ok(Value::Null)
 }
 
@@ -115,27 +116,22 @@ pub(super) fn schedule_deletion(
     }))
 }
 
-/// Changes a key of the caller's account: no other account can (AWS KMS developer guide, allowing users in
-/// other accounts to use a KMS key). One that will be deleted cannot be changed (key states of KMS keys).
+/// Changes a key of the caller's account. One that will be deleted cannot be changed (AWS KMS developer guide,
+/// key states of KMS keys).
 fn change(
     context: &mut Context<'_>,
     input: &Value,
     action: &str,
     change: impl FnOnce(&mut Key),
 ) -> Result<String, ApiError> {
-    let name = text(input, "KeyId")?;
-    let (key, arn) = find(context, action, name)?;
+    let (key, arn) = find_own(context, action, text(input, "KeyId")?)?;
     if key.state == KeyState::PendingDeletion {
         let message = format!("{arn} is pending deletion.");
         return Err(ApiError::client("KMSInvalidStateException", message));
     }
-    if let Some(key) = context.kms().keys.get_mut(&id_of(&arn)) {
+    let id = id_of(&arn).unwrap_or_default();
+    if let Some(key) = context.kms().keys.get_mut(id) {
         change(key);
     }
     Ok(arn)
-}
-
-fn id_of(arn: &str) -> String {
-    let id = arn.rsplit('/').next();
-    id.unwrap_or_default().to_owned()
 }

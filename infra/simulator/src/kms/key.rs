@@ -66,9 +66,8 @@ impl Key {
 
     /// botocore's KMS model, KeyMetadata.
     pub(super) fn to_json(&self, arn: &str) -> Value {
-        let mut parts = arn.rsplit([':', '/']);
-        let id = parts.next().unwrap_or_default();
-        let account = arn.split(':').nth(4).unwrap_or_default();
+        let (_, account, _) = parts(arn).unwrap_or_default();
+        let id = id_of(arn).unwrap_or_default();
         let mut metadata = json!({
             "AWSAccountId": account,
             "KeyId": id,
@@ -109,14 +108,20 @@ pub(crate) fn arn_of(context: &Context<'_>, name: &str) -> String {
     format!("arn:{partition}:kms:{region}:{}:{what}", context.account)
 }
 
+/// Region, account and the rest (`key/…`, `alias/…`) of an ARN of KMS.
+fn parts(arn: &str) -> Option<(&str, &str, &str)> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts[..] {
+        [_, _, "kms", region, account, what] => Some((region, account, what)),
+        _ => None,
+    }
+}
+
 /// The ARN of the key that is called `name`, whether or not the caller may know of it; an alias that is not
 /// there means nothing.
 pub(crate) fn key_of(context: &Context<'_>, name: &str) -> Option<String> {
     let arn = arn_of(context, name);
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [_, _, "kms", region, account, what] = parts[..] else {
-        return None;
-    };
+    let (region, account, what) = parts(&arn)?;
     if !what.starts_with("alias/") {
         return Some(arn);
     }
@@ -136,16 +141,15 @@ pub(crate) fn find<'a>(
     name: &str,
 ) -> Result<(&'a Key, String), ApiError> {
     let asked = arn_of(context, name);
-    let region = asked.split(':').nth(3).unwrap_or_default();
+    let (region, owner, _) = parts(&asked).unwrap_or_default();
     if region != context.region {
         return Err(not_found(&format!("Invalid arn {region}")));
     }
-    let owner = asked.split(':').nth(4).unwrap_or_default().to_owned();
     let arn = key_of(context, name);
     let key = arn.as_deref().and_then(|arn| {
-        let (_, id) = arn.rsplit_once("key/")?;
-        let account = context.state.accounts.get(&owner)?;
-        account.regions.get(&context.region)?.kms.keys.get(id)
+        let account = context.state.accounts.get(owner)?;
+        let region = account.regions.get(&context.region)?;
+        region.kms.keys.get(id_of(arn)?)
     });
     let is_own = owner == context.account;
     match (key, arn) {
@@ -156,6 +160,29 @@ pub(crate) fn find<'a>(
         (_, Some(arn)) => Err(not_found(&format!("Key '{arn}' does not exist"))),
         (_, None) => Err(not_found(&format!("Alias {asked} is not found."))),
     }
+}
+
+/// The key of the caller's own account that is called `name` and its ARN.
+///
+/// AWS KMS API reference, "Cross-account use: No" of the operations that call this: a key policy that lets
+/// another account in does not let it do them (AWS KMS developer guide, allowing users in other accounts to
+/// use a KMS key).
+pub(super) fn find_own<'a>(
+    context: &'a Context<'_>,
+    action: &str,
+    name: &str,
+) -> Result<(&'a Key, String), ApiError> {
+    let (key, arn) = find(context, action, name)?;
+    let (_, owner, _) = parts(&arn).unwrap_or_default();
+    if owner != context.account {
+        return Err(hidden(context, action));
+    }
+    Ok((key, arn))
+}
+
+/// The id in the ARN of a key.
+pub(super) fn id_of(arn: &str) -> Option<&str> {
+    parts(arn)?.2.strip_prefix("key/")
 }
 
 fn hidden(context: &Context<'_>, action: &str) -> ApiError {

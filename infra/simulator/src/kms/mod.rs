@@ -147,5 +147,17 @@ mod tests {
             key.accounts.insert("444455556666".to_owned());
         });
         assert_eq!(describe().await.unwrap().key_metadata.unwrap(), key);
+        let arn = key.arn().unwrap();
+        let alias = other.create_alias().alias_name("alias/theirs");
+        let alias = alias.target_key_id(arn).send().await;
+        assert!(message(&alias).contains("kms:CreateAlias on this resource because"));
+        let delete = other.schedule_key_deletion().key_id(arn).send().await;
+        let disable = other.disable_key().key_id(arn).send().await;
+        let enable = other.enable_key().key_id(arn).send().await;
+        let codes = [code(&alias), code(&delete), code(&disable), code(&enable)];
+        assert_eq!(codes, ["AccessDeniedException"; 4]);
+        let theirs = other.describe_key().key_id("alias/theirs").send().await;
+        assert_eq!(code(&theirs), "NotFoundException");
+        assert_eq!(world.key(key.key_id()).await, key);
     }
 }

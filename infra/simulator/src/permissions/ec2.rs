@@ -90,6 +90,14 @@ const OPERATIONS: &[(&str, &[About])] = &[
     ),
     ("DeleteSecurityGroup", &[The(&SECURITY_GROUP, "GroupId")]),
     (
+        "AssociateSecurityGroupVpc",
+        &[The(&SECURITY_GROUP, "GroupId"), The(&VPC, "VpcId")],
+    ),
+    (
+        "DisassociateSecurityGroupVpc",
+        &[The(&SECURITY_GROUP, "GroupId"), The(&VPC, "VpcId")],
+    ),
+    (
         "DeleteNetworkInterface",
         &[The(&NETWORK_INTERFACE, "NetworkInterfaceId")],
     ),

@@ -9,8 +9,8 @@ use crate::state::Context;
 pub(super) fn needed(context: &Context<'_>, operation: &str, input: &Value) -> Option<Vec<Needed>> {
     let of = |member: &str| {
         let name = input[member].as_str().unwrap_or_default();
-        // AWS KMS developer guide, controlling access with aliases: whoever names an alias means the key
-        // behind it. One that is not there stands for no key.
+        // AWS KMS developer guide, controlling access with aliases: the alias stands for its key. One that is
+        // not there stands for no key.
         Resource::new(kms::key_of(context, name).unwrap_or_else(|| "*".to_owned()))
     };
     let action = format!("kms:{operation}");

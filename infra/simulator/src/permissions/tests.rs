@@ -513,7 +513,7 @@ where
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_takes_more_than_its_own_permission() {
-    // Whoever may use the key may name it by its alias; a policy about the alias allows nothing.
+    // A policy about the key allows its use by the alias, too; one about the alias allows nothing.
     let (key, alias) = (arn("kms", "key/*"), arn("kms", "alias/mine"));
     let steps = [
         (

@@ -89,7 +89,7 @@ pub enum End {
 const CHECK_AFTER_SECONDS: u64 = 60;
 /// The time-out of the provisioning machine, which ends each execution by itself, and an hour: somebody
 /// else's may be followed first.
-const PROVISIONING_LIMIT: Duration = Duration::from_hours(49);
+const PROVISIONING_LIMIT: Duration = Duration::from_hours(73);
 /// The longest time that the Task of a member lasts with its retries, those of `AccountNotReady` aside: many
 /// members ask Step Functions at once, so throttling is retried for hours.
 const RETRIES: Duration = Duration::from_secs(13_792);

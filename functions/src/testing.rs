@@ -9,7 +9,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value, json};
-use simulator::state::Region as AccountRegion;
+use simulator::state::{Account, Region as AccountRegion};
 use simulator::{ApiError, Clock, Config, Simulator};
 use std::time::Duration;
 
@@ -142,6 +142,12 @@ impl World {
             .change_account(&target.account.id, |account| {
                 change(account.region(&target.region))
             })
+    }
+
+    /// Changes the account by hand, or looks at it.
+    pub fn account<R>(&self, change: impl FnOnce(&mut Account) -> R) -> R {
+        let id = &self.plan.target.account.id;
+        self.simulator.change_account(id, change)
     }
 }
 

@@ -9,6 +9,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value, json};
+use simulator::eks::Cluster as AccountCluster;
 use simulator::state::{Account, Region as AccountRegion};
 use simulator::{ApiError, Clock, Config, Simulator};
 use std::time::Duration;
@@ -16,6 +17,9 @@ use std::time::Duration;
 use crate::aws::{Aws, Base};
 use crate::contract::{Error, Step, invoke};
 use crate::model::Plan;
+use crate::steps::cluster::Cluster;
+use crate::steps::cluster_role::ClusterRole;
+use crate::steps::subnets::Subnets;
 use crate::steps::vpc::Vpc;
 
 /// An account, and a plan for it. Make it in a runtime whose time is paused.
@@ -45,6 +49,18 @@ impl World {
         let mut world = Self::new(plan);
         world.ready::<Vpc>().await;
         world
+    }
+
+    /// And with the subnets.
+    pub async fn with_subnets(plan: Plan) -> Self {
+        let mut world = Self::with_vpc(plan).await;
+        world.make_subnets().await;
+        world
+    }
+
+    /// Adds the subnets to a VPC; what names no step can do so after a change.
+    pub async fn make_subnets(&mut self) {
+        self.ready::<Subnets>().await;
     }
 
     /// The next call of an operation fails with this code.
@@ -144,10 +160,40 @@ impl World {
             })
     }
 
+    /// With the subnets and a cluster role that EKS sees.
+    pub async fn with_cluster_role(plan: Plan) -> Self {
+        let mut world = Self::with_subnets(plan).await;
+        world.ready::<ClusterRole>().await;
+        // Longer than other services see an old version of a role.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        world
+    }
+
+    /// And with the cluster, which is ACTIVE.
+    pub async fn with_cluster(plan: Plan) -> Self {
+        let mut world = Self::with_cluster_role(plan).await;
+        world.ready::<Cluster>().await;
+        world
+    }
+
     /// Changes the account by hand, or looks at it.
     pub fn account<R>(&self, change: impl FnOnce(&mut Account) -> R) -> R {
         let id = &self.plan.target.account.id;
         self.simulator.change_account(id, change)
+    }
+
+    /// Changes the cluster by hand, or looks at it.
+    pub fn cluster<R>(&self, change: impl FnOnce(&mut AccountCluster) -> R) -> R {
+        let name = &self.plan.target.cluster_name;
+        self.region(|region| change(region.eks.clusters.get_mut(name).unwrap()))
+    }
+
+    /// The requests of an operation since somebody asked last for [`World::calls`] or [`World::changes`], which
+    /// forget them.
+    pub fn requests(&self, operation: &str) -> Vec<Value> {
+        let calls = self.simulator.calls().into_iter();
+        let calls = calls.filter(|call| call.operation == operation);
+        calls.map(|call| call.request).collect()
     }
 }
 

@@ -9,13 +9,16 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value, json};
-use simulator::state::Region as AccountRegion;
+use simulator::eks::Cluster as AccountCluster;
+use simulator::state::{Account, Region as AccountRegion};
 use simulator::{ApiError, Clock, Config, Faults, Simulator};
 use std::time::Duration;
 
 use crate::aws::{Aws, Base};
 use crate::contract::{Error, Step, invoke};
 use crate::model::Plan;
+use crate::steps::cluster::Cluster;
+use crate::steps::cluster_role::ClusterRole;
 use crate::steps::nat_gateways::NatGateways;
 use crate::steps::public_routes::PublicRoutes;
 use crate::steps::subnets::Subnets;
@@ -224,6 +227,42 @@ impl World {
             .change_account(&target.account.id, |account| {
                 change(account.region(&target.region))
             })
+    }
+
+    /// With the subnets and a cluster role that EKS sees.
+    pub async fn with_cluster_role(plan: Plan) -> Self {
+        let mut world = Self::with_subnets(plan).await;
+        world.ready::<ClusterRole>().await;
+        // Longer than other services see an old version of a role.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        world
+    }
+
+    /// And with the cluster, which is ACTIVE.
+    pub async fn with_cluster(plan: Plan) -> Self {
+        let mut world = Self::with_cluster_role(plan).await;
+        world.ready::<Cluster>().await;
+        world
+    }
+
+    /// Changes the account by hand, or looks at it.
+    pub fn account<R>(&self, change: impl FnOnce(&mut Account) -> R) -> R {
+        let id = &self.plan.target.account.id;
+        self.simulator.change_account(id, change)
+    }
+
+    /// Changes the cluster by hand, or looks at it.
+    pub fn cluster<R>(&self, change: impl FnOnce(&mut AccountCluster) -> R) -> R {
+        let name = &self.plan.target.cluster_name;
+        self.region(|region| change(region.eks.clusters.get_mut(name).unwrap()))
+    }
+
+    /// The requests of an operation since somebody asked last for [`World::calls`] or [`World::changes`], which
+    /// forget them.
+    pub fn requests(&self, operation: &str) -> Vec<Value> {
+        let calls = self.simulator.calls().into_iter();
+        let calls = calls.filter(|call| call.operation == operation);
+        calls.map(|call| call.request).collect()
     }
 }
 

@@ -132,88 +132,33 @@ fn missing(plan: &Plan, error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_iam::operation::get_role::GetRoleOutput;
-    use aws_sdk_iam::operation::list_roles::ListRolesOutput;
-    use aws_sdk_iam::primitives::DateTime;
-    use aws_smithy_mocks::{Rule, mock};
-
-    use crate::aws::mocks::iam_refusal;
+    use crate::testing::World;
 
     const ARN: &str = "arn:aws:iam::111122223333:role/team/Admin";
+    /// The same without its path.
+    const WITHOUT_PATH: &str = "arn:aws:iam::111122223333:role/Admin";
+    const BOUNDARY_ARN: &str = "arn:aws:iam::111122223333:policy/Boundary";
 
-    fn role() -> Rule {
-        mock!(aws_sdk_iam::Client::get_role)
-            .match_requests(|call| call.role_name() == Some("Admin"))
-            .then_output(|| {
-                let role = Role::builder()
-                    .path("/team/")
-                    .role_name("Admin")
-                    .role_id("AROAEXAMPLE")
-                    .arn(ARN)
-                    .create_date(DateTime::from_secs(0));
-                let role = role.build().unwrap();
-                GetRoleOutput::builder().role(role).build()
-            })
+    /// An account with these roles, with their paths before their names, and a plan without administrators.
+    fn world(roles: &[&str]) -> World {
+        let mut world = World::new(Plan::example());
+        world.plan.admins.clear();
+        let account = &world.plan.target.account.id;
+        let roles = roles.iter().map(|role| (*role, "{}"));
+        world
+            .simulator
+            .change(|state| state.add_account(account, roles));
+        world
     }
 
-    fn refusing(status: u16, code: &'static str) -> Rule {
-        mock!(aws_sdk_iam::Client::get_role)
-            .then_http_response(move || iam_refusal(status, code, "no"))
+    async fn complete_in(world: &mut World, spec: &Spec) -> Result<(), Error> {
+        let aws = world.aws();
+        complete(&aws, spec, &mut world.plan).await
     }
 
-    async fn check_with(rule: &Rule, admins: &[&str]) -> Result<(), Error> {
-        check_in(rule, admins, false).await
-    }
-
-    async fn check_in(rule: &Rule, admins: &[&str], is_new: bool) -> Result<(), Error> {
-        let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [rule]));
-        let mut plan = Plan::example();
-        plan.is_new_account = is_new;
-        plan.admins = admins.iter().map(|arn| (*arn).to_owned()).collect();
-        complete(&aws, &Spec::default(), &mut plan).await
-    }
-
-    /// Roles of IAM Identity Center in the region of its instance.
-    fn identity_center(names: &'static [&'static str]) -> Rule {
-        mock!(aws_sdk_iam::Client::list_roles)
-            .match_requests(|call| call.path_prefix() == Some(IDENTITY_CENTER_PATH))
-            .then_output(move || {
-                let roles = names.iter().map(|name| {
-                    let path = format!("{IDENTITY_CENTER_PATH}eu-west-1/");
-                    let role = Role::builder()
-                        .arn(format!("arn:aws:iam::111122223333:role{path}{name}"))
-                        .path(path)
-                        .role_name(*name)
-                        .role_id("AROAEXAMPLE")
-                        .create_date(DateTime::from_secs(0));
-                    role.build().unwrap()
-                });
-                let roles = ListRolesOutput::builder().set_roles(Some(roles.collect()));
-                roles.build().unwrap()
-            })
-    }
-
-    /// The administrators that are found for these names.
-    async fn found(
-        roles: &'static [&'static str],
-        names: &[&str],
-        is_new: bool,
-    ) -> Result<Vec<String>, Error> {
-        let rule = identity_center(roles);
-        let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [&rule]));
-        let spec = Spec {
-            access: Some(Access {
-                admins: vec![],
-                admin_role_names: names.iter().map(|name| (*name).to_owned()).collect(),
-            }),
-            ..Spec::default()
-        };
-        let mut plan = Plan::example();
-        plan.admins.clear();
-        plan.is_new_account = is_new;
-        let answer = complete(&aws, &spec, &mut plan).await;
-        assert_eq!(rule.num_calls(), 1);
-        answer.map(|()| plan.admins)
+    async fn check_with(world: &mut World, admins: &[&str]) -> Result<(), Error> {
+        world.plan.admins = admins.iter().map(|arn| (*arn).to_owned()).collect();
+        complete_in(world, &Spec::default()).await
     }
 
     const ROLES: &[&str] = &[
@@ -221,8 +166,29 @@ mod tests {
         "AWSReservedSSO_Admin_Read_89abcdef01234567",
         "AWSReservedSSO_Ops_fedcba9876543210",
     ];
+    const ROLE_ELSEWHERE: &str = "AWSReservedSSO_Ops_0000000000000000";
 
-    #[tokio::test]
+    /// The administrators that are found for these names, in an account that has IAM Identity Center's roles,
+    /// in the region of its instance, and another one.
+    async fn found(names: &[&str], is_new: bool) -> Result<Vec<String>, Error> {
+        let path = |name: &&str| format!("aws-reserved/sso.amazonaws.com/eu-west-1/{name}");
+        let roles: Vec<String> = ROLES.iter().map(path).collect();
+        let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+        let mut world = world(&[&roles[..], &[ROLE_ELSEWHERE]].concat());
+        world.plan.is_new_account = is_new;
+        let spec = Spec {
+            access: Some(Access {
+                admins: vec![],
+                admin_role_names: names.iter().map(|name| (*name).to_owned()).collect(),
+            }),
+            ..Spec::default()
+        };
+        let answer = complete_in(&mut world, &spec).await;
+        assert_eq!(world.calls(), ["ListRoles"]);
+        answer.map(|()| world.plan.admins)
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_name_finds_the_one_role_of_identity_center_that_it_fits() {
         let names = [
             "AWSReservedSSO_Ops_*",
@@ -230,16 +196,16 @@ mod tests {
         ];
         let path = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1";
         let expected = [ROLES[2], ROLES[0]].map(|name| format!("{path}/{name}"));
-        assert_eq!(found(ROLES, &names, false).await.unwrap(), expected);
+        assert_eq!(found(&names, false).await.unwrap(), expected);
         // Two names for one role are one administrator.
         let twice = ["AWSReservedSSO_Ops_*", "AWSReservedSSO_O*"];
-        assert_eq!(found(ROLES, &twice, false).await.unwrap(), expected[..1]);
+        assert_eq!(found(&twice, false).await.unwrap(), expected[..1]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_name_that_fits_several_roles_is_refused_with_their_names() {
         for is_new in [false, true] {
-            let error = found(ROLES, &["AWSReservedSSO_Admin_*"], is_new).await;
+            let error = found(&["AWSReservedSSO_Admin_*"], is_new).await;
             let error = error.unwrap_err();
             assert_eq!(error.name(), "InvalidRequest");
             let text = error.to_string();
@@ -249,10 +215,10 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_name_that_fits_no_role_is_refused_but_waited_for_in_a_new_account() {
         for (is_new, name) in [(false, "InvalidRequest"), (true, "AccountNotReady")] {
-            let error = found(ROLES, &["AWSReservedSSO_Dev_*"], is_new).await;
+            let error = found(&["AWSReservedSSO_Dev_*"], is_new).await;
             let error = error.unwrap_err();
             assert_eq!(error.name(), name);
             let text = error.to_string();
@@ -261,69 +227,69 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_role_that_does_not_exist_yet_is_waited_for_in_a_new_account() {
-        let missing = refusing(404, codes::NO_SUCH_ENTITY);
-        let error = check_in(&missing, &[ARN], true).await.unwrap_err();
-        assert_eq!(error.name(), "AccountNotReady");
-        assert!(error.to_string().contains(ARN), "{error}");
-        // A path that is wrong stays wrong.
-        let admins = ["arn:aws:iam::111122223333:role/Admin"];
-        let error = check_in(&role(), &admins, true).await.unwrap_err();
-        assert_eq!(error.name(), "InvalidRequest");
+    #[tokio::test(start_paused = true)]
+    async fn a_role_that_does_not_exist_is_refused_but_waited_for_in_a_new_account() {
+        for (is_new, name) in [(false, "InvalidRequest"), (true, "AccountNotReady")] {
+            let mut world = world(&[]);
+            world.plan.is_new_account = is_new;
+            let error = check_with(&mut world, &[ARN]).await.unwrap_err();
+            assert_eq!(error.name(), name);
+            let text = error.to_string();
+            assert!(
+                text.contains(ARN) && text.contains("make it first"),
+                "{text}"
+            );
+        }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_role_that_exists_is_fit_and_others_are_not_looked_for() {
-        let rule = role();
+        let mut world = world(&["team/Admin"]);
         let admins = [
             ARN,
             "arn:aws:iam::111122223333:user/anna",
             "arn:aws:iam::444455556666:role/Elsewhere",
         ];
-        assert_eq!(check_with(&rule, &admins).await, Ok(()));
-        assert_eq!(rule.num_calls(), 1);
+        assert_eq!(check_with(&mut world, &admins).await, Ok(()));
+        assert_eq!(world.calls(), ["GetRole"]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_role_with_another_path_is_refused_with_the_one_that_is_there() {
-        let admins = ["arn:aws:iam::111122223333:role/Admin"];
-        let message = check_with(&role(), &admins).await.unwrap_err().to_string();
-        assert!(message.starts_with("access.admins[0]: "), "{message}");
-        assert!(message.contains(ARN), "{message}");
-    }
-
-    #[tokio::test]
-    async fn a_role_that_does_not_exist_is_refused() {
-        let error = check_with(&refusing(404, codes::NO_SUCH_ENTITY), &[ARN]).await;
-        let error = error.unwrap_err();
-        assert_eq!(error.name(), "InvalidRequest");
-        assert!(error.to_string().contains("make it first"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_boundary_that_does_not_exist_is_refused() {
-        for (code, expected) in [
-            (codes::NO_SUCH_ENTITY, Some("InvalidRequest")),
-            ("AccessDenied", None),
-            ("Throttling", Some("Throttled")),
-        ] {
-            let rule = mock!(aws_sdk_iam::Client::get_policy)
-                .then_http_response(move || iam_refusal(404, code, "no"));
-            let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [&rule]));
-            let mut plan = Plan::example();
-            plan.admins.clear();
-            plan.permissions_boundary_arn = Some("arn:aws:iam::aws:policy/X".to_owned());
-            let answer = complete(&aws, &Spec::default(), &mut plan).await;
-            assert_eq!(answer.err().map(|error| error.name()), expected);
+        for is_new in [false, true] {
+            let mut world = world(&["team/Admin"]);
+            world.plan.is_new_account = is_new;
+            let error = check_with(&mut world, &[WITHOUT_PATH]).await.unwrap_err();
+            assert_eq!(error.name(), "InvalidRequest");
+            let message = error.to_string();
+            assert!(message.starts_with("access.admins[0]: "), "{message}");
+            assert!(message.contains(ARN), "{message}");
         }
     }
 
-    #[tokio::test]
-    async fn role_that_may_not_be_read_is_taken_for_right() {
-        let denied = refusing(403, "AccessDenied");
-        assert_eq!(check_with(&denied, &[ARN]).await, Ok(()));
-        let error = check_with(&refusing(400, "Throttling"), &[ARN]).await;
-        assert_eq!(error.unwrap_err().name(), "Throttled");
+    #[tokio::test(start_paused = true)]
+    async fn a_boundary_that_does_not_exist_is_refused() {
+        let mut world = world(&[]);
+        world.plan.permissions_boundary_arn = Some(BOUNDARY_ARN.to_owned());
+        let error = complete_in(&mut world, &Spec::default()).await;
+        assert_eq!(error.unwrap_err().name(), "InvalidRequest");
+        world.account(|account| account.iam.policies.insert(BOUNDARY_ARN.to_owned()));
+        assert_eq!(complete_in(&mut world, &Spec::default()).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_not_be_read_is_taken_for_right() {
+        for (code, expected) in [("AccessDenied", None), ("Throttling", Some("Throttled"))] {
+            let mut world = world(&[]);
+            world.fail_next("GetRole", code, "no");
+            let answer = check_with(&mut world, &[ARN]).await;
+            assert_eq!(answer.err().map(|error| error.name()), expected);
+
+            world.plan.admins.clear();
+            world.plan.permissions_boundary_arn = Some(BOUNDARY_ARN.to_owned());
+            world.fail_next("GetPolicy", code, "no");
+            let answer = complete_in(&mut world, &Spec::default()).await;
+            assert_eq!(answer.err().map(|error| error.name()), expected);
+        }
     }
 }

@@ -81,76 +81,51 @@ fn fault(key: &KeyMetadata) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_kms::operation::describe_key::DescribeKeyOutput;
-    use aws_smithy_mocks::{Rule, mock};
+    use simulator::kms::{Key, KeyState as AccountKeyState};
 
     use super::*;
-    use crate::aws::mocks::json_refusal;
+    use crate::testing::World;
 
     const ARN: &str = "arn:aws:kms:ap-northeast-1:111122223333:key/1234";
 
-    async fn check_with(rule: &Rule, is_dry_run: bool) -> Result<Vec<String>, Error> {
-        let aws = Aws::offline().with(crate::mocked!(aws_sdk_kms, [rule]));
-        let mut plan = Plan::example();
-        plan.kms_key_arn = Some(ARN.to_owned());
-        check(&aws, &plan, is_dry_run).await
-    }
-
-    fn key(state: KeyState, spec: KeySpec, usage: KeyUsageType) -> Rule {
-        mock!(aws_sdk_kms::Client::describe_key).then_output(move || {
-            let key = KeyMetadata::builder()
-                .key_id("1234")
-                .key_state(state.clone());
-            let key = key.key_spec(spec.clone()).key_usage(usage.clone()).build();
-            let output = DescribeKeyOutput::builder();
-            output.key_metadata(key.unwrap()).build()
+    /// An account whose plan names a key.
+    fn world() -> World {
+        World::new(Plan {
+            kms_key_arn: Some(ARN.to_owned()),
+            ..Plan::example()
         })
     }
 
-    fn refusing(code: &'static str) -> Rule {
-        mock!(aws_sdk_kms::Client::describe_key)
-            .then_http_response(move || json_refusal(code, "no"))
+    /// One in which there is the key, changed by hand.
+    fn world_with_key(change: impl FnOnce(&mut Key)) -> World {
+        let world = world();
+        world.simulator.change(|state| state.add_key(ARN));
+        world.region(|region| change(region.kms.keys.get_mut("1234").unwrap()));
+        world
     }
 
-    #[tokio::test]
+    async fn check_in(world: &World, is_dry_run: bool) -> Result<Vec<String>, Error> {
+        check(&world.aws(), &world.plan, is_dry_run).await
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_key_that_cannot_be_used_is_refused_with_its_state() {
-        use {KeySpec::Rsa4096, KeySpec::SymmetricDefault, KeyUsageType::EncryptDecrypt};
-        let usable = key(KeyState::Enabled, SymmetricDefault, EncryptDecrypt);
-        assert_eq!(check_with(&usable, false).await, Ok(vec![]));
+        use AccountKeyState::{Disabled, Enabled, PendingDeletion};
+        let usable = world_with_key(|_| ());
+        assert_eq!(check_in(&usable, false).await, Ok(vec![]));
+        let (symmetric, encrypt) = ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT");
+        let mac = "GENERATE_VERIFY_MAC";
         for (state, spec, usage, words) in [
-            (
-                KeyState::Disabled,
-                SymmetricDefault,
-                EncryptDecrypt,
-                "1234 is Disabled; enable it",
-            ),
-            (
-                KeyState::PendingDeletion,
-                SymmetricDefault,
-                EncryptDecrypt,
-                "cancel-key-deletion",
-            ),
-            (
-                KeyState::PendingImport,
-                SymmetricDefault,
-                EncryptDecrypt,
-                "is PendingImport",
-            ),
-            (
-                KeyState::Enabled,
-                Rsa4096,
-                EncryptDecrypt,
-                "key spec is RSA_4096",
-            ),
-            (
-                KeyState::Enabled,
-                KeySpec::Hmac256,
-                KeyUsageType::GenerateVerifyMac,
-                "HMAC_256",
-            ),
+            (Disabled, symmetric, encrypt, "1234 is Disabled; enable it"),
+            (PendingDeletion, symmetric, encrypt, "cancel-key-deletion"),
+            (Enabled, "RSA_4096", encrypt, "key spec is RSA_4096"),
+            (Enabled, "HMAC_256", mac, "HMAC_256"),
         ] {
-            let error = check_with(&key(state, spec, usage), false).await;
-            let error = error.unwrap_err();
+            let world = world_with_key(|key| {
+                key.state = state;
+                (key.spec, key.usage) = (spec.to_owned(), usage.to_owned());
+            });
+            let error = check_in(&world, false).await.unwrap_err();
             assert_eq!(error.name(), "InvalidRequest");
             let text = error.to_string();
             assert!(
@@ -161,20 +136,32 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[test]
+    fn a_key_without_its_material_cannot_be_used() {
+        let key = KeyMetadata::builder().key_id("1234");
+        let key = key.key_spec(KeySpec::SymmetricDefault);
+        let key = key.key_usage(KeyUsageType::EncryptDecrypt);
+        let key = key.key_state(KeyState::PendingImport).build().unwrap();
+        let fault = fault(&key).unwrap();
+        assert!(fault.contains("1234 is PendingImport"), "{fault}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_key_that_does_not_exist_is_refused() {
-        let rule = refusing(codes::KEY_NOT_FOUND);
-        let error = check_with(&rule, true).await.unwrap_err();
+        let error = check_in(&world(), true).await.unwrap_err();
         assert_eq!(error.name(), "InvalidRequest");
         assert!(error.to_string().contains("make it first"), "{error}");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_key_that_must_not_be_described_is_a_note_of_a_preview_and_ends_a_run() {
-        let rule = refusing("AccessDeniedException");
-        let notes = check_with(&rule, true).await.unwrap();
+        let world = world_with_key(|_| ());
+        for _ in 0..2 {
+            world.fail_next("DescribeKey", "AccessDeniedException", "no");
+        }
+        let notes = check_in(&world, true).await.unwrap();
         assert!(notes[0].contains(ARN), "{notes:?}");
-        let error = check_with(&rule, false).await.unwrap_err();
+        let error = check_in(&world, false).await.unwrap_err();
         assert_eq!(error.name(), "AccessDenied");
         assert!(error.to_string().contains("kms:CreateGrant"), "{error}");
     }

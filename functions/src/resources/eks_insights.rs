@@ -158,16 +158,18 @@ pub fn conflict(target: &Target, version: &str, says: &str, insights: &[Insight]
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use aws_sdk_eks::Client;
-    use aws_sdk_eks::operation::describe_insight::DescribeInsightOutput;
-    use aws_sdk_eks::operation::list_insights::ListInsightsOutput;
-    use aws_sdk_eks::primitives::DateTime;
-    use aws_smithy_mocks::{Rule, mock};
+    use std::time::Duration;
 
+    use aws_sdk_eks::primitives::DateTime;
+    use serde_json::json;
+    use simulator::kubernetes::Workload;
+
+    use super::*;
     use crate::aws::codes;
-    use crate::aws::mocks::eks_refusal;
     use crate::model::Plan;
+    use crate::testing::World;
+
+    const DAY: Duration = Duration::from_hours(24);
 
     fn insight(name: &str) -> Insight {
         let is_error = InsightStatus::builder()
@@ -186,44 +188,56 @@ mod tests {
             .build()
     }
 
-    fn lists(ids: &'static [&'static str]) -> Rule {
-        mock!(Client::list_insights)
-            .match_requests(|call| {
-                let filter = call.filter().unwrap();
-                filter.categories() == [Category::UpgradeReadiness]
-                    && filter.statuses() == [InsightStatusValue::Error]
-            })
-            .then_output(|| {
-                let summary = |id: &&str| InsightSummary::builder().id(*id).build();
-                ListInsightsOutput::builder()
-                    .set_insights(Some(ids.iter().map(summary).collect()))
-                    .build()
-            })
-    }
-
-    async fn errors(rules: [&Rule; 2]) -> Result<Vec<Insight>, Error> {
-        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [rules[0], rules[1]]));
-        find(&aws, &Plan::example().target, &[InsightStatusValue::Error]).await
-    }
-
-    #[tokio::test]
-    async fn each_insight_is_described() {
-        let described = mock!(Client::describe_insight).then_compute_output(|call| {
-            let insight = insight(call.id().unwrap());
-            DescribeInsightOutput::builder().insight(insight).build()
+    /// A cluster that a kubelet and CoreDNS keep from the next version, and EKS has seen it.
+    async fn world() -> World {
+        let plan = Plan {
+            kubernetes_version: "1.34".to_owned(),
+            ..Plan::example()
+        };
+        let world = World::with_cluster(plan).await;
+        world.cluster(|cluster| {
+            cluster.workloads.push(Workload {
+                node: "fargate-ip-10-0-2-9".to_owned(),
+                kubernetes: "1.31".to_owned(),
+                ..Workload::default()
+            });
         });
-        let found = errors([&lists(&["a", "b"]), &described]).await.unwrap();
-        let names: Vec<_> = found.iter().filter_map(Insight::name).collect();
-        assert_eq!(names, ["a", "b"]);
+        let call = world.aws().eks().create_addon().cluster_name("demo");
+        call.addon_name("coredns").send().await.unwrap();
+        tokio::time::sleep(DAY).await;
+        world.forget_calls();
+        world
     }
 
-    #[tokio::test]
+    async fn errors(world: &World) -> Vec<Insight> {
+        let statuses = [InsightStatusValue::Error];
+        let found = find(&world.aws(), &world.plan.target, &statuses).await;
+        found.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_insight_is_described() {
+        let world = world().await;
+        let found = errors(&world).await;
+        let names: Vec<_> = found.iter().filter_map(Insight::name).collect();
+        assert_eq!(
+            names,
+            [KUBELET_VERSION_SKEW, "EKS add-on version compatibility"]
+        );
+        assert_eq!(resources(&found[0]), ["fargate-ip-10-0-2-9"]);
+        let filter = json!({"categories": ["UPGRADE_READINESS"], "statuses": ["ERROR"]});
+        assert_eq!(world.requests("ListInsights")[0]["filter"], filter);
+        let describe = "DescribeInsight";
+        assert_eq!(world.calls(), ["ListInsights", describe, describe]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn insight_that_has_disappeared_is_left_out() {
-        let gone = || eks_refusal(404, codes::RESOURCE_NOT_FOUND, "gone");
-        let described = mock!(Client::describe_insight).then_http_response(gone);
-        assert_eq!(errors([&lists(&["a"]), &described]).await, Ok(vec![]));
-        let listed = mock!(Client::list_insights).then_http_response(gone);
-        assert_eq!(errors([&listed, &described]).await, Ok(vec![]));
+        let world = world().await;
+        world.fail_next("DescribeInsight", codes::RESOURCE_NOT_FOUND, "gone");
+        assert_eq!(errors(&world).await.len(), 1);
+        let without_cluster = World::new(Plan::example());
+        assert_eq!(errors(&without_cluster).await, []);
     }
 
     #[test]

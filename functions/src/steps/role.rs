@@ -197,403 +197,262 @@ async fn delete_inline(aws: &Aws, name: &str, policy: &str) -> Result<(), Error>
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::aws::mocks::iam_refusal;
-    use aws_sdk_iam::Client;
-    use aws_sdk_iam::operation::attach_role_policy::AttachRolePolicyOutput;
-    use aws_sdk_iam::operation::create_role::CreateRoleOutput;
-    use aws_sdk_iam::operation::create_service_linked_role::CreateServiceLinkedRoleOutput;
-    use aws_sdk_iam::operation::delete_role::DeleteRoleOutput;
-    use aws_sdk_iam::operation::delete_role_policy::DeleteRolePolicyOutput;
-    use aws_sdk_iam::operation::detach_role_policy::DetachRolePolicyOutput;
-    use aws_sdk_iam::operation::get_role::GetRoleOutput;
-    use aws_sdk_iam::operation::list_attached_role_policies::ListAttachedRolePoliciesOutput;
-    use aws_sdk_iam::operation::list_role_policies::ListRolePoliciesOutput;
-    use aws_sdk_iam::operation::list_roles::ListRolesOutput;
-    use aws_sdk_iam::operation::put_role_permissions_boundary::PutRolePermissionsBoundaryOutput;
-    use aws_sdk_iam::operation::update_assume_role_policy::UpdateAssumeRolePolicyOutput;
-    use aws_sdk_iam::primitives::DateTime;
-    use aws_sdk_iam::types::builders::RoleBuilder;
-    use aws_sdk_iam::types::{AttachedPermissionsBoundary, AttachedPolicy, Tag};
-    use aws_smithy_mocks::{Rule, mock};
-    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use aws_sdk_iam::types::Tag;
     use serde_json::Value;
+    use simulator::iam::Role as AccountRole;
 
-    use crate::resources::service_linked_role::EKS;
+    use super::*;
+    use crate::testing::World;
+    use service_linked_role::EKS;
 
     const NAME: &str = "hardway-demo-ap-northeast-1-cluster";
-    const ARN: &str = "arn:aws:iam::111122223333:role/hardway-demo-ap-northeast-1-cluster";
+    const OF_BEFORE: &str = "hardway-team-demo-ap-northeast-1-cluster";
     const POLICY_ARN: &str = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy";
     const BOUNDARY_ARN: &str = "arn:aws:iam::111122223333:policy/Boundary";
+    const DENY_ALL: &str =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
 
     fn wanted() -> Wanted {
         Wanted::new(&Plan::example(), RoleOf::Cluster)
     }
 
     fn plan_with_boundary() -> Plan {
-        let mut plan = Plan::example();
-        plan.permissions_boundary_arn = Some(BOUNDARY_ARN.to_owned());
-        plan
+        Plan {
+            permissions_boundary_arn: Some(BOUNDARY_ARN.to_owned()),
+            ..Plan::example()
+        }
     }
 
-    /// A role of cluster `demo`, or of whichever is given, that trusts whom it should.
-    fn role_of(cluster: &str) -> RoleBuilder {
-        // IAM's own spacing, percent-encoded.
-        let trust = format!("{:#}", wanted().trust);
-        Role::builder()
-            .path("/")
-            .role_name(NAME)
-            .role_id("AROAEXAMPLE")
-            .arn(ARN)
-            .create_date(DateTime::from_secs(0))
-            .assume_role_policy_document(utf8_percent_encode(&trust, NON_ALPHANUMERIC).to_string())
-            .tags(
-                Tag::builder()
-                    .key(tags::CLUSTER)
-                    .value(cluster)
-                    .build()
-                    .unwrap(),
-            )
+    /// An account with a boundary, and with roles that are not the cluster's.
+    async fn world() -> World {
+        let world = World::new(Plan::example());
+        world.account(|account| account.iam.policies.insert(BOUNDARY_ARN.to_owned()));
+        add_role(&world, "Admin", "demo").await;
+        add_role(&world, "hardway-other-ap-northeast-1-cluster", "other").await;
+        world
     }
 
-    fn role() -> RoleBuilder {
-        role_of("demo")
+    /// One that has the cluster's role, too.
+    async fn world_with_role() -> World {
+        let world = world().await;
+        ensure_in(&world, &Plan::example()).await.unwrap();
+        world.forget_calls();
+        world
     }
 
-    fn found(role: RoleBuilder) -> Rule {
-        mock!(Client::get_role).then_output(move || {
-            let role = role.clone().build().unwrap();
-            GetRoleOutput::builder().role(role).build()
-        })
+    /// Makes a role of a cluster that trusts whom it should and may do nothing.
+    async fn add_role(world: &World, name: &str, cluster: &str) {
+        let tag = Tag::builder().key(tags::CLUSTER).value(cluster).build();
+        let call = world.aws().iam().create_role().role_name(name);
+        let call = call.tags(tag.unwrap());
+        let call = call.assume_role_policy_document(wanted().trust.to_string());
+        call.send().await.unwrap();
+        world.forget_calls();
     }
 
-    fn missing() -> Rule {
-        mock!(Client::get_role)
-            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"))
+    /// Changes a role by hand, or looks at it.
+    fn role<R>(world: &World, name: &str, change: impl FnOnce(&mut AccountRole) -> R) -> R {
+        world.account(|account| change(account.iam.roles.get_mut(name).unwrap()))
     }
 
-    fn attached(arns: &'static [&'static str]) -> Rule {
-        mock!(Client::list_attached_role_policies).then_output(|| {
-            let policies = arns
-                .iter()
-                .map(|arn| AttachedPolicy::builder().policy_arn(*arn).build());
-            ListAttachedRolePoliciesOutput::builder()
-                .set_attached_policies(Some(policies.collect()))
-                .is_truncated(false)
-                .build()
-        })
+    fn has_role(world: &World, name: &str) -> bool {
+        world.account(|account| account.iam.role(name).is_some())
     }
 
-    fn has_inline(names: &'static [&'static str]) -> Rule {
-        mock!(Client::list_role_policies).then_output(|| {
-            let names = names.iter().map(ToString::to_string);
-            ListRolePoliciesOutput::builder()
-                .set_policy_names(Some(names.collect()))
-                .is_truncated(false)
-                .build()
-                .unwrap()
-        })
+    /// The ARN of the role that is there afterwards.
+    async fn ensure_in(world: &World, plan: &Plan) -> Result<String, Error> {
+        let outcome = ensure(&world.aws(), plan, RoleOf::Cluster).await?;
+        Ok(outcome.ready().unwrap().role_arn)
     }
 
-    fn deletes_inline() -> Rule {
-        mock!(Client::delete_role_policy)
-            .match_requests(|call| call.policy_name() == Some("theirs"))
-            .then_output(|| DeleteRolePolicyOutput::builder().build())
+    async fn remove_in(world: &World) -> Result<Vec<Resource>, Error> {
+        let outcome = remove(&world.aws(), &world.plan.target, RoleOf::Cluster).await?;
+        Ok(outcome.ready().unwrap().removed)
     }
 
-    fn attaches() -> Rule {
-        mock!(Client::attach_role_policy)
-            .match_requests(|call| {
-                call.role_name() == Some(NAME) && call.policy_arn() == Some(POLICY_ARN)
-            })
-            .then_output(|| AttachRolePolicyOutput::builder().build())
+    fn assert_is_as_wanted(role: &AccountRole) {
+        let trust: Value = serde_json::from_str(role.trust.current()).unwrap();
+        assert_eq!(trust, wanted().trust);
+        assert!(role.managed.current().contains(POLICY_ARN));
+        assert_eq!(role.boundary.as_deref(), Some(BOUNDARY_ARN));
     }
 
-    fn updates_trust() -> Rule {
-        mock!(Client::update_assume_role_policy)
-            .match_requests(|call| {
-                let document = call.policy_document().unwrap();
-                serde_json::from_str::<Value>(document).unwrap() == wanted().trust
-            })
-            .then_output(|| UpdateAssumeRolePolicyOutput::builder().build())
-    }
-
-    fn puts_boundary() -> Rule {
-        mock!(Client::put_role_permissions_boundary)
-            .match_requests(|call| call.permissions_boundary() == Some(BOUNDARY_ARN))
-            .then_output(|| PutRolePermissionsBoundaryOutput::builder().build())
-    }
-
-    fn detaches() -> Rule {
-        mock!(Client::detach_role_policy).then_output(|| DetachRolePolicyOutput::builder().build())
-    }
-
-    fn deletes() -> Rule {
-        mock!(Client::delete_role).then_output(|| DeleteRoleOutput::builder().build())
-    }
-
-    fn lists(names: &'static [&'static str]) -> Rule {
-        mock!(Client::list_roles).then_output(|| {
-            let roles = names
-                .iter()
-                .map(|name| role().role_name(*name).build().unwrap());
-            ListRolesOutput::builder()
-                .set_roles(Some(roles.collect()))
-                .build()
-                .unwrap()
-        })
-    }
-
-    /// An account in whose list are roles that are not the cluster's.
-    macro_rules! aws {
-        ($($rule:expr),*) => {
-            aws!(listing &["Admin", "hardway-other-ap-northeast-1-cluster"]; $($rule),*)
-        };
-        (listing $names:expr; $($rule:expr),*) => {{
-            let (listed, inline) = (lists($names), has_inline(&["theirs"]));
-            let (listing, gone) = (&listed, deletes_inline());
-            Aws::offline().with(crate::mocked!(aws_sdk_iam, [listing, &inline, &gone, $($rule),*]))
-        }};
-    }
-
-    fn ready() -> Outcome<RoleOutput> {
-        Outcome::Ready(RoleOutput {
-            role_arn: ARN.to_owned(),
-        })
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn creates_a_role_with_trust_boundary_and_tags_in_one_call() {
-        let created = mock!(Client::create_role)
-            .match_requests(|call| {
-                let tag = |key: &str, value: &str| {
-                    let mut tags = call.tags().iter();
-                    tags.any(|tag| tag.key() == key && tag.value() == value)
-                };
-                call.role_name() == Some(NAME)
-                    && call.permissions_boundary() == Some(BOUNDARY_ARN)
-                    && call.assume_role_policy_document() == Some(&wanted().trust.to_string())
-                    && tag(tags::CLUSTER, "demo")
-                    && tag(tags::ROLE, "cluster-role")
-            })
-            .then_output(|| {
-                let role = role().build().unwrap();
-                CreateRoleOutput::builder().role(role).build()
-            });
-        let attached = attaches();
-        let aws = aws!(&missing(), &created, &attached);
-        let outcome = ensure(&aws, &plan_with_boundary(), RoleOf::Cluster).await;
-        assert_eq!(outcome, Ok(ready()));
-        assert_eq!((created.num_calls(), attached.num_calls()), (1, 1));
+        let world = world().await;
+        let arn = ensure_in(&world, &plan_with_boundary()).await.unwrap();
+        assert_eq!(world.changes(), ["CreateRole", "AttachRolePolicy"]);
+        role(&world, NAME, |role| {
+            assert_is_as_wanted(role);
+            assert_eq!(role.arn, arn);
+            assert_eq!(role.tags[tags::CLUSTER], "demo");
+            assert_eq!(role.tags[tags::ROLE], "cluster-role");
+        });
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_role_that_is_as_wanted_is_left_alone() {
-        let (trust, attach, boundary) = (updates_trust(), attaches(), puts_boundary());
-        let aws = aws!(
-            &found(role()),
-            &attached(&[POLICY_ARN]),
-            &trust,
-            &attach,
-            &boundary
-        );
-        assert_eq!(
-            ensure(&aws, &Plan::example(), RoleOf::Cluster).await,
-            Ok(ready())
-        );
-        let calls = [&trust, &attach, &boundary].map(Rule::num_calls);
-        assert_eq!(calls, [0, 0, 0]);
+        let world = world_with_role().await;
+        let arn = ensure_in(&world, &Plan::example()).await.unwrap();
+        assert_eq!(arn, format!("arn:aws:iam::111122223333:role/{NAME}"));
+        assert_eq!(world.changes(), [""; 0]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn repairs_trust_policy_and_boundary() {
-        let (trust, attach, boundary) = (updates_trust(), attaches(), puts_boundary());
-        let drifted = role().assume_role_policy_document("%7B%7D");
-        let aws = aws!(&found(drifted), &attached(&[]), &trust, &attach, &boundary);
-        assert_eq!(
-            ensure(&aws, &plan_with_boundary(), RoleOf::Cluster).await,
-            Ok(ready())
-        );
-        let calls = [&trust, &attach, &boundary].map(Rule::num_calls);
-        assert_eq!(calls, [1, 1, 1]);
+        let world = world_with_role().await;
+        let now = world.simulator.now();
+        role(&world, NAME, |role| {
+            role.trust.set("{}".to_owned(), now, now);
+            role.managed.set([].into(), now, now);
+        });
+        ensure_in(&world, &plan_with_boundary()).await.unwrap();
+        let expected = [
+            "UpdateAssumeRolePolicy",
+            "PutRolePermissionsBoundary",
+            "AttachRolePolicy",
+        ];
+        assert_eq!(world.changes(), expected);
+        role(&world, NAME, |role| assert_is_as_wanted(role));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_boundary_that_the_plan_does_not_know_stays() {
-        let limit = AttachedPermissionsBoundary::builder()
-            .permissions_boundary_arn("arn:aws:iam::111122223333:policy/Stricter")
-            .build();
-        let bounded = role().permissions_boundary(limit);
-        let boundary = puts_boundary();
-        let aws = aws!(&found(bounded.clone()), &attached(&[POLICY_ARN]), &boundary);
-        assert_eq!(
-            ensure(&aws, &Plan::example(), RoleOf::Cluster).await,
-            Ok(ready())
-        );
-        assert_eq!(boundary.num_calls(), 0);
-
-        let aws = aws!(&found(bounded), &attached(&[POLICY_ARN]), &boundary);
-        assert_eq!(
-            ensure(&aws, &plan_with_boundary(), RoleOf::Cluster).await,
-            Ok(ready())
-        );
-        assert_eq!(boundary.num_calls(), 1);
+        let world = world_with_role().await;
+        let stricter = "arn:aws:iam::111122223333:policy/Stricter";
+        role(&world, NAME, |role| {
+            role.boundary = Some(stricter.to_owned());
+        });
+        ensure_in(&world, &Plan::example()).await.unwrap();
+        assert_eq!(world.changes(), [""; 0]);
+        ensure_in(&world, &plan_with_boundary()).await.unwrap();
+        assert_eq!(world.changes(), ["PutRolePermissionsBoundary"]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn refuses_a_role_of_another_cluster_and_touches_nothing() {
-        let (trust, delete) = (updates_trust(), deletes());
-        let aws = aws!(&found(role_of("other")), &trust, &delete);
-        let error = ensure(&aws, &Plan::example(), RoleOf::Cluster)
-            .await
-            .unwrap_err();
+        let world = world().await;
+        add_role(&world, NAME, "other").await;
+        let error = ensure_in(&world, &Plan::example()).await.unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains(NAME), "{error}");
-        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
-        assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
-        assert_eq!((trust.num_calls(), delete.num_calls()), (0, 0));
+        assert_eq!(remove_in(&world).await, Ok(vec![]));
+        assert_eq!(world.changes(), [""; 0]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_name_that_was_taken_a_moment_ago_is_looked_at_again() {
-        let taken = mock!(Client::create_role)
-            .then_http_response(|| iam_refusal(409, codes::ENTITY_ALREADY_EXISTS, "exists"));
-        let attach = attaches();
-        let aws = aws!(&missing(), &taken, &attach);
-        let error = ensure(&aws, &Plan::example(), RoleOf::Cluster)
-            .await
-            .unwrap_err();
+        let world = world().await;
+        world.fail_next("CreateRole", codes::ENTITY_ALREADY_EXISTS, "exists");
+        let error = ensure_in(&world, &Plan::example()).await.unwrap_err();
         assert_eq!(error.name(), "NotYetVisible");
-        assert_eq!(attach.num_calls(), 0);
+        assert_eq!(world.changes(), ["CreateRole: EntityAlreadyExists"]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn remove_detaches_every_policy_first() {
-        let (detach, delete) = (detaches(), deletes());
-        let aws = aws!(
-            &found(role()),
-            &attached(&[POLICY_ARN, "arn:aws:iam::aws:policy/ReadOnlyAccess"]),
-            &detach,
-            &delete
-        );
-        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster)
-            .await
-            .unwrap();
-        let resource = Resource::new("AWS::IAM::Role", NAME);
-        assert_eq!(removed.ready().unwrap().removed, [resource]);
-        assert_eq!((detach.num_calls(), delete.num_calls()), (2, 1));
-    }
-
-    #[tokio::test]
-    async fn remove_of_a_missing_role_succeeds() {
-        let delete = deletes();
-        let aws = aws!(&missing(), &delete);
-        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
-        assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
-        assert_eq!(delete.num_calls(), 0);
-    }
-
-    const OF_BEFORE: &str = "hardway-team-demo-ap-northeast-1-cluster";
-
-    /// Of all names, only that one is of a role.
-    fn only_under(name: &'static str) -> [Rule; 2] {
-        let there = mock!(Client::get_role)
-            .match_requests(move |call| call.role_name() == Some(name))
-            .then_output(move || {
-                let role = role().role_name(name).build().unwrap();
-                GetRoleOutput::builder().role(role).build()
-            });
-        let missing = mock!(Client::get_role)
-            .match_requests(move |call| call.role_name() != Some(name))
-            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
-        [there, missing]
-    }
-
-    #[tokio::test]
-    async fn a_cluster_keeps_the_role_that_was_made_under_another_prefix() {
-        let [there, elsewhere] = only_under(OF_BEFORE);
-        let attach = mock!(Client::attach_role_policy)
-            .match_requests(|call| call.role_name() == Some(OF_BEFORE))
-            .then_output(|| AttachRolePolicyOutput::builder().build());
-        let aws = aws!(listing &["Admin", OF_BEFORE]; &there, &elsewhere, &attached(&[]), &attach);
-        assert_eq!(
-            ensure(&aws, &Plan::example(), RoleOf::Cluster).await,
-            Ok(ready())
-        );
-        assert_eq!(attach.num_calls(), 1);
-    }
-
-    #[tokio::test]
-    async fn remove_finds_the_role_under_every_prefix() {
-        let [there, elsewhere] = only_under(OF_BEFORE);
-        let delete = mock!(Client::delete_role)
-            .match_requests(|call| call.role_name() == Some(OF_BEFORE))
-            .then_output(|| DeleteRoleOutput::builder().build());
-        let aws = aws!(listing &[OF_BEFORE]; &there, &elsewhere, &attached(&[]), &delete);
-        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
-        let resource = Resource::new("AWS::IAM::Role", OF_BEFORE);
-        assert_eq!(removed.unwrap().ready().unwrap().removed, [resource]);
-    }
-
-    #[tokio::test]
-    async fn a_role_that_may_not_be_read_is_left_alone() {
-        let missing = mock!(Client::get_role)
-            .match_requests(|call| call.role_name() == Some(NAME))
-            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
-        let denied = mock!(Client::get_role)
-            .match_requests(|call| call.role_name() == Some(OF_BEFORE))
-            .then_http_response(|| iam_refusal(403, "AccessDenied", "not authorized"));
-        let delete = deletes();
-        let aws = aws!(listing &[OF_BEFORE]; &missing, &denied, &delete);
-        let removed = remove(&aws, &Plan::example().target, RoleOf::Cluster).await;
-        assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
-        assert_eq!((denied.num_calls(), delete.num_calls()), (1, 0));
-    }
-
-    #[tokio::test]
-    async fn remove_reports_what_a_person_gave_the_role() {
-        let refused = mock!(Client::delete_role).then_http_response(|| {
-            iam_refusal(409, codes::DELETE_CONFLICT, "must delete policies first")
+        let world = world_with_role().await;
+        let now = world.simulator.now();
+        role(&world, NAME, |role| {
+            let also = "arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned();
+            role.managed
+                .set([POLICY_ARN.to_owned(), also].into(), now, now);
+            let theirs = [("theirs".to_owned(), DENY_ALL.to_owned())];
+            role.inline.set(theirs.into(), now, now);
         });
-        let aws = aws!(&found(role()), &attached(&[]), &refused);
-        let error = remove(&aws, &Plan::example().target, RoleOf::Cluster)
-            .await
-            .unwrap_err();
+        let removed = remove_in(&world).await.unwrap();
+        assert_eq!(removed, [Resource::new("AWS::IAM::Role", NAME)]);
+        let detach = "DetachRolePolicy";
+        let expected = [detach, detach, "DeleteRolePolicy", "DeleteRole"];
+        assert_eq!(world.changes(), expected);
+        assert!(!has_role(&world, NAME));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn remove_of_what_is_gone_succeeds() {
+        let nothing = world().await;
+        assert_eq!(remove_in(&nothing).await, Ok(vec![]));
+        assert_eq!(nothing.changes(), [""; 0]);
+
+        let world = world_with_role().await;
+        for operation in ["DetachRolePolicy", "DeleteRole"] {
+            world.fail_next(operation, codes::NO_SUCH_ENTITY, "not found");
+        }
+        assert_eq!(remove_in(&world).await, Ok(vec![]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cluster_keeps_the_role_that_was_made_under_another_prefix() {
+        let world = world().await;
+        add_role(&world, OF_BEFORE, "demo").await;
+        let arn = ensure_in(&world, &Plan::example()).await.unwrap();
+        assert!(arn.ends_with(OF_BEFORE), "{arn}");
+        assert_eq!(world.changes(), ["AttachRolePolicy"]);
+        let policies = role(&world, OF_BEFORE, |role| role.managed.current().clone());
+        assert_eq!(policies, [POLICY_ARN.to_owned()].into());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn remove_finds_the_role_under_every_prefix() {
+        let world = world().await;
+        add_role(&world, OF_BEFORE, "demo").await;
+        let removed = remove_in(&world).await.unwrap();
+        assert_eq!(removed, [Resource::new("AWS::IAM::Role", OF_BEFORE)]);
+        assert!(!has_role(&world, OF_BEFORE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_role_that_may_not_be_read_is_left_alone() {
+        let world = world().await;
+        add_role(&world, OF_BEFORE, "demo").await;
+        world.fail_next("GetRole", codes::NO_SUCH_ENTITY, "not found");
+        world.fail_next("GetRole", "AccessDenied", "not authorized");
+        assert_eq!(remove_in(&world).await, Ok(vec![]));
+        let expected = [
+            "GetRole: NoSuchEntity",
+            "ListRoles",
+            "GetRole: AccessDenied",
+        ];
+        assert_eq!(world.calls(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn remove_reports_what_a_person_gave_the_role() {
+        let world = world_with_role().await;
+        world.account(|account| {
+            let profiles = &mut account.iam.instance_profiles;
+            profiles.insert("nodes".to_owned(), NAME.to_owned());
+        });
+        let error = remove_in(&world).await.unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
-        assert!(error.to_string().contains("must delete policies first"));
+        let words = "must remove roles from instance profile first";
+        assert!(error.to_string().contains(words), "{error}");
     }
 
-    fn creates_service_linked() -> Rule {
-        mock!(Client::create_service_linked_role)
-            .match_requests(|call| call.aws_service_name() == Some("eks.amazonaws.com"))
-            .then_output(|| CreateServiceLinkedRoleOutput::builder().build())
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_service_linked_role_is_made_once_for_all_clusters() {
-        let created = creates_service_linked();
-        let aws = aws!(&missing(), &created);
-        assert_eq!(ensure_service_linked(&aws, EKS).await, Ok(()));
-        assert_eq!(created.num_calls(), 1);
-
-        let created = creates_service_linked();
-        let aws = aws!(&found(role_of("other")), &created);
-        assert_eq!(ensure_service_linked(&aws, EKS).await, Ok(()));
-        assert_eq!(created.num_calls(), 0);
+        let world = world().await;
+        for changes in [&["CreateServiceLinkedRole"][..], &[]] {
+            assert_eq!(ensure_service_linked(&world.aws(), EKS).await, Ok(()));
+            assert_eq!(world.changes(), changes);
+        }
+        let path = "/aws-service-role/eks.amazonaws.com/";
+        let name = EKS.name.to_lowercase();
+        assert_eq!(role(&world, &name, |role| role.path.clone()), path);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_service_linked_role_that_has_been_taken_exists() {
-        let refused = |message: &'static str| {
-            mock!(Client::create_service_linked_role)
-                .then_http_response(move || iam_refusal(400, codes::INVALID_INPUT, message))
-        };
-        let taken = "Service role name AWSServiceRoleForAmazonEKS has been taken in this account";
-        let aws = aws!(&missing(), &refused(taken));
-        assert_eq!(ensure_service_linked(&aws, EKS).await, Ok(()));
-
-        let aws = aws!(&missing(), &refused("Unknown service"));
-        let error = ensure_service_linked(&aws, EKS).await.unwrap_err();
+        let world = world().await;
+        let create = "CreateServiceLinkedRole";
+        world.fail_next(create, codes::INVALID_INPUT, "Unknown service");
+        let error = ensure_service_linked(&world.aws(), EKS).await.unwrap_err();
         assert_eq!(error.name(), "Unexpected");
+
+        ensure_service_linked(&world.aws(), EKS).await.unwrap();
+        world.forget_calls();
+        world.fail_next("GetRole", codes::NO_SUCH_ENTITY, "not found");
+        assert_eq!(ensure_service_linked(&world.aws(), EKS).await, Ok(()));
+        assert_eq!(world.changes(), [format!("{create}: InvalidInput")]);
     }
 }

@@ -1,344 +1,248 @@
 //! Unit tests of the cluster.
 
+use aws_sdk_eks::types::Cluster as EksCluster;
+use serde_json::{Value, json};
+use simulator::ApiError;
+use simulator::eks::Capability;
+
 use super::*;
-use aws_sdk_eks::Client;
-use aws_sdk_eks::operation::create_cluster::{CreateClusterInput, CreateClusterOutput};
-use aws_sdk_eks::operation::delete_cluster::DeleteClusterOutput;
-use aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput;
-use aws_sdk_eks::operation::update_cluster_config::UpdateClusterConfigOutput;
-use aws_sdk_eks::types::builders::{ClusterBuilder, VpcConfigResponseBuilder};
-use aws_sdk_eks::types::error::UnsupportedAvailabilityZoneException;
-use aws_sdk_eks::types::{
-    AuthenticationMode, ClusterHealth, ClusterIssue, ClusterIssueCode, LogType, SupportType,
-};
-use aws_smithy_mocks::{Rule, mock};
+use crate::model::spec::LogType;
+use crate::testing::World;
 
-use crate::aws::mocks::eks_refusal;
+const NOTHING: [&str; 0] = [];
+const UPDATE_CONFIG: &str = "UpdateClusterConfig";
+/// Longer than an update of deletion protection takes.
+const SOON: Duration = Duration::from_secs(31);
+/// Longer than anything that EKS does takes.
+const LATER: Duration = Duration::from_mins(15);
 
-const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/hardway-demo-ap-northeast-1-cluster";
-const ARN: &str = "arn:aws:eks:ap-northeast-1:111122223333:cluster/demo";
-
-fn input() -> Input {
-    let zone = |number: u8| ZoneSubnets {
-        zone_id: format!("apne1-az{number}"),
-        zone_name: format!("ap-northeast-1{number}"),
-        public_subnet_id: format!("subnet-public{number}"),
-        private_subnet_id: format!("subnet-private{number}"),
-    };
-    Input {
-        subnets: [1, 2, 4].map(zone).to_vec(),
-        role_arn: ROLE_ARN.to_owned(),
-        memory: Memory::default(),
-    }
+/// The ACTIVE cluster of [`Plan::example`].
+async fn world() -> World {
+    World::with_cluster(Plan::example()).await
 }
 
-fn private_subnets() -> Vec<String> {
-    [1, 2, 4].map(|n| format!("subnet-private{n}")).to_vec()
+/// The same with deletion protection in the plan.
+async fn world_to_protect() -> World {
+    let mut world = world().await;
+    world.plan.deletion_protection = true;
+    world
 }
 
-fn vpc() -> VpcConfigResponseBuilder {
-    VpcConfigResponse::builder()
-        .set_subnet_ids(Some(private_subnets()))
-        .cluster_security_group_id("sg-1")
-        .endpoint_public_access(true)
-        .endpoint_private_access(true)
-        .public_access_cidrs("0.0.0.0/0")
+async fn ensure(world: &World) -> Result<Value, Error> {
+    world.ensure::<Cluster>(&Value::Null).await
 }
 
-/// The cluster of [`Plan::example`], ours, with the given status.
-fn cluster(status: ClusterStatus) -> ClusterBuilder {
-    EksCluster::builder()
-        .name("demo")
-        .arn(ARN)
-        .role_arn(ROLE_ARN)
-        .status(status)
-        .endpoint("https://example.eks.amazonaws.com")
-        .version("1.36")
-        .platform_version("eks.3")
-        .tags(tags::CLUSTER, "demo")
-        .resources_vpc_config(vpc().build())
+async fn remove(world: &World) -> Result<Value, Error> {
+    world.remove::<Cluster>().await
 }
 
-fn vpcs(ids: &'static [&'static str]) -> Rule {
-    mock!(aws_sdk_ec2::Client::describe_vpcs).then_output(|| {
-        let vpc = |id: &&str| aws_sdk_ec2::types::Vpc::builder().vpc_id(*id).build();
-        aws_sdk_ec2::operation::describe_vpcs::DescribeVpcsOutput::builder()
-            .set_vpcs(Some(ids.iter().map(vpc).collect()))
-            .build()
-    })
+/// Why the answer is to wait.
+fn reason(answer: Result<Value, Error>) -> String {
+    let answer = answer.unwrap();
+    assert_eq!(answer["status"], "PENDING", "{answer}");
+    answer["reason"].as_str().unwrap().to_owned()
 }
 
-fn active() -> ClusterBuilder {
-    cluster(ClusterStatus::Active)
+/// What the next invocation is told.
+fn memory(answer: Result<Value, Error>) -> Value {
+    let answer = answer.unwrap();
+    assert_eq!(answer["status"], "PENDING", "{answer}");
+    answer["memory"].clone()
 }
 
-fn found(cluster: ClusterBuilder) -> Rule {
-    mock!(Client::describe_cluster).then_output(move || {
-        let cluster = cluster.clone().build();
-        DescribeClusterOutput::builder().cluster(cluster).build()
-    })
-}
-
-fn missing() -> Rule {
-    mock!(Client::describe_cluster).then_http_response(|| {
-        eks_refusal(
-            404,
-            codes::RESOURCE_NOT_FOUND,
-            "No cluster found for name: demo.",
-        )
-    })
-}
-
-fn creates() -> Rule {
-    creates_like(|_| true)
-}
-
-fn creates_like(is_right: fn(&CreateClusterInput) -> bool) -> Rule {
-    mock!(Client::create_cluster)
-        .match_requests(is_right)
-        .then_output(|| CreateClusterOutput::builder().build())
-}
-
-fn updates() -> Rule {
-    mock!(Client::update_cluster_config)
-        .then_output(|| UpdateClusterConfigOutput::builder().build())
-}
-
-fn deletes() -> Rule {
-    mock!(Client::delete_cluster).then_output(|| DeleteClusterOutput::builder().build())
-}
-
-fn aws(rules: [&Rule; 2]) -> Aws {
-    Aws::offline().with(crate::mocked!(aws_sdk_eks, [rules[0], rules[1]]))
-}
-
-async fn ensure(rules: [&Rule; 2], plan: &Plan) -> Result<Outcome<Output>, Error> {
-    Cluster::ensure(&aws(rules), plan, input()).await
-}
-
-async fn remove(rules: [&Rule; 2]) -> Result<Outcome<Removed>, Error> {
-    Cluster::remove(&aws(rules), &Plan::example().target).await
-}
-
-fn reason<T: std::fmt::Debug>(outcome: Result<Outcome<T>, Error>) -> String {
-    match outcome {
-        Ok(Outcome::Pending { reason, .. }) => reason,
-        other => panic!("expected Pending, got {other:?}"),
-    }
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn creates_a_cluster_that_only_access_entries_open_in_the_private_subnets() {
-    let created = creates_like(|call| {
-        let vpc = call.resources_vpc_config().unwrap();
-        let access = call.access_config().unwrap();
-        call.name() == Some("demo")
-            && call.version() == Some("1.36")
-            && call.role_arn() == Some(ROLE_ARN)
-            && vpc.subnet_ids() == private_subnets()
-            && vpc.endpoint_public_access() == Some(true)
-            && vpc.endpoint_private_access() == Some(true)
-            && access.authentication_mode() == Some(&AuthenticationMode::Api)
-            && access.bootstrap_cluster_creator_admin_permissions() == Some(false)
-            && call.bootstrap_self_managed_addons() == Some(false)
-            && call.upgrade_policy().unwrap().support_type() == Some(&SupportType::Standard)
-            && call
-                .kubernetes_network_config()
-                .unwrap()
-                .service_ipv4_cidr()
-                == Some("172.20.0.0/16")
-            && call.logging().is_none()
-            && call.encryption_config().is_empty()
-            && call.deletion_protection() == Some(false)
-            && call.tags().unwrap()[tags::CLUSTER] == "demo"
-            && call.tags().unwrap()[tags::ROLE] == "cluster"
+    let world = World::with_cluster_role(Plan::example()).await;
+    let answer = ensure(&world).await.unwrap();
+    assert_eq!(answer["checkAfterSeconds"], 30);
+    assert_eq!(reason(Ok(answer)), "control plane demo is being created");
+    let [mut asked] = world.requests("CreateCluster").try_into().unwrap();
+    let subnets = world.outputs["subnets"].as_array().unwrap().iter();
+    let subnets: Vec<_> = subnets.map(|zone| &zone["privateSubnetId"]).collect();
+    let expected = json!({
+        "path": "clusters",
+        "name": "demo",
+        "version": "1.36",
+        "roleArn": "arn:aws:iam::111122223333:role/hardway-demo-ap-northeast-1-cluster",
+        "resourcesVpcConfig": {
+            "subnetIds": subnets,
+            "endpointPublicAccess": true,
+            "endpointPrivateAccess": true,
+            "publicAccessCidrs": ["0.0.0.0/0"],
+        },
+        "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16"},
+        "accessConfig": {
+            "authenticationMode": "API",
+            "bootstrapClusterCreatorAdminPermissions": false,
+        },
+        "bootstrapSelfManagedAddons": false,
+        "upgradePolicy": {"supportType": "STANDARD"},
+        "deletionProtection": false,
     });
-    let outcome = ensure([&missing(), &created], &Plan::example()).await;
-    assert_eq!(reason(outcome), "control plane demo is being created");
-    assert_eq!(created.num_calls(), 1);
+    let tags = asked["tags"].take();
+    assert_eq!(tags[tags::CLUSTER], "demo");
+    assert_eq!(tags[tags::ROLE], "cluster");
+    let members = asked.as_object_mut().unwrap();
+    members.retain(|name, _| name != "tags" && name != "clientRequestToken");
+    assert_eq!(asked, expected);
+    let looked = "DescribeCluster: ResourceNotFoundException";
+    assert_eq!(world.calls(), [looked, "CreateCluster"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn creates_a_cluster_with_logs_key_and_protection_as_planned() {
-    let mut plan = Plan::example();
-    plan.logging = vec![crate::model::spec::LogType::Audit];
-    plan.kms_key_arn = Some("arn:aws:kms:ap-northeast-1:111122223333:key/1".to_owned());
-    plan.deletion_protection = true;
-    let created = creates_like(|call| {
-        let key = call.encryption_config()[0].provider().unwrap().key_arn();
-        let logs = &call.logging().unwrap().cluster_logging()[0];
-        key == Some("arn:aws:kms:ap-northeast-1:111122223333:key/1")
-            && logs.enabled() == Some(true)
-            && logs.types() == [LogType::Audit]
-            && call.deletion_protection() == Some(true)
+    let key = "arn:aws:kms:ap-northeast-1:111122223333:key/1";
+    let world = World::with_cluster_role(Plan {
+        logging: vec![LogType::Audit],
+        kms_key_arn: Some(key.to_owned()),
+        deletion_protection: true,
+        ..Plan::example()
     });
-    ensure([&missing(), &created], &plan).await.unwrap();
-    assert_eq!(created.num_calls(), 1);
+    let world = world.await;
+    world.simulator.change(|state| state.add_key(key));
+    ensure(&world).await.unwrap();
+    world.cluster(|cluster| {
+        assert_eq!(cluster.logging, ["audit".to_owned()].into());
+        assert_eq!(cluster.key_arn.as_deref(), Some(key));
+        assert!(cluster.deletion_protection);
+    });
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn create_sends_no_token_that_a_later_one_would_send_again() {
-    let tokens = std::sync::Arc::new(std::sync::Mutex::new(vec![]));
-    let seen = std::sync::Arc::clone(&tokens);
-    let created = mock!(Client::create_cluster)
-        .match_requests(move |call| {
-            let token = call.client_request_token().unwrap().to_owned();
-            seen.lock().unwrap().push(token);
-            true
-        })
-        .then_output(|| CreateClusterOutput::builder().build());
+    let world = World::with_cluster_role(Plan::example()).await;
     for _ in 0..2 {
-        ensure([&missing(), &created], &Plan::example())
-            .await
-            .unwrap();
+        ensure(&world).await.unwrap();
+        world.region(|region| region.eks.clusters.clear());
     }
-    let tokens = tokens.lock().unwrap();
-    assert_eq!(tokens.len(), 2);
-    assert_ne!(tokens[0], tokens[1]);
+    let asked = world.requests("CreateCluster");
+    let [one, other] = [0, 1].map(|place: usize| asked[place]["clientRequestToken"].as_str());
+    assert!(one.is_some());
+    assert_ne!(one, other);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_active_cluster_is_ready_and_left_alone() {
-    let updated = updates();
-    let outcome = ensure(
-        [&found(active().version("1.37")), &updated],
-        &Plan::example(),
-    )
-    .await;
-    let output = outcome.unwrap().ready().unwrap();
-    assert_eq!(
-        output,
-        Output {
-            arn: ARN.to_owned(),
-            endpoint: "https://example.eks.amazonaws.com".to_owned(),
-            version: "1.37".to_owned(),
-            platform_version: "eks.3".to_owned(),
-            security_group_id: "sg-1".to_owned(),
-        }
-    );
-    assert_eq!(updated.num_calls(), 0);
+    let mut world = world().await;
+    // EKS has upgraded it.
+    world.plan.kubernetes_version = "1.35".to_owned();
+    let answer = ensure(&world).await.unwrap();
+    let now = world.simulator.now();
+    let cluster = world.cluster(|cluster| cluster.to_json(now));
+    let network = &cluster["resourcesVpcConfig"];
+    let expected = json!({
+        "status": "READY",
+        "arn": "arn:aws:eks:ap-northeast-1:111122223333:cluster/demo",
+        "endpoint": cluster["endpoint"],
+        "version": "1.36",
+        "platformVersion": cluster["platformVersion"],
+        "securityGroupId": network["clusterSecurityGroupId"],
+    });
+    assert_eq!(answer, expected);
+    assert_eq!(world.calls(), ["DescribeCluster"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_cluster_at_work_is_pending_with_its_status() {
-    for status in [
-        ClusterStatus::Creating,
-        ClusterStatus::Pending,
-        ClusterStatus::Updating,
-        ClusterStatus::Deleting,
-    ] {
-        let created = creates();
-        let rule = found(cluster(status.clone()));
-        let outcome = ensure([&rule, &created], &Plan::example()).await;
-        assert_eq!(reason(outcome), format!("control plane demo is {status}"));
-        assert_eq!(created.num_calls(), 0);
-    }
+    let world = World::with_cluster_role(Plan::example()).await;
+    ensure(&world).await.unwrap();
+    let creating = ensure(&world).await;
+    assert_eq!(reason(creating), "control plane demo is CREATING");
+    tokio::time::sleep(LATER).await;
+    let call = world.aws().eks().update_cluster_config().name("demo");
+    call.deletion_protection(true).send().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.forget_calls();
+    let updating = ensure(&world).await;
+    assert_eq!(reason(updating), "control plane demo is UPDATING");
+    let now = world.simulator.now();
+    world.cluster(|cluster| cluster.gone_at = Some(now + Duration::from_secs(9)));
+    let deleting = ensure(&world).await;
+    assert_eq!(reason(deleting), "control plane demo is DELETING");
+    assert_eq!(world.changes(), NOTHING);
+    // No cluster of the simulator's is PENDING.
+    let pending = EksCluster::builder().status(ClusterStatus::Pending);
+    assert!(is_at_work(&pending.build()));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failed_cluster_carries_its_health_issues() {
-    let issue = ClusterIssue::builder()
-        .code(ClusterIssueCode::Ec2ServiceNotSubscribed)
-        .message("no subscription")
-        .build();
-    let health = ClusterHealth::builder().issues(issue).build();
-    // It was in use: it has an endpoint.
-    let failed = active().status(ClusterStatus::Failed).health(health);
-    let outcome = ensure([&found(failed), &creates()], &Plan::example()).await;
-    assert_eq!(
-        outcome,
-        Err(Error::ResourceFailed(
-            "control plane demo is FAILED; Ec2ServiceNotSubscribed: no subscription".to_owned()
-        ))
-    );
+    let world = world().await;
+    world.cluster(|cluster| cluster.breaks = true);
+    let expected = "control plane demo is FAILED; InternalFailure: An internal error has occurred";
+    let expected = Error::ResourceFailed(expected.to_owned());
+    assert_eq!(ensure(&world).await, Err(expected));
+    assert_eq!(world.changes(), NOTHING);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_control_plane_that_never_was_active_is_replaced_once() {
-    let deleted = deletes();
-    let failed = || {
-        let failed = cluster(ClusterStatus::Failed).set_endpoint(None);
-        found(failed.deletion_protection(true))
-    };
-    let outcome = ensure([&failed(), &deleted], &Plan::example()).await;
+    let mut world = World::with_cluster_role(Plan::example()).await;
+    world.plan.deletion_protection = true;
+    world.region(|region| region.eks.fails.clusters = true);
+    let memory = memory(ensure(&world).await);
+    tokio::time::sleep(LATER).await;
+    world.forget_calls();
+    let error = world.ensure::<Cluster>(&memory).await.unwrap_err();
+    assert_eq!(error.name(), "ResourceFailed");
+    assert_eq!(world.changes(), NOTHING);
+
     assert_eq!(
-        reason(outcome),
-        "control plane demo is FAILED and never was ACTIVE, so it is replaced: control plane demo is \
-         being deleted"
+        reason(ensure(&world).await),
+        "control plane demo is FAILED; InternalFailure: An internal error has occurred and never was \
+         ACTIVE, so it is replaced: control plane demo is being deleted"
     );
-    assert_eq!(deleted.num_calls(), 1);
-
-    let created = creates();
-    let outcome = ensure([&missing(), &created], &Plan::example()).await;
-    let Ok(Outcome::Pending { memory, .. }) = outcome else {
-        panic!("{outcome:?}");
-    };
-    let input = Input { memory, ..input() };
-    let deleted = deletes();
-    let error = Cluster::ensure(&aws([&failed(), &deleted]), &Plan::example(), input).await;
-    assert_eq!(error.unwrap_err().name(), "ResourceFailed");
-    assert_eq!(deleted.num_calls(), 0);
+    assert_eq!(world.changes(), ["DeleteCluster"]);
+    tokio::time::sleep(LATER).await;
+    let created = ensure(&world).await;
+    assert_eq!(reason(created), "control plane demo is being created");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn refuses_a_cluster_that_is_not_ours_and_touches_nothing() {
-    let updated = updates();
-    let theirs = found(active().set_tags(None).deletion_protection(true));
-    let error = ensure([&theirs, &updated], &Plan::example())
-        .await
-        .unwrap_err();
+    let world = world_to_protect().await;
+    world.cluster(|cluster| cluster.tags.clear());
+    let error = ensure(&world).await.unwrap_err();
     assert_eq!(error.name(), "ResourceConflict");
-    assert_eq!(updated.num_calls(), 0);
+    assert_eq!(remove(&world).await.unwrap()["removed"], json!([]));
+    assert_eq!(world.changes(), NOTHING);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_name_taken_by_an_earlier_attempt_is_adopted() {
-    let looked = mock!(Client::describe_cluster)
-        .sequence()
-        .http_response(|| eks_refusal(400, codes::CLIENT_EXCEPTION, "No cluster found for name"))
-        .output(|| {
-            let cluster = cluster(ClusterStatus::Creating).build();
-            DescribeClusterOutput::builder().cluster(cluster).build()
-        })
-        .build();
-    let taken = mock!(Client::create_cluster).then_http_response(|| {
-        let message = "Cluster already exists with name: demo";
-        eks_refusal(409, codes::RESOURCE_IN_USE, message)
-    });
-    let outcome = ensure([&looked, &taken], &Plan::example()).await;
-    assert_eq!(reason(outcome), "control plane demo is CREATING");
-    assert_eq!(looked.num_calls(), 2);
+    let world = World::with_cluster_role(Plan::example()).await;
+    ensure(&world).await.unwrap();
+    world.forget_calls();
+    let message = "No cluster found for name";
+    world.fail_next("DescribeCluster", codes::CLIENT_EXCEPTION, message);
+    let adopted = ensure(&world).await;
+    assert_eq!(reason(adopted), "control plane demo is CREATING");
+    let expected = [
+        "DescribeCluster: ClientException",
+        "CreateCluster: ResourceInUseException",
+        "DescribeCluster",
+    ];
+    assert_eq!(world.calls(), expected);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_role_that_has_not_spread_is_not_yet_visible() {
-    let refused = mock!(Client::create_cluster).then_http_response(|| {
-        let message = "Role with arn: x, could not be assumed because it does not exist";
-        eks_refusal(400, codes::INVALID_PARAMETER, message)
-    });
-    let error = ensure([&missing(), &refused], &Plan::example())
-        .await
-        .unwrap_err();
+    let mut world = World::with_subnets(Plan::example()).await;
+    world
+        .ready::<crate::steps::cluster_role::ClusterRole>()
+        .await;
+    let error = ensure(&world).await.unwrap_err();
     assert_eq!(error.name(), "NotYetVisible");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unsupported_zone_is_reported_with_the_zones_that_can_do() {
-    let refused = mock!(Client::create_cluster).then_error(|| {
-        let meta = aws_sdk_eks::error::ErrorMetadata::builder()
-            .code(codes::UNSUPPORTED_AVAILABILITY_ZONE)
-            .message("no capacity")
-            .build();
-        let error = UnsupportedAvailabilityZoneException::builder()
-            .valid_zones("ap-northeast-1a")
-            .valid_zones("ap-northeast-1d")
-            .meta(meta)
-            .build();
-        CreateClusterError::UnsupportedAvailabilityZoneException(error)
-    });
-    let error = ensure([&missing(), &refused], &Plan::example())
-        .await
-        .unwrap_err();
+    let world = World::with_cluster_role(Plan::example()).await;
+    let valid = vec!["ap-northeast-1a", "ap-northeast-1d"];
+    let refused = ApiError::client(codes::UNSUPPORTED_AVAILABILITY_ZONE, "no capacity");
+    let refused = refused.with("validZones", valid);
+    world.simulator.fail_next("CreateCluster", refused);
+    let error = ensure(&world).await.unwrap_err();
     assert_eq!(error.name(), "InvalidRequest");
     let text = error.to_string();
     for said in [
@@ -351,797 +255,604 @@ async fn an_unsupported_zone_is_reported_with_the_zones_that_can_do() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn drift_is_repaired_one_kind_at_a_time() {
-    let mut plan = Plan::example();
-    plan.logging = vec![crate::model::spec::LogType::Audit];
-    plan.deletion_protection = true;
-    let open = vpc().endpoint_private_access(false).build();
-    let endpoint = mock!(Client::update_cluster_config)
-        .match_requests(|call| {
-            let vpc = call.resources_vpc_config().unwrap();
-            vpc.endpoint_private_access() == Some(true)
-                && vpc.subnet_ids().is_empty()
-                && call.logging().is_none()
-                && call.deletion_protection().is_none()
-        })
-        .then_output(|| UpdateClusterConfigOutput::builder().build());
-    let rule = found(active().resources_vpc_config(open));
-    let outcome = ensure([&rule, &endpoint], &plan).await;
-    assert_eq!(
-        reason(outcome),
-        "control plane demo is being updated: endpoint access"
-    );
-    assert_eq!(endpoint.num_calls(), 1);
-
-    let logging = mock!(Client::update_cluster_config)
-        .match_requests(|call| {
-            let setups = call.logging().unwrap().cluster_logging();
-            setups[0].types() == [LogType::Audit]
-                && setups[1].enabled() == Some(false)
-                && setups[1].types().len() == 4
-                && call.deletion_protection().is_none()
-        })
-        .then_output(|| UpdateClusterConfigOutput::builder().build());
-    let outcome = ensure([&found(active()), &logging], &plan).await;
-    assert_eq!(
-        reason(outcome),
-        "control plane demo is being updated: logging"
-    );
-    assert_eq!(logging.num_calls(), 1);
-
-    plan.logging = vec![];
-    let protection = mock!(Client::update_cluster_config)
-        .match_requests(|call| call.deletion_protection() == Some(true))
-        .then_output(|| UpdateClusterConfigOutput::builder().build());
-    let outcome = ensure([&found(active()), &protection], &plan).await;
-    assert_eq!(
-        reason(outcome),
-        "control plane demo is being updated: deletion protection true"
-    );
-    assert_eq!(protection.num_calls(), 1);
+    let mut world = world_to_protect().await;
+    world.plan.logging = vec![LogType::Audit];
+    world.cluster(|cluster| cluster.vpc.endpoint_private_access = false);
+    let mut reasons = vec![];
+    let mut memory = Value::Null;
+    loop {
+        let mut answer = world.ensure::<Cluster>(&memory).await.unwrap();
+        if answer["status"] == "READY" {
+            break;
+        }
+        reasons.push(answer["reason"].to_string());
+        crate::testing::wait(&answer).await;
+        memory = answer["memory"].take();
+    }
+    let updates = reasons.iter().filter_map(|it| it.split("updated: ").nth(1));
+    let updates: Vec<&str> = updates.map(|it| it.trim_end_matches('"')).collect();
+    let expected = ["endpoint access", "logging", "deletion protection true"];
+    assert_eq!(updates, expected);
+    let expected = [
+        json!({"resourcesVpcConfig": {
+            "endpointPublicAccess": true,
+            "endpointPrivateAccess": true,
+            "publicAccessCidrs": ["0.0.0.0/0"],
+        }}),
+        json!({"logging": {"clusterLogging": [
+            {"types": ["audit"], "enabled": true},
+            {"types": ["api", "authenticator", "controllerManager", "scheduler"], "enabled": false},
+        ]}}),
+        json!({"deletionProtection": true}),
+    ];
+    let mut asked = world.requests(UPDATE_CONFIG);
+    for members in asked.iter_mut().filter_map(Value::as_object_mut) {
+        members.retain(|name, _| name != "path" && name != "clientRequestToken");
+    }
+    assert_eq!(asked, expected);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn update_without_changes_is_no_drift() {
-    let cidrs = vpc().set_public_access_cidrs(Some(vec!["203.0.113.0/24".to_owned()]));
-    let mut plan = Plan::example();
-    plan.endpoint.public_cidrs = vec!["203.0.113.7/24".to_owned()];
-    let refused = mock!(Client::update_cluster_config).then_http_response(|| {
-        let message = "Cluster is already at the desired configuration with …";
-        eks_refusal(400, codes::INVALID_PARAMETER, message)
-    });
-    let rule = found(active().resources_vpc_config(cidrs.build()));
-    let outcome = ensure([&rule, &refused], &plan).await.unwrap();
-    assert!(outcome.ready().is_some());
-    assert_eq!(refused.num_calls(), 1);
+    let mut world = world().await;
+    world.plan.endpoint.public_cidrs = vec!["203.0.113.7/24".to_owned()];
+    let message = "Cluster is already at the desired configuration with …";
+    world.fail_next(UPDATE_CONFIG, codes::INVALID_PARAMETER, message);
+    assert_eq!(ensure(&world).await.unwrap()["status"], "READY");
+    let expected = ["UpdateClusterConfig: InvalidParameterException"];
+    assert_eq!(world.changes(), expected);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn public_cidrs_do_not_count_without_a_public_endpoint() {
-    let mut plan = Plan::example();
-    plan.endpoint.public = false;
-    plan.endpoint.public_cidrs = vec![];
-    let private = vpc().endpoint_public_access(false).build();
-    let updated = updates();
-    let rule = found(active().resources_vpc_config(private));
-    let outcome = ensure([&rule, &updated], &plan).await.unwrap();
-    assert!(outcome.ready().is_some());
-    assert_eq!(updated.num_calls(), 0);
+    let mut world = world().await;
+    world.plan.endpoint.public = false;
+    world.plan.endpoint.public_cidrs = vec![];
+    world.cluster(|cluster| cluster.vpc.endpoint_public_access = false);
+    assert_eq!(ensure(&world).await.unwrap()["status"], "READY");
+    assert_eq!(world.changes(), NOTHING);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_role_or_subnet_is_a_conflict_that_says_what() {
-    let updated = updates();
-    let role = active().role_arn("arn:aws:iam::111122223333:role/Other");
-    let subnets = active().resources_vpc_config(vpc().subnet_ids("subnet-9").build());
-    for (cluster, what) in [(role, "role/Other"), (subnets, "subnet-9")] {
-        let error = ensure([&found(cluster), &updated], &Plan::example())
-            .await
-            .unwrap_err();
+    let role = world_to_protect().await;
+    role.cluster(|cluster| {
+        cluster.role_arn = "arn:aws:iam::111122223333:role/Other".to_owned();
+    });
+    let subnet = world_to_protect().await;
+    subnet.cluster(|cluster| cluster.vpc.subnet_ids.push("subnet-9".to_owned()));
+    for (world, what) in [(role, "role/Other"), (subnet, "subnet-9")] {
+        let error = ensure(&world).await.unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains(what), "{error}");
+        assert_eq!(world.changes(), NOTHING);
     }
-    assert_eq!(updated.num_calls(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn remove_deletes_and_waits() {
-    let deleted = deletes();
-    let outcome = remove([&found(active()), &deleted]).await;
-    assert_eq!(reason(outcome), "control plane demo is being deleted");
-    assert_eq!(deleted.num_calls(), 1);
-
-    let deleted = deletes();
-    let deleting = found(cluster(ClusterStatus::Deleting));
-    let outcome = remove([&deleting, &deleted]).await;
-    assert_eq!(reason(outcome), "control plane demo is DELETING");
-    assert_eq!(deleted.num_calls(), 0);
+    let world = world().await;
+    let deleted = remove(&world).await;
+    assert_eq!(reason(deleted), "control plane demo is being deleted");
+    let deleting = remove(&world).await;
+    assert_eq!(reason(deleting), "control plane demo is DELETING");
+    assert_eq!(world.changes(), ["DeleteCluster"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn remove_of_a_missing_cluster_in_no_vpc_succeeds() {
-    let deleted = deletes();
-    let outcome = Cluster::remove(
-        &aws([&missing(), &deleted]).with(crate::mocked!(aws_sdk_ec2, [&vpcs(&[])])),
-        &Plan::example().target,
-    )
-    .await;
-    assert_eq!(outcome, Ok(Outcome::Ready(Removed::default())));
-    assert_eq!(deleted.num_calls(), 0);
+    let world = World::new(Plan::example());
+    assert_eq!(remove(&world).await.unwrap()["removed"], json!([]));
+    assert_eq!(world.changes(), NOTHING);
 }
 
-#[tokio::test]
-async fn remove_leaves_a_cluster_that_is_not_ours() {
-    let deleted = deletes();
-    let outcome = remove([&found(active().set_tags(None)), &deleted]).await;
-    assert_eq!(outcome, Ok(Outcome::Ready(Removed::default())));
-    assert_eq!(deleted.num_calls(), 0);
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn remove_of_a_busy_cluster_waits_with_ekss_reason() {
-    for message in [
-        "Cluster has Fargate Profiles in DELETING state",
-        "Cannot delete because cluster demo currently has an update in progress",
-    ] {
-        let refused = mock!(Client::delete_cluster)
-            .then_http_response(move || eks_refusal(409, codes::RESOURCE_IN_USE, message));
-        let outcome = remove([&found(active()), &refused]).await;
-        assert!(reason(outcome).contains(message));
-    }
+    let world = world().await;
+    let message = "Cluster has Fargate Profiles in DELETING state";
+    world.fail_next("DeleteCluster", codes::RESOURCE_IN_USE, message);
+    assert!(reason(remove(&world).await).contains(message));
+
+    let now = world.simulator.now();
+    world.cluster(|cluster| cluster.hidden_update_until = Some(now + LATER));
+    let message = "Cannot delete because cluster demo currently has an update in progress";
+    assert!(reason(remove(&world).await).contains(message));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn remove_waits_for_nothing_that_stays() {
-    for message in [
-        "Cluster has nodegroups attached",
-        "Cluster has capabilities attached",
-        "Cluster has Fargate Profiles in ACTIVE state",
+    let nodes = world().await;
+    nodes.cluster(|cluster| cluster.node_groups.insert("nodes".to_owned()));
+    let capability = world().await;
+    let (name, kind) = ("argocd".to_owned(), "ARGOCD".to_owned());
+    let argo = Capability { name, kind };
+    capability.cluster(|cluster| cluster.capabilities.push(argo));
+    let profiles = world().await;
+    let message = "Cluster has Fargate Profiles in ACTIVE state";
+    profiles.fail_next("DeleteCluster", codes::RESOURCE_IN_USE, message);
+    for (world, message) in [
+        (nodes, "Cluster has nodegroups attached"),
+        (capability, "Cluster has capabilities attached"),
+        (profiles, message),
     ] {
-        let refused = mock!(Client::delete_cluster)
-            .then_http_response(|| eks_refusal(409, codes::RESOURCE_IN_USE, message));
-        let error = remove([&found(active()), &refused]).await.unwrap_err();
+        let error = remove(&world).await.unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains(message), "{error}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn remove_respects_deletion_protection_and_says_how_to_turn_it_off() {
-    let deleted = deletes();
-    let protected = found(active().deletion_protection(true));
-    let error = remove([&protected, &deleted]).await.unwrap_err();
+    let world = world().await;
+    world.cluster(|cluster| cluster.deletion_protection = true);
+    let error = remove(&world).await.unwrap_err();
     assert_eq!(error.name(), "ResourceConflict");
     assert!(error.to_string().contains("disableDeletionProtection"));
-    assert_eq!(deleted.num_calls(), 0);
+    assert_eq!(world.changes(), NOTHING);
 }
 
-async fn unprotect(rules: [&Rule; 2]) -> Result<Outcome<()>, Error> {
-    Cluster::unprotect(&aws(rules), &Plan::example().target).await
+async fn unprotect(world: &World) -> Outcome<()> {
+    let unprotected = Cluster::unprotect(&world.aws(), &world.plan.target).await;
+    unprotected.unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn unprotect_turns_deletion_protection_off_and_waits() {
-    let updated = updates();
-    let protected = found(active().deletion_protection(true));
-    let text = reason(unprotect([&protected, &updated]).await);
-    assert_eq!(text, "deletion protection of demo is being turned off");
-    assert_eq!(updated.num_calls(), 1);
+    let world = world().await;
+    world.cluster(|cluster| cluster.deletion_protection = true);
+    let begun = "deletion protection of demo is being turned off";
+    assert_eq!(unprotect(&world).await, Outcome::pending(30, begun));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let busy = "control plane demo is UPDATING";
+    assert_eq!(unprotect(&world).await, Outcome::pending(30, busy));
+    tokio::time::sleep(SOON).await;
+    assert_eq!(unprotect(&world).await, Outcome::Ready(()));
+    assert_eq!(world.changes(), [UPDATE_CONFIG]);
 }
 
-#[tokio::test]
-async fn unprotect_of_a_cluster_that_is_being_updated_waits() {
-    let updated = updates();
-    let busy = cluster(ClusterStatus::Updating).deletion_protection(true);
-    let text = reason(unprotect([&found(busy), &updated]).await);
-    assert_eq!(text, "control plane demo is UPDATING");
-    assert_eq!(updated.num_calls(), 0);
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn unprotect_leaves_what_is_not_protected_or_not_ours() {
-    let protected = || active().deletion_protection(true);
-    for cluster in [
-        found(active()),
-        found(protected().set_tags(None)),
-        missing(),
-    ] {
-        let updated = updates();
-        assert_eq!(
-            unprotect([&cluster, &updated]).await,
-            Ok(Outcome::Ready(()))
-        );
-        assert_eq!(updated.num_calls(), 0);
-    }
+    let world = world().await;
+    assert_eq!(unprotect(&world).await, Outcome::Ready(()));
+    world.cluster(|cluster| {
+        cluster.deletion_protection = true;
+        cluster.tags.clear();
+    });
+    assert_eq!(unprotect(&world).await, Outcome::Ready(()));
+    assert_eq!(world.changes(), NOTHING);
+    let without_cluster = World::new(Plan::example());
+    assert_eq!(unprotect(&without_cluster).await, Outcome::Ready(()));
 }
 
 mod updates {
     //! Updates that EKS accepts, and how they end.
 
-    use super::*;
+    use aws_sdk_eks::Client;
     use aws_sdk_eks::operation::describe_update::DescribeUpdateOutput;
     use aws_sdk_eks::types::{ErrorCode, ErrorDetail, Update as EksUpdate, UpdateStatus};
+    use aws_smithy_mocks::mock;
 
-    fn plan() -> Plan {
-        Plan {
-            deletion_protection: true,
-            ..Plan::example()
-        }
-    }
+    use super::*;
 
     const WHAT: &str = "deletion protection true";
     const AGAIN: &str = "deletion protection true, again";
 
-    pub(super) fn memory(asked: &[&str]) -> Memory {
-        let mut memory = Memory::default();
-        for what in asked {
-            memory.remember(what, "u-1");
-        }
+    /// The id of the last update that EKS has accepted.
+    pub(super) fn last_update(world: &World) -> String {
+        world.cluster(|cluster| cluster.updates.last().unwrap().id.clone())
+    }
+
+    /// Asks for an update, of which the answer is remembered.
+    async fn asked(world: &World) -> Value {
+        let memory = memory(ensure(world).await);
+        world.forget_calls();
         memory
     }
 
-    pub(super) fn begun() -> EksUpdate {
-        EksUpdate::builder().id("u-2").build()
+    /// Lets the update succeed, and undoes it.
+    async fn undo(world: &World) {
+        tokio::time::sleep(SOON).await;
+        world.cluster(|cluster| cluster.deletion_protection = false);
     }
 
-    pub(super) fn ends(status: UpdateStatus) -> Rule {
-        mock!(Client::describe_update)
-            .match_requests(|call| call.name() == Some("demo") && call.update_id() == Some("u-1"))
-            .then_output(move || {
-                let error = ErrorDetail::builder()
-                    .error_code(ErrorCode::IpNotAvailable)
-                    .error_message("no address is left")
-                    .resource_ids("subnet-1");
-                let update = EksUpdate::builder().status(status.clone());
-                DescribeUpdateOutput::builder()
-                    .update(update.errors(error.build()).build())
-                    .build()
-            })
-    }
-
-    fn begins() -> Rule {
-        mock!(Client::update_cluster_config)
-            .then_output(|| UpdateClusterConfigOutput::builder().update(begun()).build())
-    }
-
-    async fn invoke(
-        asked: &[&str],
-        update: &Rule,
-        config: &Rule,
-    ) -> Result<Outcome<Output>, Error> {
-        let aws = Aws::offline().with(crate::mocked!(
-            aws_sdk_eks,
-            [&found(active()), update, config]
-        ));
-        let input = Input {
-            memory: memory(asked),
-            ..input()
-        };
-        Box::pin(Cluster::ensure(&aws, &plan(), input)).await
-    }
-
-    pub(super) fn remembered<T: std::fmt::Debug>(outcome: Result<Outcome<T>, Error>) -> Memory {
-        match outcome {
-            Ok(Outcome::Pending { memory, .. }) => memory,
-            other => panic!("expected Pending, got {other:?}"),
-        }
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn requested_update_is_remembered() {
-        let (update, config) = (ends(UpdateStatus::InProgress), begins());
-        let memory = remembered(invoke(&[], &update, &config).await);
-        assert_eq!(memory.id(WHAT), Some("u-2"));
-        assert_eq!((update.num_calls(), config.num_calls()), (0, 1));
+        let world = world_to_protect().await;
+        let memory = memory(ensure(&world).await);
+        assert_eq!(memory["created"], json!({WHAT: last_update(&world)}));
+        assert_eq!(world.calls(), ["DescribeCluster", UPDATE_CONFIG]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn update_in_progress_is_waited_for_and_not_forgotten() {
-        let unseen = mock!(Client::describe_update)
-            .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no update"));
-        for update in [ends(UpdateStatus::InProgress), unseen] {
-            let config = begins();
-            let memory = remembered(invoke(&[WHAT], &update, &config).await);
-            assert_eq!(memory.id(WHAT), Some("u-1"));
-            assert_eq!(config.num_calls(), 0);
+        let world = world_to_protect().await;
+        let before = asked(&world).await;
+        for is_seen in [true, false] {
+            if !is_seen {
+                world.fail_next("DescribeUpdate", codes::RESOURCE_NOT_FOUND, "no update");
+            }
+            let after = memory(world.ensure::<Cluster>(&before).await);
+            assert_eq!(after["created"], before["created"]);
         }
+        assert_eq!(world.changes(), NOTHING);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn failed_update_is_reported_with_its_reasons_and_not_requested_again() {
-        for status in [UpdateStatus::Failed, UpdateStatus::Cancelled] {
-            let (update, config) = (ends(status.clone()), begins());
-            let error = invoke(&[WHAT], &update, &config).await.unwrap_err();
-            let expected = Error::ResourceFailed(format!(
-                "the update u-1 of control plane demo (deletion protection true) is {status}; \
-                 IpNotAvailable: no address is left (subnet-1)"
-            ));
-            assert_eq!(error, expected);
-            assert_eq!(config.num_calls(), 0);
-        }
+        let world = world_to_protect().await;
+        world.region(|region| region.eks.fails.updates = true);
+        let memory = asked(&world).await;
+        tokio::time::sleep(SOON).await;
+        let error = world.ensure::<Cluster>(&memory).await.unwrap_err();
+        let expected = format!(
+            "the update {} of control plane demo (deletion protection true) is Failed; Unknown: An \
+             internal error has occurred",
+            last_update(&world)
+        );
+        assert_eq!(error, Error::ResourceFailed(expected));
+        assert_eq!(world.changes(), NOTHING);
     }
 
+    /// Scripted: the simulator cancels no update, and its failed ones are about no resources.
     #[tokio::test]
-    async fn update_that_succeeded_and_still_looks_like_drift_is_requested_once_more() {
-        let (update, config) = (ends(UpdateStatus::Successful), begins());
-        let memory = remembered(invoke(&[WHAT], &update, &config).await);
-        assert_eq!(memory.id(AGAIN), Some("u-2"));
-
-        let none = mock!(Client::update_cluster_config).then_http_response(|| {
-            let message = "Cluster is already at the desired configuration";
-            eks_refusal(400, codes::INVALID_PARAMETER, message)
+    async fn cancelled_update_is_reported_with_its_resources() {
+        let cancelled = mock!(Client::describe_update).then_output(|| {
+            let error = ErrorDetail::builder()
+                .error_code(ErrorCode::IpNotAvailable)
+                .error_message("no address is left")
+                .resource_ids("subnet-1");
+            let update = EksUpdate::builder().status(UpdateStatus::Cancelled);
+            DescribeUpdateOutput::builder()
+                .update(update.errors(error.build()).build())
+                .build()
         });
-        let outcome = invoke(&[WHAT], &update, &none).await.unwrap();
-        assert!(outcome.ready().is_some());
+        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [&cancelled]));
+        let mut memory = Memory::default();
+        memory.remember(WHAT, "u-1");
+        let error = standing(&aws, &Plan::example().target, &memory, WHAT).await;
+        let expected = "the update u-1 of control plane demo (deletion protection true) is Cancelled; \
+                        IpNotAvailable: no address is left (subnet-1)";
+        assert_eq!(error, Err(Error::ResourceFailed(expected.to_owned())));
+    }
 
-        let config = begins();
-        let error = invoke(&[WHAT, AGAIN], &update, &config).await.unwrap_err();
+    #[tokio::test(start_paused = true)]
+    async fn update_that_succeeded_and_still_looks_like_drift_is_requested_once_more() {
+        let world = world_to_protect().await;
+        let once = asked(&world).await;
+        undo(&world).await;
+        // Words that nobody has reported.
+        world.fail_next(UPDATE_CONFIG, codes::INVALID_PARAMETER, "nothing to do");
+        let answer = world.ensure::<Cluster>(&once).await.unwrap();
+        assert_eq!(answer["status"], "READY");
+
+        let twice = memory(world.ensure::<Cluster>(&once).await);
+        assert_eq!(twice["created"][AGAIN], last_update(&world));
+        undo(&world).await;
+        world.forget_calls();
+        let error = world.ensure::<Cluster>(&twice).await.unwrap_err();
         assert_eq!(error.name(), "ResourceFailed");
         assert!(error.to_string().contains("has not changed"), "{error}");
-        assert_eq!(config.num_calls(), 0);
+        assert_eq!(world.changes(), NOTHING);
     }
 }
 
 mod upgrade {
     //! The way to the next Kubernetes version.
 
-    use super::updates::{begun, ends, memory, remembered};
+    use simulator::eks::Addon;
+    use simulator::eks::addon::Phase;
+    use simulator::kubernetes::Workload;
+
+    use super::updates::last_update;
     use super::*;
-    use aws_sdk_eks::operation::describe_addon::DescribeAddonOutput;
-    use aws_sdk_eks::operation::describe_addon_versions::DescribeAddonVersionsOutput;
-    use aws_sdk_eks::operation::describe_insight::DescribeInsightOutput;
-    use aws_sdk_eks::operation::list_insights::ListInsightsOutput;
-    use aws_sdk_eks::operation::update_addon::UpdateAddonOutput;
-    use aws_sdk_eks::operation::update_cluster_version::UpdateClusterVersionOutput;
-    use aws_sdk_eks::types::builders::AddonBuilder;
-    use aws_sdk_eks::types::{
-        Addon, AddonInfo, AddonStatus, AddonVersionInfo, Compatibility, Insight,
-        InsightResourceDetail, InsightSummary, UpdateStatus,
-    };
 
+    const UPDATE_VERSION: &str = "UpdateClusterVersion";
     const WHAT: &str = "Kubernetes 1.36";
+    const UPGRADING: &str = "control plane demo is being upgraded from Kubernetes 1.35 to 1.36";
     const CONFIGURATION: &str = r#"{"computeType":"Fargate"}"#;
+    /// A version of CoreDNS that does not run on the new Kubernetes version.
+    const UNFIT: &str = "v1.12.3-eksbuild.1";
+    /// The newest one that runs on both.
+    const FIT: &str = "v1.14.1-eksbuild.1";
+    const DAY: Duration = Duration::from_hours(24);
 
-    fn addon(version: &str) -> AddonBuilder {
-        Addon::builder()
-            .addon_name("coredns")
-            .addon_version(version)
-            .status(AddonStatus::Active)
-            .configuration_values(CONFIGURATION)
-            .tags(tags::CLUSTER, "demo")
+    /// A cluster of a version, with a plan for 1.36.
+    async fn old(version: &str) -> World {
+        let world = World::with_cluster(Plan {
+            kubernetes_version: version.to_owned(),
+            ..Plan::example()
+        });
+        let mut world = world.await;
+        world.plan.kubernetes_version = "1.36".to_owned();
+        world
     }
 
-    /// Which versions run on what: `v1` on the old Kubernetes version, `v2` and `v3` on both, `v4` on the
-    /// new one, whose default it is.
-    fn versions() -> Rule {
-        let version = |name: &str, kubernetes: &[&str], default: &str| {
-            let compatibilities = kubernetes.iter().map(|kubernetes| {
-                Compatibility::builder()
-                    .cluster_version(*kubernetes)
-                    .default_version(*kubernetes == default)
-                    .build()
+    /// One of 1.35, with CoreDNS that is ours and ACTIVE, changed by hand.
+    async fn with_coredns(change: impl FnOnce(&mut Addon)) -> World {
+        let world = old("1.35").await;
+        let call = world.aws().eks().create_addon().cluster_name("demo");
+        let call = call.addon_name("coredns").tags(tags::CLUSTER, "demo");
+        let call = call.configuration_values(CONFIGURATION);
+        call.send().await.unwrap();
+        // It needs no pods, so it runs.
+        world.cluster(|cluster| cluster.coredns.as_mut().unwrap().replicas = 0);
+        tokio::time::sleep(LATER).await;
+        world.cluster(|cluster| change(cluster.addons.get_mut("coredns").unwrap()));
+        world.forget_calls();
+        world
+    }
+
+    /// One that an old kubelet keeps from the new version, and EKS has seen it.
+    async fn with_old_kubelet() -> World {
+        let world = old("1.35").await;
+        world.cluster(|cluster| {
+            cluster.workloads.push(Workload {
+                node: "fargate-ip-10-0-2-9".to_owned(),
+                kubernetes: "1.32".to_owned(),
+                ..Workload::default()
             });
-            AddonVersionInfo::builder()
-                .addon_version(name)
-                .set_compatibilities(Some(compatibilities.collect()))
-                .build()
-        };
-        mock!(Client::describe_addon_versions).then_output(move || {
-            let addon = AddonInfo::builder()
-                .addon_versions(version("v1", &["1.35"], "1.35"))
-                .addon_versions(version("v3", &["1.35", "1.36"], ""))
-                .addon_versions(version("v2", &["1.35", "1.36"], ""))
-                .addon_versions(version("v4", &["1.36"], "1.36"));
-            DescribeAddonVersionsOutput::builder()
-                .addons(addon.build())
-                .build()
-        })
+        });
+        tokio::time::sleep(DAY).await;
+        world
     }
 
-    struct World {
-        cluster: ClusterBuilder,
-        addon: Option<AddonBuilder>,
-        asked: &'static [&'static str],
-        update: Rule,
-        insights: Rule,
+    fn make_unfit(addon: &mut Addon) {
+        UNFIT.clone_into(&mut addon.version);
     }
 
-    impl World {
-        /// A cluster that is one version older than planned, with CoreDNS that runs on both.
-        fn old() -> Self {
-            Self {
-                cluster: active().version("1.35"),
-                addon: Some(addon("v2")),
-                asked: &[],
-                update: ends(UpdateStatus::InProgress),
-                insights: mock!(Client::list_insights).then_output(|| {
-                    let summary = InsightSummary::builder().id("i-1").build();
-                    ListInsightsOutput::builder().insights(summary).build()
-                }),
-            }
-        }
-
-        fn aws(self, changes: &Changes) -> Aws {
-            let addon = match self.addon {
-                Some(addon) => mock!(Client::describe_addon).then_output(move || {
-                    let addon = addon.clone().build();
-                    DescribeAddonOutput::builder().addon(addon).build()
-                }),
-                None => mock!(Client::describe_addon).then_http_response(|| {
-                    eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no such add-on")
-                }),
-            };
-            let insight = mock!(Client::describe_insight).then_output(|| {
-                let node = InsightResourceDetail::builder()
-                    .kubernetes_resource_uri("/api/v1/nodes/fargate-ip-10-0-2-9");
-                let insight = Insight::builder().resources(node.build()).build();
-                DescribeInsightOutput::builder().insight(insight).build()
-            });
-            let Changes {
-                config,
-                version,
-                addon: updates,
-            } = changes;
-            let (cluster, offered) = (found(self.cluster), versions());
-            let eks = crate::mocked!(
-                aws_sdk_eks,
-                [
-                    &cluster,
-                    &addon,
-                    &offered,
-                    &insight,
-                    &self.insights,
-                    &self.update,
-                    config,
-                    version,
-                    updates
-                ]
-            );
-            Aws::offline().with(eks)
-        }
-
-        async fn invoke(self, changes: &Changes) -> Result<Outcome<Output>, Error> {
-            let input = Input {
-                memory: memory(self.asked),
-                ..input()
-            };
-            let aws = self.aws(changes);
-            Box::pin(Cluster::ensure(&aws, &Plan::example(), input)).await
-        }
-    }
-
-    struct Changes {
-        config: Rule,
-        version: Rule,
-        addon: Rule,
-    }
-
-    impl Changes {
-        fn new() -> Self {
-            Self {
-                config: updates(),
-                version: mock!(Client::update_cluster_version)
-                    .match_requests(|call| {
-                        call.name() == Some("demo")
-                            && call.version() == Some("1.36")
-                            && call.force().is_none()
-                    })
-                    .then_output(|| {
-                        UpdateClusterVersionOutput::builder()
-                            .update(begun())
-                            .build()
-                    }),
-                addon: mock!(Client::update_addon)
-                    .match_requests(|call| {
-                        call.addon_name() == Some("coredns")
-                            && call.addon_version() == Some("v3")
-                            && call.configuration_values() == Some(CONFIGURATION)
-                    })
-                    .then_output(|| UpdateAddonOutput::builder().update(begun()).build()),
-            }
-        }
-
-        fn refusing(status: u16, code: &'static str, message: &'static str) -> Self {
-            Self {
-                version: mock!(Client::update_cluster_version)
-                    .then_http_response(move || eks_refusal(status, code, message)),
-                ..Self::new()
-            }
-        }
-
-        /// How often configuration, version and add-on were updated.
-        fn calls(&self) -> [usize; 3] {
-            [&self.config, &self.version, &self.addon].map(Rule::num_calls)
-        }
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_cluster_that_is_one_version_older_is_upgraded() {
-        for addon in [Some(addon("v2")), None] {
-            let changes = Changes::new();
-            let world = World {
-                addon,
-                ..World::old()
-            };
-            let outcome = world.invoke(&changes).await;
-            let memory = remembered(outcome.clone());
-            assert_eq!(memory.id(WHAT), Some("u-2"));
-            assert_eq!(
-                reason(outcome),
-                "control plane demo is being upgraded from Kubernetes 1.35 to 1.36"
-            );
-            assert_eq!(changes.calls(), [0, 1, 0]);
+        for world in [with_coredns(|_| ()).await, old("1.35").await] {
+            let answer = ensure(&world).await;
+            let remembered = memory(answer.clone());
+            assert_eq!(remembered["created"], json!({WHAT: last_update(&world)}));
+            assert_eq!(reason(answer), UPGRADING);
+            let asked = &world.requests(UPDATE_VERSION)[0];
+            assert_eq!(asked["version"], "1.36");
+            assert_eq!(asked["force"], Value::Null);
+            assert_eq!(world.changes(), [UPDATE_VERSION]);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn drift_is_repaired_before() {
-        let changes = Changes::new();
-        let mut world = World::old();
-        world.cluster = world.cluster.deletion_protection(true);
-        reason(world.invoke(&changes).await);
-        assert_eq!(changes.calls(), [1, 0, 0]);
+        let world = old("1.35").await;
+        world.cluster(|cluster| cluster.deletion_protection = true);
+        reason(ensure(&world).await);
+        assert_eq!(world.changes(), [UPDATE_CONFIG]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_upgrade_at_work_is_waited_for() {
-        let changes = Changes::new();
-        let world = World {
-            asked: &[WHAT],
-            ..World::old()
-        };
-        let memory = remembered(world.invoke(&changes).await);
-        assert_eq!(memory.id(WHAT), Some("u-1"));
-        assert_eq!(changes.calls(), [0, 0, 0]);
+        let world = old("1.35").await;
+        let before = memory(ensure(&world).await);
+        world.forget_calls();
+        let answer = world.ensure::<Cluster>(&before).await;
+        assert_eq!(memory(answer.clone())["created"], before["created"]);
+        assert_eq!(reason(answer), UPGRADING);
+        assert_eq!(world.changes(), NOTHING);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_upgrade_that_failed_is_reported_and_not_asked_for_again() {
-        let changes = Changes::new();
-        let world = World {
-            asked: &[WHAT],
-            update: ends(UpdateStatus::Failed),
-            ..World::old()
-        };
-        let error = world.invoke(&changes).await.unwrap_err();
+        let world = old("1.35").await;
+        world.region(|region| region.eks.fails.updates = true);
+        let memory = memory(ensure(&world).await);
+        tokio::time::sleep(LATER).await;
+        world.forget_calls();
+        let error = world.ensure::<Cluster>(&memory).await.unwrap_err();
         assert_eq!(error.name(), "ResourceFailed");
         let text = error.to_string();
-        assert!(
-            text.contains("(Kubernetes 1.36) is Failed; IpNotAvailable"),
-            "{text}"
-        );
-        assert_eq!(changes.calls(), [0, 0, 0]);
+        let said = "(Kubernetes 1.36) is Failed; Unknown";
+        assert!(text.contains(said), "{text}");
+        assert_eq!(world.changes(), NOTHING);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_upgrade_that_succeeded_will_show() {
-        let changes = Changes::new();
-        let world = World {
-            asked: &[WHAT],
-            update: ends(UpdateStatus::Successful),
-            ..World::old()
-        };
-        let error = world.invoke(&changes).await.unwrap_err();
+        let world = old("1.35").await;
+        let memory = memory(ensure(&world).await);
+        tokio::time::sleep(LATER).await;
+        world.cluster(|cluster| cluster.version = "1.35".to_owned());
+        world.forget_calls();
+        let error = world.ensure::<Cluster>(&memory).await.unwrap_err();
         assert_eq!(error.name(), "NotYetVisible");
-        assert_eq!(changes.calls(), [0, 0, 0]);
+        assert_eq!(world.changes(), NOTHING);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn coredns_that_does_not_run_on_the_new_version_is_updated_first() {
-        for status in [
-            AddonStatus::Active,
-            AddonStatus::Degraded,
-            AddonStatus::UpdateFailed,
+        let active = with_coredns(make_unfit).await;
+        let degraded = with_coredns(make_unfit).await;
+        degraded.cluster(|cluster| cluster.coredns.as_mut().unwrap().replicas = 2);
+        let failed = with_coredns(make_unfit).await;
+        failed.cluster(|cluster| {
+            cluster.addons.get_mut("coredns").unwrap().phase = Phase::UpdateFailed;
+        });
+        for (world, status) in [
+            (active, "ACTIVE"),
+            (degraded, "DEGRADED"),
+            (failed, "UPDATE_FAILED"),
         ] {
-            let changes = Changes::new();
-            let world = World {
-                addon: Some(addon("v1").status(status)),
-                ..World::old()
-            };
-            let outcome = world.invoke(&changes).await;
-            assert_eq!(remembered(outcome.clone()).id("coredns"), Some("u-2"));
+            let now = world.simulator.now();
+            world.cluster(|cluster| {
+                let is_running = cluster.coredns_is_running();
+                assert_eq!(cluster.addons["coredns"].status(is_running, now), status);
+            });
+            let answer = ensure(&world).await;
+            let remembered = memory(answer.clone());
             assert_eq!(
-                reason(outcome),
-                "CoreDNS is being updated to v3, which runs on 1.36"
+                remembered["created"],
+                json!({"coredns": last_update(&world)})
             );
-            assert_eq!(changes.calls(), [0, 0, 1]);
+            let text = format!("CoreDNS is being updated to {FIT}, which runs on 1.36");
+            assert_eq!(reason(answer), text);
+            let asked = &world.requests("UpdateAddon")[0];
+            assert_eq!(asked["addonVersion"], FIT);
+            assert_eq!(asked["configurationValues"], CONFIGURATION);
+            assert_eq!(world.changes(), ["UpdateAddon"]);
+
+            let waiting = world.ensure::<Cluster>(&remembered).await;
+            let text = "add-on coredns is UPDATING, before the upgrade";
+            assert_eq!(reason(waiting), text);
+            assert_eq!(world.changes(), NOTHING);
         }
     }
 
-    #[tokio::test]
-    async fn coredns_at_work_is_waited_for() {
-        let changes = Changes::new();
-        let world = World {
-            addon: Some(addon("v1").status(AddonStatus::Updating)),
-            ..World::old()
-        };
-        let text = reason(world.invoke(&changes).await);
-        assert_eq!(text, "add-on coredns is UPDATING, before the upgrade");
-        assert_eq!(changes.calls(), [0, 0, 0]);
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn coredns_whose_update_failed_ends_the_upgrade() {
-        let changes = Changes::new();
-        let world = World {
-            addon: Some(addon("v3").status(AddonStatus::UpdateFailed)),
-            asked: &["coredns"],
-            ..World::old()
-        };
-        let error = world.invoke(&changes).await.unwrap_err();
+        let world = with_coredns(|addon| addon.phase = Phase::UpdateFailed).await;
+        let memory = json!({"created": {"coredns": "u-1"}});
+        let error = world.ensure::<Cluster>(&memory).await.unwrap_err();
         assert_eq!(error.name(), "ResourceFailed");
         assert!(error.to_string().contains("UPDATE_FAILED"), "{error}");
-        assert_eq!(changes.calls(), [0, 0, 0]);
+        assert_eq!(world.changes(), NOTHING);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn coredns_that_is_not_ours_is_left_to_eks() {
-        let changes = Changes::new();
-        let world = World {
-            addon: Some(addon("v1").set_tags(None)),
-            ..World::old()
-        };
-        reason(world.invoke(&changes).await);
-        assert_eq!(changes.calls(), [0, 1, 0]);
+        let world = with_coredns(|addon| {
+            make_unfit(addon);
+            addon.tags.clear();
+        });
+        let world = world.await;
+        let error = ensure(&world).await.unwrap_err();
+        assert_eq!(error.name(), "ResourceConflict");
+        let expected = ["UpdateClusterVersion: InvalidStateException"];
+        assert_eq!(world.changes(), expected);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn update_by_eks_is_waited_for() {
+        let world = old("1.35").await;
+        let now = world.simulator.now();
+        world.cluster(|cluster| cluster.hidden_update_until = Some(now + LATER));
+        let answer = ensure(&world).await;
+        assert_eq!(memory(answer.clone())["created"], json!({}));
         let message =
             "Cannot VersionUpdate because cluster demo currently has an update in progress";
-        let changes = Changes::refusing(409, codes::RESOURCE_IN_USE, message);
-        let outcome = World::old().invoke(&changes).await;
-        assert_eq!(remembered(outcome.clone()), Memory::default());
-        assert!(reason(outcome).contains(message));
+        assert!(reason(answer).contains(message));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn blocked_upgrade_is_a_conflict_that_names_the_obstacle() {
+        let world = with_old_kubelet().await;
         let kubelets =
             "Kubelet version of Fargate pods must be updated to match cluster version 1.35";
+        // What the simulator says, and what EKS has said as well.
         for (code, message) in [
-            ("InvalidRequestException", kubelets),
-            (codes::INVALID_PARAMETER, kubelets),
-            (codes::INVALID_STATE, "Upgrade readiness issues detected."),
+            (None, kubelets),
+            (Some(codes::INVALID_PARAMETER), kubelets),
+            (
+                Some(codes::INVALID_STATE),
+                "Upgrade readiness issues detected",
+            ),
         ] {
-            let changes = Changes::refusing(400, code, message);
-            let error = World::old().invoke(&changes).await.unwrap_err();
+            if let Some(code) = code {
+                world.fail_next(UPDATE_VERSION, code, &format!("{message}."));
+            }
+            let error = ensure(&world).await.unwrap_err();
             assert_eq!(error.name(), "ResourceConflict");
             let text = error.to_string();
-            let says = message.trim_end_matches('.');
-            for part in [says, "fargate-ip-10-0-2-9", "kubectl rollout restart"] {
+            for part in [message, "fargate-ip-10-0-2-9", "kubectl rollout restart"] {
                 assert!(text.contains(part), "{part}: {text}");
             }
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn blocked_upgrade_is_reported_without_insights_too() {
-        let changes = Changes::refusing(400, codes::INVALID_STATE, "not ready");
-        let world = World {
-            insights: mock!(Client::list_insights)
-                .then_http_response(|| eks_refusal(403, "AccessDeniedException", "no")),
-            ..World::old()
-        };
-        let error = world.invoke(&changes).await.unwrap_err();
+        let world = old("1.35").await;
+        world.fail_next(UPDATE_VERSION, codes::INVALID_STATE, "not ready");
+        world.fail_next("ListInsights", "AccessDeniedException", "no");
+        let error = ensure(&world).await.unwrap_err();
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains("not ready"), "{error}");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn other_errors_stay_what_they_are() {
+        let world = old("1.35").await;
         let message = "unsupported Kubernetes version 1.36";
-        let changes = Changes::refusing(400, codes::INVALID_PARAMETER, message);
-        let error = World::old().invoke(&changes).await.unwrap_err();
+        world.fail_next(UPDATE_VERSION, codes::INVALID_PARAMETER, message);
+        let error = ensure(&world).await.unwrap_err();
         assert_eq!(error.name(), "Unexpected");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn two_versions_are_too_many_for_one_upgrade() {
-        let changes = Changes::new();
-        let world = World {
-            cluster: active().version("1.34"),
-            ..World::old()
-        };
-        let error = world.invoke(&changes).await.unwrap_err();
+        let world = old("1.34").await;
+        let error = ensure(&world).await.unwrap_err();
         assert_eq!(error.name(), "InvalidRequest");
-        assert!(
-            error.to_string().contains("1.35, the next version"),
-            "{error}"
-        );
-        assert_eq!(changes.calls(), [0, 0, 0]);
+        let said = "1.35, the next version";
+        assert!(error.to_string().contains(said), "{error}");
+        assert_eq!(world.changes(), NOTHING);
     }
 }
 
 mod leftovers {
     //! What EKS leaves in the VPC.
 
+    use simulator::Seed;
+    use simulator::ec2::{Ec2, NewInterface};
+
     use super::*;
-    use aws_sdk_ec2::Client as Ec2;
-    use aws_sdk_ec2::operation::delete_network_interface::DeleteNetworkInterfaceOutput;
-    use aws_sdk_ec2::operation::delete_security_group::DeleteSecurityGroupOutput;
-    use aws_sdk_ec2::operation::describe_network_interfaces::DescribeNetworkInterfacesOutput;
-    use aws_sdk_ec2::operation::describe_security_groups::DescribeSecurityGroupsOutput;
-    use aws_sdk_ec2::types::{NetworkInterface, NetworkInterfaceStatus, SecurityGroup, Tag};
 
-    fn interfaces(status: NetworkInterfaceStatus, descriptions: &'static [&'static str]) -> Rule {
-        mock!(Ec2::describe_network_interfaces).then_output(move || {
-            let interface = |(number, description): (usize, &&str)| {
-                NetworkInterface::builder()
-                    .network_interface_id(format!("eni-{number}"))
-                    .description(*description)
-                    .status(status.clone())
-                    .build()
-            };
-            let all = descriptions.iter().enumerate().map(interface);
-            DescribeNetworkInterfacesOutput::builder()
-                .set_network_interfaces(Some(all.collect()))
-                .build()
-        })
+    fn interfaces(ec2: &Ec2) -> Vec<String> {
+        ec2.network_interfaces.keys().cloned().collect()
     }
 
-    fn groups() -> Rule {
-        mock!(Ec2::describe_security_groups).then_output(|| {
-            let tag = Tag::builder().key("aws:eks:cluster-name").value("demo");
-            let ours = SecurityGroup::builder().group_id("sg-1").tags(tag.build());
-            let default = SecurityGroup::builder()
-                .group_id("sg-2")
-                .group_name("default");
-            DescribeSecurityGroupsOutput::builder()
-                .security_groups(ours.build())
-                .security_groups(default.build())
-                .build()
-        })
+    /// A VPC whose cluster is gone, and not what EKS made in it.
+    async fn world() -> World {
+        let world = super::world().await;
+        world.region(|region| region.eks.clusters.clear());
+        world
     }
 
-    fn deletes_interface() -> Rule {
-        mock!(Ec2::delete_network_interface)
-            .match_requests(|call| call.network_interface_id() == Some("eni-0"))
-            .then_output(|| DeleteNetworkInterfaceOutput::builder().build())
-    }
-
-    fn deletes_group() -> Rule {
-        mock!(Ec2::delete_security_group)
-            .match_requests(|call| call.group_id() == Some("sg-1"))
-            .then_output(|| DeleteSecurityGroupOutput::builder().build())
-    }
-
-    async fn remove(rules: [&Rule; 3]) -> Result<Outcome<Removed>, Error> {
-        let [seen, interface, group] = rules;
-        let aws = Aws::offline()
-            .with(crate::mocked!(aws_sdk_eks, [&missing()]))
-            .with(crate::mocked!(
-                aws_sdk_ec2,
-                [&vpcs(&["vpc-1"]), &groups(), seen, interface, group]
-            ));
-        Cluster::remove(&aws, &Plan::example().target).await
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn released_interfaces_and_group_are_deleted_and_nothing_else() {
-        let (interface, group) = (deletes_interface(), deletes_group());
-        let seen = interfaces(
-            NetworkInterfaceStatus::Available,
-            &["Amazon EKS demo", "somebody's"],
-        );
-        let removed = remove([&seen, &interface, &group]).await.unwrap().ready();
-        let kinds: Vec<_> = removed
-            .unwrap()
-            .removed
-            .into_iter()
-            .map(|it| it.id)
-            .collect();
-        assert_eq!(kinds, ["eni-0", "sg-1"]);
-        assert_eq!((interface.num_calls(), group.num_calls()), (1, 1));
+        let world = world().await;
+        let (mut expected, somebodys) = world.region(|region| {
+            let ec2 = &mut region.ec2;
+            let mut ids = interfaces(ec2);
+            let mut groups = ec2.security_groups.values();
+            let group = groups.find(|group| group.name.starts_with("eks-cluster-sg-demo-"));
+            ids.push(group.unwrap().id.clone());
+            let new = NewInterface {
+                subnet_id: ec2.subnets.keys().next().unwrap().clone(),
+                description: "somebody's".to_owned(),
+                ..NewInterface::default()
+            };
+            let somebodys = ec2.add_interface(Seed(1), new);
+            for id in interfaces(ec2) {
+                ec2.detach_interface(&id);
+            }
+            (ids, somebodys)
+        });
+        let answer = remove(&world).await.unwrap();
+        let removed = answer["removed"].as_array().unwrap().iter();
+        let mut removed: Vec<_> = removed.filter_map(|it| it["id"].as_str()).collect();
+        assert!(removed.last().unwrap().starts_with("sg-"), "{removed:?}");
+        removed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(removed, expected);
+        world.region(|region| {
+            assert_eq!(interfaces(&region.ec2), [somebodys]);
+            let mut groups = region.ec2.security_groups.values();
+            assert!(groups.all(|group| group.name == "default"));
+        });
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn interfaces_that_eks_holds_are_waited_for() {
-        let (interface, group) = (deletes_interface(), deletes_group());
-        let seen = interfaces(NetworkInterfaceStatus::InUse, &["Amazon EKS demo"]);
-        let text = reason(remove([&seen, &interface, &group]).await);
-        assert!(text.contains("eni-0"), "{text}");
-        assert_eq!((interface.num_calls(), group.num_calls()), (0, 0));
+        let world = world().await;
+        let [id, ..] = &world.region(|region| interfaces(&region.ec2))[..] else {
+            panic!("EKS has made no interface");
+        };
+        let text = reason(remove(&world).await);
+        assert!(text.contains(id), "{text}");
+        assert_eq!(world.changes(), NOTHING);
     }
 }

@@ -175,342 +175,238 @@ async fn delete(aws: &Aws, target: &Target, principal: &str) -> Result<bool, Err
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use aws_sdk_eks::Client;
-    use aws_sdk_eks::operation::associate_access_policy::AssociateAccessPolicyOutput;
-    use aws_sdk_eks::operation::create_access_entry::CreateAccessEntryOutput;
-    use aws_sdk_eks::operation::delete_access_entry::DeleteAccessEntryOutput;
-    use aws_sdk_eks::operation::describe_access_entry::DescribeAccessEntryOutput;
-    use aws_sdk_eks::operation::list_access_entries::ListAccessEntriesOutput;
-    use aws_sdk_eks::operation::list_associated_access_policies::ListAssociatedAccessPoliciesOutput;
-    use aws_sdk_eks::operation::list_fargate_profiles::ListFargateProfilesOutput;
-    use aws_sdk_eks::primitives::DateTime;
-    use aws_sdk_eks::types::{AccessEntry, AssociatedAccessPolicy};
-    use aws_sdk_iam::operation::get_role::GetRoleOutput;
-    use aws_sdk_iam::types::{Role, Tag};
-    use aws_smithy_mocks::{Rule, mock};
+    use std::time::Duration;
 
-    use crate::aws::mocks::eks_refusal;
+    use serde_json::{Value, json};
+    use simulator::eks::AccessEntry;
+
+    use super::*;
+    use crate::testing::World;
 
     const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
     const FORMER: &str = "arn:aws:iam::111122223333:role/Former";
-    const ENTRY_MADE: i64 = 1_000_000;
     const POLICY: &str = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy";
 
-    fn entries(principals: &'static [&'static str]) -> Rule {
-        mock!(Client::list_access_entries).then_output(|| {
-            let principals = principals.iter().map(|arn| (*arn).to_owned());
-            ListAccessEntriesOutput::builder()
-                .set_access_entries(Some(principals.collect()))
-                .build()
-        })
+    /// A cluster, and the roles of an administrator and of a former one.
+    async fn world() -> World {
+        let world = World::with_cluster(Plan::example()).await;
+        let account = &world.plan.target.account.id;
+        let roles = ["Admin", "Former"].map(|name| (name, "{}"));
+        world
+            .simulator
+            .change(|state| state.add_account(account, roles));
+        world
     }
 
-    fn no_cluster() -> Rule {
-        mock!(Client::list_access_entries)
-            .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "No cluster found"))
+    /// One with the administrator's entry.
+    async fn world_with_entry() -> World {
+        let mut world = world().await;
+        world.ready::<ClusterAccess>().await;
+        world
     }
 
-    /// Entries that carry the tag of cluster `of`, and were made at [`ENTRY_MADE`].
-    fn described(of: &'static str) -> Rule {
-        mock!(Client::describe_access_entry).then_output(move || {
-            let entry = AccessEntry::builder()
-                .r#type("STANDARD")
-                .created_at(DateTime::from_secs(ENTRY_MADE))
-                .tags(tags::CLUSTER, of)
-                .build();
-            DescribeAccessEntryOutput::builder()
-                .access_entry(entry)
-                .build()
-        })
+    /// Makes an entry by hand that carries the tag of a cluster.
+    async fn add_entry(world: &World, principal: &str, cluster: &str) {
+        let call = world.aws().eks().create_access_entry();
+        let call = call.cluster_name("demo").principal_arn(principal);
+        call.tags(tags::CLUSTER, cluster).send().await.unwrap();
+        world.forget_calls();
     }
 
-    fn granted(scopes: &'static [AccessScopeType]) -> Rule {
-        mock!(Client::list_associated_access_policies).then_output(|| {
-            let policies = scopes.iter().map(|scope| {
-                AssociatedAccessPolicy::builder()
-                    .policy_arn(POLICY)
-                    .access_scope(AccessScope::builder().r#type(scope.clone()).build())
-                    .build()
-            });
-            ListAssociatedAccessPoliciesOutput::builder()
-                .set_associated_access_policies(Some(policies.collect()))
-                .build()
-        })
+    /// Makes an entry by hand that carries the tag of another cluster, with the policy.
+    async fn add_granted(world: &World, scope: AccessScopeType) {
+        add_entry(world, ADMIN, "other").await;
+        let namespaces = matches!(scope, AccessScopeType::Namespace).then(|| "default".to_owned());
+        let scope = AccessScope::builder().r#type(scope);
+        let scope = scope.set_namespaces(namespaces.map(|it| vec![it])).build();
+        let call = world.aws().eks().associate_access_policy();
+        let call = call.cluster_name("demo").principal_arn(ADMIN);
+        let call = call.policy_arn(POLICY).access_scope(scope);
+        call.send().await.unwrap();
+        world.forget_calls();
     }
 
-    fn creates() -> Rule {
-        mock!(Client::create_access_entry)
-            .match_requests(|call| {
-                call.cluster_name() == Some("demo")
-                    && call.principal_arn() == Some(ADMIN)
-                    && call.r#type() == Some("STANDARD")
-                    && call.tags().unwrap()[tags::CLUSTER] == "demo"
-                    && call.tags().unwrap()[tags::ROLE] == "access-entry"
-            })
-            .then_output(|| CreateAccessEntryOutput::builder().build())
-    }
-
-    fn grants() -> Rule {
-        mock!(Client::associate_access_policy)
-            .match_requests(|call| {
-                let scope = call.access_scope().unwrap().r#type();
-                call.principal_arn() == Some(ADMIN)
-                    && call.policy_arn() == Some(POLICY)
-                    && scope == Some(&AccessScopeType::Cluster)
-            })
-            .then_output(|| AssociateAccessPolicyOutput::builder().build())
-    }
-
-    fn deletes() -> Rule {
-        mock!(Client::delete_access_entry)
-            .match_requests(|call| call.principal_arn() == Some(FORMER))
-            .then_output(|| DeleteAccessEntryOutput::builder().build())
-    }
-
-    fn no_profiles() -> Rule {
-        mock!(Client::list_fargate_profiles).then_output(|| {
-            let names = Some(vec![]);
-            ListFargateProfilesOutput::builder()
-                .set_fargate_profile_names(names)
-                .build()
-        })
-    }
-
-    /// All roles were made at that time, and are the cluster's.
-    fn roles(made: i64) -> Rule {
-        mock!(aws_sdk_iam::Client::get_role).then_output(move || {
-            let tag = Tag::builder().key(tags::CLUSTER).value("demo").build();
-            let role = Role::builder()
-                .path("/")
-                .role_name("Admin")
-                .role_id("AROAEXAMPLE")
-                .arn(ADMIN)
-                .create_date(aws_sdk_iam::primitives::DateTime::from_secs(made))
-                .tags(tag.unwrap());
-            let role = role.build().unwrap();
-            GetRoleOutput::builder().role(role).build()
-        })
-    }
-
-    macro_rules! aws {
-        ($($rule:expr),*) => {
-            with_roles!(&roles(ENTRY_MADE - 60), $($rule),*)
-        };
-    }
-
-    macro_rules! with_roles {
-        ($roles:expr, $($rule:expr),*) => {
-            Aws::offline().with(crate::mocked!(aws_sdk_eks, [$($rule,)* &no_profiles()])).with(crate::mocked!(aws_sdk_iam, [$roles]))
-        };
-    }
-
-    async fn ensure(aws: Aws) -> Result<Outcome<Output>, Error> {
-        ClusterAccess::ensure(&aws, &Plan::example(), NoInput {}).await
-    }
-
-    async fn remove(aws: Aws) -> Result<Outcome<Removed>, Error> {
-        ClusterAccess::remove(&aws, &Plan::example().target).await
-    }
-
-    fn ready() -> Outcome<Output> {
-        let admins = vec![ADMIN.to_owned()];
-        Outcome::Ready(Output { admins })
-    }
-
-    #[tokio::test]
-    async fn makes_an_entry_with_the_admin_policy() {
-        let (created, associated) = (creates(), grants());
-        let aws = aws!(&entries(&[]), &created, &granted(&[]), &associated);
-        assert_eq!(ensure(aws).await, Ok(ready()));
-        assert_eq!((created.num_calls(), associated.num_calls()), (1, 1));
-    }
-
-    #[tokio::test]
-    async fn an_administrator_is_left_alone() {
-        let (created, associated, deleted) = (creates(), grants(), deletes());
-        let aws = aws!(
-            &entries(&[ADMIN]),
-            &described("demo"),
-            &granted(&[AccessScopeType::Cluster]),
-            &created,
-            &associated,
-            &deleted
-        );
-        assert_eq!(ensure(aws).await, Ok(ready()));
-        let calls = [&created, &associated, &deleted].map(Rule::num_calls);
-        assert_eq!(calls, [0, 0, 0]);
-    }
-
-    #[tokio::test]
-    async fn the_policy_for_some_namespaces_is_not_enough() {
-        let (created, associated) = (creates(), grants());
-        let aws = aws!(
-            &entries(&[ADMIN]),
-            &described("other"),
-            &granted(&[AccessScopeType::Namespace]),
-            &created,
-            &associated
-        );
-        assert_eq!(ensure(aws).await, Ok(ready()));
-        assert_eq!((created.num_calls(), associated.num_calls()), (0, 1));
-    }
-
-    #[tokio::test]
-    async fn an_entry_made_meanwhile_is_used() {
-        let taken = mock!(Client::create_access_entry)
-            .then_http_response(|| eks_refusal(409, codes::RESOURCE_IN_USE, "already in use"));
-        let (looked, associated) = (described("demo"), grants());
-        let aws = aws!(&entries(&[]), &taken, &looked, &granted(&[]), &associated);
-        assert_eq!(ensure(aws).await, Ok(ready()));
-        assert_eq!((looked.num_calls(), associated.num_calls()), (1, 1));
-    }
-
-    #[tokio::test]
-    async fn a_former_administrators_entry_is_deleted_if_it_is_ours() {
-        for (owner, deletions) in [("demo", 1), ("other", 0)] {
-            let deleted = deletes();
-            let aws = aws!(
-                &entries(&[ADMIN, FORMER]),
-                &granted(&[AccessScopeType::Cluster]),
-                &described(owner),
-                &deleted
-            );
-            assert_eq!(ensure(aws).await, Ok(ready()));
-            assert_eq!(deleted.num_calls(), deletions, "{owner}");
-        }
-    }
-
-    fn deletes_any() -> Rule {
-        mock!(Client::delete_access_entry)
-            .then_output(|| DeleteAccessEntryOutput::builder().build())
-    }
-
-    /// The first description is of the old entry, the second of the new one.
-    fn described_then_renewed() -> Rule {
-        let entry = |made| {
-            let made = DateTime::from_secs(made);
-            let entry = AccessEntry::builder().created_at(made);
-            let entry = entry.tags(tags::CLUSTER, "demo").build();
-            DescribeAccessEntryOutput::builder()
-                .access_entry(entry)
-                .build()
-        };
-        mock!(Client::describe_access_entry)
-            .sequence()
-            .output(move || entry(ENTRY_MADE))
-            .output(move || entry(ENTRY_MADE + 120))
-            .build()
-    }
-
-    #[tokio::test]
-    async fn an_entry_that_is_older_than_its_role_is_made_again() {
-        let (deleted, created, associated) = (deletes_any(), creates(), grants());
-        let aws = with_roles!(
-            &roles(ENTRY_MADE + 60),
-            &entries(&[ADMIN]),
-            &described_then_renewed(),
-            &deleted,
-            &created,
-            &granted(&[]),
-            &associated
-        );
-        assert_eq!(ensure(aws).await, Ok(ready()));
-        let calls = [&deleted, &created, &associated].map(Rule::num_calls);
-        assert_eq!(calls, [1, 1, 1]);
-    }
-
-    #[tokio::test]
-    async fn an_old_entry_of_somebody_else_is_left_alone() {
-        let (deleted, created) = (deletes_any(), creates());
-        let aws = with_roles!(
-            &roles(ENTRY_MADE + 60),
-            &entries(&[ADMIN]),
-            &described("other"),
-            &deleted,
-            &created,
-            &granted(&[AccessScopeType::Cluster])
-        );
-        assert_eq!(ensure(aws).await, Ok(ready()));
-        assert_eq!((deleted.num_calls(), created.num_calls()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn a_role_that_may_not_be_read_is_taken_to_be_well() {
-        let denied = mock!(aws_sdk_iam::Client::get_role).then_http_response(|| {
-            crate::aws::mocks::iam_refusal(403, "AccessDenied", "not authorized")
+    /// Deletes the administrator's role and makes it again, a minute after its entry.
+    async fn make_role_again(world: &World) {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let now = world.simulator.now();
+        world.account(|account| {
+            let role = account.iam.roles.get_mut("admin").unwrap();
+            role.created_at = now;
+            role.id = "AROAAGAIN".to_owned();
         });
-        let deleted = deletes_any();
-        let aws = with_roles!(
-            &denied,
-            &entries(&[ADMIN]),
-            &described("demo"),
-            &deleted,
-            &granted(&[AccessScopeType::Cluster])
-        );
-        assert_eq!(ensure(aws).await, Ok(ready()));
-        assert_eq!(deleted.num_calls(), 0);
+        tokio::time::sleep(Duration::from_mins(1)).await;
     }
 
-    async fn refusal_of_principal(message: &'static str) -> Error {
-        let refused = mock!(Client::create_access_entry)
-            .then_http_response(move || eks_refusal(400, codes::INVALID_PARAMETER, message));
-        let associated = grants();
-        let error = ensure(aws!(&entries(&[]), &refused, &associated)).await;
-        assert_eq!(associated.num_calls(), 0);
-        error.unwrap_err()
+    fn entry(world: &World, principal: &str) -> Option<AccessEntry> {
+        world.cluster(|cluster| cluster.access_entries.get(principal).cloned())
     }
 
-    #[tokio::test]
-    async fn a_wrong_principal_blames_the_input() {
-        let error = refusal_of_principal("The specified principalArn is invalid").await;
-        assert_eq!(error.name(), "InvalidRequest");
-        let text = error.to_string();
-        assert!(text.contains("access.admins[0]"), "{text}");
-        assert!(text.contains(ADMIN), "{text}");
+    async fn ensure(world: &World) -> Result<Value, Error> {
+        world.ensure::<ClusterAccess>(&json!(null)).await
     }
 
-    #[tokio::test]
-    async fn a_principal_that_does_not_exist_may_be_new() {
-        for message in [
-            "The principal does not exist",
-            "The specified principalArn is invalid: invalid principal.",
-        ] {
-            let error = refusal_of_principal(message).await;
-            assert_eq!(error.name(), "NotYetVisible");
-            assert!(error.to_string().contains("access.admins[0]"), "{error}");
+    /// What is changed to make the plan's administrator one.
+    async fn changes_of_ensure(world: &World) -> Vec<String> {
+        let answer = ensure(world).await.unwrap();
+        assert_eq!(answer["admins"], json!([ADMIN]));
+        let scope = entry(world, ADMIN).unwrap().policies[POLICY].scope.clone();
+        assert_eq!(scope, "cluster");
+        world.changes()
+    }
+
+    async fn remove(world: &World) -> Value {
+        let answer = world.remove::<ClusterAccess>().await;
+        answer.unwrap()["removed"].take()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn makes_an_entry_with_the_admin_policy() {
+        let world = world().await;
+        let expected = ["CreateAccessEntry", "AssociateAccessPolicy"];
+        assert_eq!(changes_of_ensure(&world).await, expected);
+        let entry = entry(&world, ADMIN).unwrap();
+        assert_eq!(entry.kind, "STANDARD");
+        assert_eq!(entry.tags[tags::CLUSTER], "demo");
+        assert_eq!(entry.tags[tags::ROLE], "access-entry");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_administrator_is_left_alone() {
+        let world = world_with_entry().await;
+        assert_eq!(changes_of_ensure(&world).await, [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_policy_for_some_namespaces_is_not_enough() {
+        let world = world().await;
+        add_granted(&world, AccessScopeType::Namespace).await;
+        assert_eq!(changes_of_ensure(&world).await, ["AssociateAccessPolicy"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_entry_made_meanwhile_is_used() {
+        let world = world().await;
+        add_entry(&world, ADMIN, "other").await;
+        let missing = codes::RESOURCE_NOT_FOUND;
+        world.fail_next("DescribeAccessEntry", missing, "no such entry");
+        let expected = [
+            "CreateAccessEntry: ResourceInUseException",
+            "AssociateAccessPolicy",
+        ];
+        assert_eq!(changes_of_ensure(&world).await, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_entry_made_meanwhile_that_is_not_seen_is_waited_for() {
+        let world = world().await;
+        add_entry(&world, ADMIN, "other").await;
+        // Of the administrator's entry, of EKS's own, and of the administrator's again.
+        for _ in 0..3 {
+            let missing = codes::RESOURCE_NOT_FOUND;
+            world.fail_next("DescribeAccessEntry", missing, "no such entry");
+        }
+        let error = ensure(&world).await.unwrap_err();
+        assert_eq!(error.name(), "NotYetVisible");
+        let expected = ["CreateAccessEntry: ResourceInUseException"];
+        assert_eq!(world.changes(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_former_administrators_entry_is_deleted_if_it_is_ours() {
+        for (owner, changes) in [("demo", &["DeleteAccessEntry"][..]), ("other", &[])] {
+            let world = world_with_entry().await;
+            add_entry(&world, FORMER, owner).await;
+            assert_eq!(changes_of_ensure(&world).await, changes, "{owner}");
+            assert_eq!(entry(&world, FORMER).is_none(), owner == "demo");
         }
     }
 
-    #[tokio::test]
-    async fn a_cluster_that_cannot_be_seen_is_waited_for() {
-        let created = creates();
-        let error = ensure(aws!(&no_cluster(), &created)).await.unwrap_err();
+    #[tokio::test(start_paused = true)]
+    async fn an_entry_that_is_older_than_its_role_is_made_again() {
+        let world = world_with_entry().await;
+        make_role_again(&world).await;
+        let expected = [
+            "DeleteAccessEntry",
+            "CreateAccessEntry",
+            "AssociateAccessPolicy",
+        ];
+        assert_eq!(changes_of_ensure(&world).await, expected);
+        assert_eq!(entry(&world, ADMIN).unwrap().tags[tags::CLUSTER], "demo");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_entry_of_somebody_else_is_left_alone() {
+        let world = world().await;
+        add_granted(&world, AccessScopeType::Cluster).await;
+        make_role_again(&world).await;
+        assert_eq!(changes_of_ensure(&world).await, [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_role_that_may_not_be_read_is_taken_to_be_well() {
+        let world = world_with_entry().await;
+        make_role_again(&world).await;
+        world.fail_next("GetRole", "AccessDenied", "not authorized");
+        assert_eq!(changes_of_ensure(&world).await, [""; 0]);
+    }
+
+    async fn refusal_of_principal(world: &World) -> Error {
+        let error = ensure(world).await.unwrap_err();
+        let expected = ["CreateAccessEntry: InvalidParameterException"];
+        assert_eq!(world.changes(), expected);
+        assert!(error.to_string().contains("access.admins[0]"), "{error}");
+        assert!(error.to_string().contains(ADMIN), "{error}");
+        error
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_principal_blames_the_input() {
+        let world = world().await;
+        let message = "The specified principalArn is invalid";
+        world.fail_next("CreateAccessEntry", codes::INVALID_PARAMETER, message);
+        let error = refusal_of_principal(&world).await;
+        assert_eq!(error.name(), "InvalidRequest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_principal_that_does_not_exist_may_be_new() {
+        let world = world().await;
+        let message = "The principal does not exist";
+        world.fail_next("CreateAccessEntry", codes::INVALID_PARAMETER, message);
+        let error = refusal_of_principal(&world).await;
         assert_eq!(error.name(), "NotYetVisible");
-        assert_eq!(created.num_calls(), 0);
+
+        world.account(|account| account.iam.roles.remove("admin"));
+        let error = refusal_of_principal(&world).await;
+        assert_eq!(error.name(), "NotYetVisible");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn a_cluster_that_cannot_be_seen_is_waited_for() {
+        let world = World::new(Plan::example());
+        let error = ensure(&world).await.unwrap_err();
+        assert_eq!(error.name(), "NotYetVisible");
+        assert_eq!(world.changes(), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn remove_deletes_what_is_ours_only() {
-        let deleted = deletes();
-        let aws = aws!(&entries(&[FORMER]), &described("demo"), &deleted);
-        let removed = remove(aws).await.unwrap().ready().unwrap();
-        let resource = Resource::new("AWS::EKS::AccessEntry", FORMER);
-        assert_eq!(removed.removed, [resource]);
-
-        let kept = deletes();
-        let aws = aws!(&entries(&[FORMER]), &described("other"), &kept);
-        assert_eq!(remove(aws).await, Ok(Outcome::Ready(Removed::default())));
-        assert_eq!((deleted.num_calls(), kept.num_calls()), (1, 0));
+        let world = world().await;
+        add_entry(&world, FORMER, "demo").await;
+        add_entry(&world, ADMIN, "other").await;
+        let expected = json!([{"type": "AWS::EKS::AccessEntry", "id": FORMER}]);
+        assert_eq!(remove(&world).await, expected);
+        assert_eq!(world.changes(), ["DeleteAccessEntry"]);
+        assert!(entry(&world, FORMER).is_none());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn remove_without_entry_or_cluster_succeeds() {
-        let nothing = Ok(Outcome::Ready(Removed::default()));
-        assert_eq!(remove(aws!(&no_cluster())).await, nothing);
-        let gone = mock!(Client::delete_access_entry)
-            .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "no such entry"));
-        let aws = aws!(&entries(&[FORMER]), &described("demo"), &gone);
-        assert_eq!(remove(aws).await, nothing);
+        assert_eq!(remove(&World::new(Plan::example())).await, json!([]));
+        let world = world_with_entry().await;
+        let missing = codes::RESOURCE_NOT_FOUND;
+        world.fail_next("DeleteAccessEntry", missing, "no such entry");
+        assert_eq!(remove(&world).await, json!([]));
     }
 }

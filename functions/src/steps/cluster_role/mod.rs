@@ -35,87 +35,45 @@ impl Step for ClusterRole {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
-    use aws_sdk_iam::Client;
-    use aws_sdk_iam::operation::attach_role_policy::AttachRolePolicyOutput;
-    use aws_sdk_iam::operation::create_role::CreateRoleOutput;
-    use aws_sdk_iam::operation::create_service_linked_role::CreateServiceLinkedRoleOutput;
-    use aws_sdk_iam::operation::list_roles::ListRolesOutput;
-    use aws_sdk_iam::primitives::DateTime;
-    use aws_sdk_iam::types::Role;
-    use aws_smithy_mocks::{Rule, mock};
+    use crate::testing::World;
 
-    use crate::aws::codes;
-    use crate::aws::mocks::iam_refusal;
+    const NAME: &str = "hardway-demo-ap-northeast-1-cluster";
 
-    fn lists_nothing() -> Rule {
-        mock!(Client::list_roles).then_output(|| {
-            ListRolesOutput::builder()
-                .set_roles(Some(vec![]))
-                .build()
-                .unwrap()
-        })
-    }
-
-    fn missing() -> Rule {
-        mock!(Client::get_role)
-            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"))
-    }
-
-    fn role() -> Role {
-        Role::builder()
-            .path("/")
-            .role_name("hardway-demo-ap-northeast-1-cluster")
-            .role_id("AROAEXAMPLE")
-            .arn("arn:aws:iam::111122223333:role/hardway-demo-ap-northeast-1-cluster")
-            .create_date(DateTime::from_secs(0))
-            .build()
-            .unwrap()
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn makes_a_role_for_eks_and_ekss_own_role_in_a_new_account() {
-        let service_linked = mock!(Client::create_service_linked_role)
-            .match_requests(|call| call.aws_service_name() == Some("eks.amazonaws.com"))
-            .then_output(|| CreateServiceLinkedRoleOutput::builder().build());
-        let created = mock!(Client::create_role)
-            .match_requests(|call| {
-                let trust = call.assume_role_policy_document().unwrap();
-                call.role_name() == Some("hardway-demo-ap-northeast-1-cluster")
-                    && trust
-                        .contains(r#"{"Service":"eks.amazonaws.com"},"Action":"sts:AssumeRole""#)
-            })
-            .then_output(|| CreateRoleOutput::builder().role(role()).build());
-        let attached = mock!(Client::attach_role_policy)
-            .match_requests(|call| {
-                call.policy_arn() == Some("arn:aws:iam::aws:policy/AmazonEKSClusterPolicy")
-            })
-            .then_output(|| AttachRolePolicyOutput::builder().build());
-        let aws = Aws::offline().with(crate::mocked!(
-            aws_sdk_iam,
-            [
-                &missing(),
-                &lists_nothing(),
-                &service_linked,
-                &created,
-                &attached
-            ]
-        ));
-        let outcome = ClusterRole::ensure(&aws, &Plan::example(), NoInput {}).await;
-        let output = outcome.unwrap().ready().unwrap();
-        assert_eq!(output.role_arn, role().arn());
-        let calls = [&service_linked, &created, &attached].map(Rule::num_calls);
-        assert_eq!(calls, [1, 1, 1]);
+        let world = World::new(Plan::example());
+        let answer = world.ensure::<ClusterRole>(&json!(null)).await.unwrap();
+        let expected = ["CreateServiceLinkedRole", "CreateRole", "AttachRolePolicy"];
+        assert_eq!(world.changes(), expected);
+        world.account(|account| {
+            assert!(account.iam.role("AWSServiceRoleForAmazonEKS").is_some());
+            let role = account.iam.role(NAME).unwrap();
+            assert_eq!(answer["roleArn"], role.arn);
+            let trust: Value = serde_json::from_str(role.trust.current()).unwrap();
+            let statement = &trust["Statement"][0];
+            assert_eq!(
+                statement["Principal"],
+                json!({"Service": "eks.amazonaws.com"})
+            );
+            assert_eq!(statement["Action"], "sts:AssumeRole");
+            let policy = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy".to_owned();
+            assert_eq!(role.managed.current(), &[policy].into());
+        });
     }
 
-    #[tokio::test]
-    async fn remove_of_a_missing_role_succeeds_and_leaves_ekss_own_role() {
-        let looked = mock!(Client::get_role)
-            .match_requests(|call| call.role_name() == Some("hardway-demo-ap-northeast-1-cluster"))
-            .then_http_response(|| iam_refusal(404, codes::NO_SUCH_ENTITY, "not found"));
-        let aws = Aws::offline().with(crate::mocked!(aws_sdk_iam, [&looked, &lists_nothing()]));
-        let removed = ClusterRole::remove(&aws, &Plan::example().target).await;
-        assert_eq!(removed, Ok(Outcome::Ready(Removed::default())));
-        assert_eq!(looked.num_calls(), 1);
+    #[tokio::test(start_paused = true)]
+    async fn remove_leaves_ekss_own_role_and_succeeds_without_a_role() {
+        let mut world = World::new(Plan::example());
+        world.ready::<ClusterRole>().await;
+        for removed in [json!([{"type": "AWS::IAM::Role", "id": NAME}]), json!([])] {
+            let answer = world.remove::<ClusterRole>().await.unwrap();
+            assert_eq!(answer["removed"], removed);
+        }
+        let roles = world.account(|account| account.iam.roles.clone());
+        assert_eq!(roles.len(), 1);
+        assert!(roles.contains_key("awsserviceroleforamazoneks"));
     }
 }

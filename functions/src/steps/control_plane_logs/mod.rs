@@ -79,129 +79,107 @@ async fn delete(aws: &Aws, target: &Target) -> Result<Outcome<Removed>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use aws_sdk_cloudwatchlogs::Client;
-    use aws_sdk_cloudwatchlogs::operation::create_log_group::CreateLogGroupOutput;
-    use aws_sdk_cloudwatchlogs::operation::delete_log_group::DeleteLogGroupOutput;
-    use aws_sdk_cloudwatchlogs::operation::list_tags_for_resource::ListTagsForResourceOutput;
-    use aws_smithy_mocks::{Rule, mock};
+    use serde_json::json;
 
-    use crate::aws::mocks::json_refusal;
+    use super::*;
     use crate::model::spec::LogType;
+    use crate::testing::World;
 
     const NAME: &str = "/aws/eks/demo/cluster";
 
-    fn audited() -> Plan {
-        let mut plan = Plan::example();
-        plan.logging = vec![LogType::Audit];
-        plan
+    /// An account whose plan wants logs.
+    fn world() -> World {
+        World::new(Plan {
+            logging: vec![LogType::Audit],
+            ..Plan::example()
+        })
     }
 
-    fn tagged(cluster: Option<&'static str>) -> Rule {
-        mock!(Client::list_tags_for_resource)
-            .match_requests(|call| {
-                let arn = format!("arn:aws:logs:ap-northeast-1:111122223333:log-group:{NAME}");
-                call.resource_arn() == Some(&arn)
-            })
-            .then_output(move || {
-                let tags = ListTagsForResourceOutput::builder();
-                match cluster {
-                    Some(cluster) => tags.tags(tags::CLUSTER, cluster).build(),
-                    None => tags.build(),
-                }
-            })
+    /// One with the log group of a cluster, or of nobody.
+    async fn world_with_group_of(cluster: Option<&str>) -> World {
+        let world = world();
+        let call = world.aws().logs().create_log_group().log_group_name(NAME);
+        let tags = cluster.map(|name| [(tags::CLUSTER.to_owned(), name.to_owned())].into());
+        call.set_tags(tags).send().await.unwrap();
+        world.forget_calls();
+        world
     }
 
-    fn missing() -> Rule {
-        mock!(Client::list_tags_for_resource)
-            .then_http_response(|| json_refusal(codes::RESOURCE_NOT_FOUND, "no such group"))
+    async fn ensure(world: &World) {
+        let answer = world.ensure::<ControlPlaneLogs>(&json!(null)).await;
+        assert_eq!(answer.unwrap()["status"], "READY");
     }
 
-    fn creates() -> Rule {
-        mock!(Client::create_log_group)
-            .match_requests(|call| {
-                let tags = call.tags().unwrap();
-                call.log_group_name() == Some(NAME) && tags[tags::CLUSTER] == "demo"
-            })
-            .then_output(|| CreateLogGroupOutput::builder().build())
+    async fn remove(world: &World) -> serde_json::Value {
+        let answer = world.remove::<ControlPlaneLogs>().await;
+        answer.unwrap()["removed"].take()
     }
 
-    fn deletes() -> Rule {
-        mock!(Client::delete_log_group)
-            .match_requests(|call| call.log_group_name() == Some(NAME))
-            .then_output(|| DeleteLogGroupOutput::builder().build())
+    fn has_group(world: &World) -> bool {
+        world.region(|region| region.logs.groups.contains_key(NAME))
     }
 
-    fn aws(rules: [&Rule; 2]) -> Aws {
-        let [one, other] = rules;
-        Aws::offline().with(crate::mocked!(aws_sdk_cloudwatchlogs, [one, other]))
-    }
-
-    async fn ensure(rules: [&Rule; 2], plan: &Plan) -> Result<Outcome<Output>, Error> {
-        ControlPlaneLogs::ensure(&aws(rules), plan, NoInput {}).await
-    }
-
-    async fn remove(rules: [&Rule; 2]) -> Vec<Resource> {
-        let target = Plan::example().target;
-        let outcome = ControlPlaneLogs::remove(&aws(rules), &target).await;
-        outcome.unwrap().ready().unwrap().removed
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn makes_the_group_with_our_tags_before_eks_does() {
-        let created = creates();
-        let outcome = ensure([&missing(), &created], &audited()).await;
-        assert_eq!(outcome, Ok(Outcome::Ready(Output {})));
-        assert_eq!(created.num_calls(), 1);
+        let world = world();
+        ensure(&world).await;
+        assert_eq!(world.changes(), ["CreateLogGroup"]);
+        let tags = world.region(|region| region.logs.groups[NAME].tags.clone());
+        assert_eq!(tags[tags::CLUSTER], "demo");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_cluster_without_logs_needs_no_group() {
-        let (looked, created) = (missing(), creates());
-        let outcome = ensure([&looked, &created], &Plan::example()).await;
-        assert_eq!(outcome, Ok(Outcome::Ready(Output {})));
-        assert_eq!((looked.num_calls(), created.num_calls()), (0, 0));
+        let world = World::new(Plan::example());
+        ensure(&world).await;
+        assert_eq!(world.calls(), [""; 0]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_group_that_is_there_is_used_whosever_it_is() {
         for owner in [Some("demo"), None] {
-            let created = creates();
-            ensure([&tagged(owner), &created], &audited())
-                .await
-                .unwrap();
-            assert_eq!(created.num_calls(), 0);
+            let world = world_with_group_of(owner).await;
+            ensure(&world).await;
+            assert_eq!(world.calls(), ["ListTagsForResource"]);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_group_that_was_made_meanwhile_is_used() {
-        let taken = mock!(Client::create_log_group)
-            .then_http_response(|| json_refusal(codes::RESOURCE_ALREADY_EXISTS, "exists"));
-        assert!(ensure([&missing(), &taken], &audited()).await.is_ok());
+        let world = world_with_group_of(None).await;
+        let missing = codes::RESOURCE_NOT_FOUND;
+        world.fail_next("ListTagsForResource", missing, "no such group");
+        ensure(&world).await;
+        let expected = ["CreateLogGroup: ResourceAlreadyExistsException"];
+        assert_eq!(world.changes(), expected);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn remove_deletes_our_group() {
-        let deleted = deletes();
-        let removed = remove([&tagged(Some("demo")), &deleted]).await;
-        assert_eq!(removed, [Resource::new("AWS::Logs::LogGroup", NAME)]);
-        assert_eq!(deleted.num_calls(), 1);
+        let world = world_with_group_of(Some("demo")).await;
+        let expected = json!([{"type": "AWS::Logs::LogGroup", "id": NAME}]);
+        assert_eq!(remove(&world).await, expected);
+        assert!(!has_group(&world));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn remove_leaves_the_group_of_somebody_else() {
         for owner in [Some("other"), None] {
-            let deleted = deletes();
-            assert_eq!(remove([&tagged(owner), &deleted]).await, []);
-            assert_eq!(deleted.num_calls(), 0);
+            let world = world_with_group_of(owner).await;
+            assert_eq!(remove(&world).await, json!([]));
+            assert_eq!(world.changes(), [""; 0]);
+            assert!(has_group(&world));
         }
     }
 
-    #[tokio::test]
-    async fn remove_of_a_missing_group_succeeds() {
-        let deleted = deletes();
-        assert_eq!(remove([&missing(), &deleted]).await, []);
-        assert_eq!(deleted.num_calls(), 0);
+    #[tokio::test(start_paused = true)]
+    async fn remove_of_what_is_gone_succeeds() {
+        let nothing = world();
+        assert_eq!(remove(&nothing).await, json!([]));
+        assert_eq!(nothing.changes(), [""; 0]);
+
+        let world = world_with_group_of(Some("demo")).await;
+        world.fail_next("DeleteLogGroup", codes::RESOURCE_NOT_FOUND, "gone");
+        assert_eq!(remove(&world).await, json!([]));
     }
 }

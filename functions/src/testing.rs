@@ -9,6 +9,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value, json};
+use simulator::eks::Cluster as AccountCluster;
 use simulator::state::Region as AccountRegion;
 use simulator::{ApiError, Clock, Config, Simulator};
 use std::time::Duration;
@@ -16,7 +17,19 @@ use std::time::Duration;
 use crate::aws::{Aws, Base};
 use crate::contract::{Error, Step, invoke};
 use crate::model::Plan;
+use crate::steps::cluster::Cluster;
+use crate::steps::cluster_role::ClusterRole;
+use crate::steps::coredns::CoreDns;
+use crate::steps::fargate_profiles::FargateProfiles;
+use crate::steps::nat_gateways::NatGateways;
+use crate::steps::pod_execution_role::PodExecutionRole;
+use crate::steps::private_routes::PrivateRoutes;
+use crate::steps::public_routes::PublicRoutes;
+use crate::steps::subnets::Subnets;
 use crate::steps::vpc::Vpc;
+
+/// Longer than other services of AWS see an old version of a role.
+const IAM_LAG: Duration = Duration::from_secs(20);
 
 /// An account, and a plan for it. Make it in a runtime whose time is paused.
 pub(crate) struct World {
@@ -45,6 +58,18 @@ impl World {
         let mut world = Self::new(plan);
         world.ready::<Vpc>().await;
         world
+    }
+
+    /// And with the subnets.
+    pub async fn with_subnets(plan: Plan) -> Self {
+        let mut world = Self::with_vpc(plan).await;
+        world.make_subnets().await;
+        world
+    }
+
+    /// Adds the subnets to a VPC; what names no step can do so after a change.
+    pub async fn make_subnets(&mut self) {
+        self.ready::<Subnets>().await;
     }
 
     /// The next call of an operation fails with this code.
@@ -91,7 +116,7 @@ impl World {
         let mut memory = Value::Null;
         loop {
             let mut answer = self.ensure::<S>(&memory).await?;
-            if answer["status"] != "PENDING" {
+            if !is_pending(&answer) {
                 return Ok(answer);
             }
             wait(&answer).await;
@@ -121,6 +146,15 @@ impl World {
         invoke::<S>(&self.base(), request).await
     }
 
+    /// What the calls of an operation since somebody asked last gave for a parameter; those of [`World::calls`]
+    /// and [`World::changes`] are forgotten.
+    pub fn parameters(&self, operation: &str, parameter: &str) -> Vec<String> {
+        let calls = self.simulator.calls().into_iter();
+        let calls = calls.filter(|call| call.operation == operation);
+        let values = calls.map(|call| call.request[parameter].as_str().map(str::to_owned));
+        values.map(Option::unwrap_or_default).collect()
+    }
+
     /// The names of the calls since somebody asked last; what failed has its code: `DeleteVpc:
     /// DependencyViolation`.
     pub fn calls(&self) -> Vec<String> {
@@ -143,6 +177,56 @@ impl World {
                 change(account.region(&target.region))
             })
     }
+
+    /// With the subnets and a cluster role that EKS sees.
+    pub async fn with_cluster_role(plan: Plan) -> Self {
+        let mut world = Self::with_subnets(plan).await;
+        world.ready::<ClusterRole>().await;
+        tokio::time::sleep(IAM_LAG).await;
+        world
+    }
+
+    /// And with the cluster, which is ACTIVE.
+    pub async fn with_cluster(plan: Plan) -> Self {
+        let mut world = Self::with_cluster_role(plan).await;
+        world.ready::<Cluster>().await;
+        world
+    }
+
+    /// Changes the cluster by hand, or looks at it.
+    pub fn cluster<R>(&self, change: impl FnOnce(&mut AccountCluster) -> R) -> R {
+        let name = &self.plan.target.cluster_name;
+        self.region(|region| change(region.eks.clusters.get_mut(name).unwrap()))
+    }
+
+    /// And with all that Fargate profiles need: routes to the internet, and a pod execution role that EKS sees.
+    pub async fn with_pod_execution_role(plan: Plan) -> Self {
+        let mut world = Self::with_cluster(plan).await;
+        world.ready::<PublicRoutes>().await;
+        world.ready::<NatGateways>().await;
+        world.ready::<PrivateRoutes>().await;
+        world.ready::<PodExecutionRole>().await;
+        tokio::time::sleep(IAM_LAG).await;
+        world
+    }
+
+    /// And with its Fargate profiles.
+    pub async fn with_fargate_profiles(plan: Plan) -> Self {
+        let mut world = Self::with_pod_execution_role(plan).await;
+        world.ready::<FargateProfiles>().await;
+        world
+    }
+
+    /// And with CoreDNS.
+    pub async fn with_coredns(plan: Plan) -> Self {
+        let mut world = Self::with_fargate_profiles(plan).await;
+        world.ready::<CoreDns>().await;
+        world
+    }
+}
+
+fn is_pending(answer: &Value) -> bool {
+    answer["status"] == "PENDING"
 }
 
 fn named(call: simulator::Call) -> String {

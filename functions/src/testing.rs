@@ -146,6 +146,17 @@ impl World {
         invoke::<S>(&self.base(), request).await
     }
 
+    /// Asks for it until everything is gone. The answer is what was deleted by the last invocation.
+    pub async fn until_removed<S: Step>(&self) -> Value {
+        loop {
+            let answer = self.remove::<S>().await.unwrap();
+            if !is_pending(&answer) {
+                return answer["removed"].clone();
+            }
+            wait(&answer).await;
+        }
+    }
+
     /// What the calls of an operation since somebody asked last gave for a parameter; those of [`World::calls`]
     /// and [`World::changes`] are forgotten.
     pub fn parameters(&self, operation: &str, parameter: &str) -> Vec<String> {

@@ -11,7 +11,7 @@ use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value, json};
 use simulator::eks::Cluster as AccountCluster;
 use simulator::state::Region as AccountRegion;
-use simulator::{ApiError, Clock, Config, Simulator};
+use simulator::{ApiError, Clock, Config, Faults, Simulator};
 use std::time::Duration;
 
 use crate::aws::{Aws, Base};
@@ -30,6 +30,9 @@ use crate::steps::vpc::Vpc;
 
 /// Longer than other services of AWS see an old version of a role.
 const IAM_LAG: Duration = Duration::from_secs(20);
+
+/// How long a list of EC2 stays as it was at most, where it does.
+const LIST_LAG_SECONDS: f64 = 1e6;
 
 /// An account, and a plan for it. Make it in a runtime whose time is paused.
 pub(crate) struct World {
@@ -70,6 +73,16 @@ impl World {
     /// Adds the subnets to a VPC; what names no step can do so after a change.
     pub async fn make_subnets(&mut self) {
         self.ready::<Subnets>().await;
+    }
+
+    /// Which faults AWS has from now on.
+    pub fn faults(&self, change: impl FnOnce(&mut Faults)) {
+        self.simulator.change(|state| change(&mut state.faults));
+    }
+
+    /// From now on EC2's lists stay as they were, some for longer than any test takes.
+    pub fn lag_lists(&self) {
+        self.faults(|faults| faults.ec2_list_lag_seconds = LIST_LAG_SECONDS);
     }
 
     /// The next call of an operation fails with this code.

@@ -6,6 +6,7 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ssm::types::ParameterType;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value, json};
@@ -91,7 +92,8 @@ impl World {
         self.simulator.fail_next(operation, error);
     }
 
-    fn base(&self) -> Base {
+    /// The function's own account, which is the plan's.
+    pub fn base(&self) -> Base {
         Base::new(self.config())
     }
 
@@ -246,6 +248,20 @@ impl World {
         let mut world = Self::with_fargate_profiles(plan).await;
         world.ready::<CoreDns>().await;
         world
+    }
+
+    /// Makes a parameter of Systems Manager by hand.
+    pub async fn put_parameter(&self, name: &str, value: &str) {
+        let ssm = aws_sdk_ssm::Client::new(&self.config());
+        let call = ssm.put_parameter().name(name).value(value);
+        let call = call.r#type(ParameterType::String);
+        call.send().await.unwrap();
+        self.forget_calls();
+    }
+
+    /// What a parameter holds; none if there is none.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.region(|region| region.ssm.parameters.get(name).map(|it| it.value.clone()))
     }
 }
 

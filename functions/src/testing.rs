@@ -6,6 +6,7 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ssm::types::ParameterType;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::{Map, Value, json};
@@ -19,10 +20,17 @@ use crate::contract::{Error, Step, invoke};
 use crate::model::Plan;
 use crate::steps::cluster::Cluster;
 use crate::steps::cluster_role::ClusterRole;
+use crate::steps::coredns::CoreDns;
+use crate::steps::fargate_profiles::FargateProfiles;
 use crate::steps::nat_gateways::NatGateways;
+use crate::steps::pod_execution_role::PodExecutionRole;
+use crate::steps::private_routes::PrivateRoutes;
 use crate::steps::public_routes::PublicRoutes;
 use crate::steps::subnets::Subnets;
 use crate::steps::vpc::Vpc;
+
+/// Longer than other services of AWS see an old version of a role.
+const IAM_LAG: Duration = Duration::from_secs(20);
 
 /// How long a list of EC2 stays as it was at most, where it does.
 const LIST_LAG_SECONDS: f64 = 1e6;
@@ -118,7 +126,8 @@ impl World {
         self.simulator.fail_next(operation, error);
     }
 
-    fn base(&self) -> Base {
+    /// The function's own account, which is the plan's.
+    pub fn base(&self) -> Base {
         Base::new(self.config())
     }
 
@@ -233,8 +242,7 @@ impl World {
     pub async fn with_cluster_role(plan: Plan) -> Self {
         let mut world = Self::with_subnets(plan).await;
         world.ready::<ClusterRole>().await;
-        // Longer than other services see an old version of a role.
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        tokio::time::sleep(IAM_LAG).await;
         world
     }
 
@@ -263,6 +271,45 @@ impl World {
         let calls = self.simulator.calls().into_iter();
         let calls = calls.filter(|call| call.operation == operation);
         calls.map(|call| call.request).collect()
+    }
+
+    /// And with all that Fargate profiles need: routes to the internet, and a pod execution role that EKS sees.
+    pub async fn with_pod_execution_role(plan: Plan) -> Self {
+        let mut world = Self::with_cluster(plan).await;
+        world.ready::<PublicRoutes>().await;
+        world.ready::<NatGateways>().await;
+        world.ready::<PrivateRoutes>().await;
+        world.ready::<PodExecutionRole>().await;
+        tokio::time::sleep(IAM_LAG).await;
+        world
+    }
+
+    /// And with its Fargate profiles.
+    pub async fn with_fargate_profiles(plan: Plan) -> Self {
+        let mut world = Self::with_pod_execution_role(plan).await;
+        world.ready::<FargateProfiles>().await;
+        world
+    }
+
+    /// And with CoreDNS.
+    pub async fn with_coredns(plan: Plan) -> Self {
+        let mut world = Self::with_fargate_profiles(plan).await;
+        world.ready::<CoreDns>().await;
+        world
+    }
+
+    /// Makes a parameter of Systems Manager by hand.
+    pub async fn put_parameter(&self, name: &str, value: &str) {
+        let ssm = aws_sdk_ssm::Client::new(&self.config());
+        let call = ssm.put_parameter().name(name).value(value);
+        let call = call.r#type(ParameterType::String);
+        call.send().await.unwrap();
+        self.forget_calls();
+    }
+
+    /// What a parameter holds; none if there is none.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.region(|region| region.ssm.parameters.get(name).map(|it| it.value.clone()))
     }
 }
 

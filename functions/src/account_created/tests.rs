@@ -1,4 +1,4 @@
-//! Unit tests of the starter, with real SDK clients whose answers are mocked.
+//! Unit tests of the starter. Step Functions and AWS Organizations are scripted: the simulator has neither.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,18 +7,15 @@ use aws_sdk_organizations::operation::list_parents::ListParentsOutput;
 use aws_sdk_organizations::types::{Parent, ParentType};
 use aws_sdk_sfn::operation::start_execution::{StartExecutionError, StartExecutionOutput};
 use aws_sdk_sfn::types::error::ExecutionAlreadyExists;
-use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
-use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
-use aws_sdk_ssm::types::Parameter;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::json;
 
-use crate::aws::Aws;
 use crate::aws::mocks::json_refusal;
-use crate::model::RoleNames;
+use crate::model::{Plan, RoleNames};
+use crate::testing::World;
 
 const MACHINE: &str = "arn:aws:states:ap-northeast-1:111122223333:stateMachine:hardway-provision";
-const PARAMETER: &str = "/hardway/new-accounts";
+pub(crate) const PARAMETER: &str = "/hardway/new-accounts";
 pub(crate) const ACCOUNT: &str = "444455556666";
 const STARTED: &str = "/hardway/hardway/started";
 const REGISTRY: &str = "/hardway/hardway/clusters";
@@ -67,35 +64,33 @@ pub(crate) fn enrolled() -> Value {
     example("events/control-tower-enable-baseline")
 }
 
-/// A starter that reaches nothing but what the rules answer. Nothing was started before, unless `ssm` has
-/// more than the policy's parameter.
-pub(crate) fn starter(ssm: &[&Rule], sfn: &[&Rule], organizations: &[&Rule]) -> Starter {
-    starter_with(RoleNames::default(), ssm, sfn, organizations)
+/// The account of the stack, with this policy; nothing was started before.
+pub(crate) async fn world_with(policy: &str) -> World {
+    let world = World::new(Plan::example());
+    world.put_parameter(PARAMETER, policy).await;
+    world
 }
 
-/// A [`starter`] in a stack that calls the roles of clusters so.
-fn starter_with(
-    names: RoleNames,
-    ssm: &[&Rule],
-    sfn: &[&Rule],
-    organizations: &[&Rule],
-) -> Starter {
-    let base = Base::new(Aws::offline_config()).with_role_names(names);
+/// What is written down of the cluster that the minimal policy makes.
+fn written(world: &World) -> Option<String> {
+    world.parameter(&format!("{STARTED}/{ACCOUNT}/ap-northeast-1/main"))
+}
+
+/// A starter with this policy that reaches nothing of Step Functions and AWS Organizations but what the rules
+/// answer.
+pub(crate) async fn starter(policy: &str, sfn: &[&Rule], organizations: &[&Rule]) -> Starter {
+    starter_in(&world_with(policy).await.base(), sfn, organizations)
+}
+
+/// The same in an account.
+pub(crate) fn starter_in(base: &Base, sfn: &[&Rule], organizations: &[&Rule]) -> Starter {
     let settings = Settings {
         parameter: PARAMETER.to_owned(),
         state_machine_arn: MACHINE.to_owned(),
         started_path: STARTED.to_owned(),
         registry_path: REGISTRY.to_owned(),
     };
-    let mut starter = Starter::new(&base, &settings).unwrap();
-    let (nothing, written) = (nothing_started(), writes());
-    starter.ssm = match ssm {
-        [policy] => crate::mocked!(aws_sdk_ssm, [policy, &nothing, &written]),
-        [policy, known] => crate::mocked!(aws_sdk_ssm, [policy, known, &written]),
-        [policy, known, puts] => crate::mocked!(aws_sdk_ssm, [policy, known, puts]),
-        other => panic!("{} rules", other.len()),
-    };
-    starter.started.ssm = starter.ssm.clone();
+    let mut starter = Starter::new(base, &settings).unwrap();
     if let [rule] = sfn {
         starter.sfn = crate::mocked!(aws_sdk_sfn, [rule]);
     }
@@ -115,30 +110,6 @@ fn place() -> Place {
         partition: "aws".to_owned(),
         iam: RoleNames::default(),
     }
-}
-
-/// Systems Manager as it is before anything was started.
-fn nothing_started() -> Rule {
-    mock!(aws_sdk_ssm::Client::get_parameter)
-        .match_requests(|call| call.name() != Some(PARAMETER))
-        .then_http_response(|| json_refusal("ParameterNotFound", ""))
-}
-
-/// Systems Manager writes down that something was started.
-fn writes() -> Rule {
-    mock!(aws_sdk_ssm::Client::put_parameter)
-        .match_requests(|call| call.name().is_some_and(|name| name.starts_with(STARTED)))
-        .then_output(|| PutParameterOutput::builder().build())
-}
-
-pub(crate) fn parameter(policy: &str) -> Rule {
-    let policy = policy.to_owned();
-    mock!(aws_sdk_ssm::Client::get_parameter)
-        .match_requests(|call| call.name() == Some(PARAMETER))
-        .then_output(move || {
-            let parameter = Parameter::builder().value(policy.clone()).build();
-            GetParameterOutput::builder().parameter(parameter).build()
-        })
 }
 
 /// Accepts this execution, and no other.
@@ -187,7 +158,7 @@ fn main_cluster(event: &Value) -> Value {
 
 async fn started(event: &Value, policy: &Value, name: &'static str, input: Value) -> Answer {
     let accepts = accepts(name, input);
-    let starter = starter(&[&parameter(&policy.to_string())], &[&accepts], &[]);
+    let starter = starter(&policy.to_string(), &[&accepts], &[]).await;
     let answer = starter.handle(event).await.unwrap();
     assert_eq!(accepts.num_calls(), 1);
     answer
@@ -195,20 +166,20 @@ async fn started(event: &Value, policy: &Value, name: &'static str, input: Value
 
 /// What is said about an event for which nothing is started.
 async fn ignored(event: &Value, policy: &Value) -> String {
-    let starter = starter(&[&parameter(&policy.to_string())], &[], &[]);
+    let starter = starter(&policy.to_string(), &[], &[]).await;
     let answer = starter.handle(event).await.unwrap();
     assert_eq!(answer.status, Status::Ignored);
     answer.reason
 }
 
 async fn refused(event: &Value, policy: &str) -> String {
-    let starter = starter(&[&parameter(policy)], &[], &[]);
+    let starter = starter(policy, &[], &[]).await;
     let error = starter.handle(event).await.unwrap_err();
     assert_eq!(error.name(), "InvalidRequest");
     error.to_string()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn each_event_of_a_new_account_starts_the_same_execution() {
     for event in [created(), joined(), managed(), updated(), enrolled()] {
         let answer = started(&event, &minimal(), NAME, main_cluster(&event)).await;
@@ -217,29 +188,29 @@ async fn each_event_of_a_new_account_starts_the_same_execution() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_detail_type_does_not_matter() {
     let mut event = joined();
     event["detail-type"] = json!("AWS API Call via CloudTrail");
     started(&event, &minimal(), NAME, main_cluster(&event)).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_name_that_is_taken_is_success() {
     let taken = mock!(aws_sdk_sfn::Client::start_execution).then_error(|| {
         StartExecutionError::ExecutionAlreadyExists(ExecutionAlreadyExists::builder().build())
     });
-    let starter = starter(&[&parameter(&minimal().to_string())], &[&taken], &[]);
+    let starter = starter(&minimal().to_string(), &[&taken], &[]).await;
     let answer = starter.handle(&created()).await.unwrap();
     assert_eq!(answer.status, Status::AlreadyStarted);
     assert!(answer.reason.contains(NAME), "{}", answer.reason);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn other_errors_of_step_functions_are_errors() {
     let refusal = || json_refusal("AccessDeniedException", "not authorized");
     let refuses = mock!(aws_sdk_sfn::Client::start_execution).then_http_response(refusal);
-    let starter = starter(&[&parameter(&minimal().to_string())], &[&refuses], &[]);
+    let starter = starter(&minimal().to_string(), &[&refuses], &[]).await;
     let error = starter.handle(&created()).await.unwrap_err();
     assert_eq!(error.name(), "AccessDenied");
     assert!(
@@ -248,7 +219,7 @@ async fn other_errors_of_step_functions_are_errors() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failed_creation_starts_nothing_and_says_why() {
     let reason = ignored(&failed(), &minimal()).await;
     assert!(reason.contains("EMAIL_ALREADY_EXISTS"), "{reason}");
@@ -263,14 +234,14 @@ async fn a_failed_creation_starts_nothing_and_says_why() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_policy_that_is_not_enabled_starts_nothing() {
     let policy = json!({"input": {"clusterName": "main"}});
     let reason = ignored(&created(), &policy).await;
     assert!(reason.contains("not enabled"), "{reason}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn accounts_outside_the_policy_are_ignored() {
     let mut policy = minimal();
     policy["excludeAccounts"] = json!([ACCOUNT]);
@@ -284,7 +255,7 @@ async fn accounts_outside_the_policy_are_ignored() {
     started(&managed(), &policy, NAME, main_cluster(&managed())).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_management_account_is_no_new_account() {
     // CreateOrganization lets the management account join its own organization.
     let mut event = joined();
@@ -293,7 +264,7 @@ async fn the_management_account_is_no_new_account() {
     assert!(reason.contains("management account"), "{reason}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_invited_account_is_new_only_if_the_policy_says_so() {
     let mut event = joined();
     event["detail"]["serviceEventDetails"]["joinedMethod"] = json!("INVITED");
@@ -304,7 +275,7 @@ async fn an_invited_account_is_new_only_if_the_policy_says_so() {
     started(&event, &policy, NAME, main_cluster(&event)).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_account_that_joined_is_found_wherever_it_stands_and_only_if_there_is_one() {
     let mut event = joined();
     let detail = &mut event["detail"];
@@ -326,7 +297,7 @@ async fn the_account_that_joined_is_found_wherever_it_stands_and_only_if_there_i
 }
 
 /// Its shape is assumed. Another event tells of the same account, unless it was invited.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_account_that_joined_somehow_is_passed_over_unless_no_other_event_tells_of_it() {
     let mut event = joined();
     event["detail"]["serviceEventDetails"] = json!({"account": ACCOUNT});
@@ -348,7 +319,7 @@ async fn an_account_that_joined_somehow_is_passed_over_unless_no_other_event_tel
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_account_that_was_changed_is_started_for_as_a_new_one_if_the_policy_says_so() {
     // Its creation failed, and somebody mended it in Service Catalog.
     let mut event = managed();
@@ -365,7 +336,7 @@ async fn an_account_that_was_changed_is_started_for_as_a_new_one_if_the_policy_s
     assert!(reason.contains("UpdateManagedAccount"), "{reason}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_baseline_counts_if_it_enrols_accounts_and_is_there() {
     let details = |event: &mut Value| {
         event["detail"]["serviceEventDetails"]["enableBaselineStatus"]["enabledBaselineDetails"]
@@ -395,7 +366,7 @@ async fn a_baseline_counts_if_it_enrols_accounts_and_is_there() {
     assert!(reason.contains("not its result"), "{reason}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_move_counts_for_a_policy_that_depends_on_where_an_account_is() {
     let reason = ignored(&moved(), &minimal()).await;
     assert!(reason.contains("does not depend"), "{reason}");
@@ -411,8 +382,7 @@ async fn a_move_counts_for_a_policy_that_depends_on_where_an_account_is() {
             ListParentsOutput::builder().parents(root.build()).build()
         });
     let accepts = accepts(NAME, main_cluster(&moved()));
-    let policy = parameter(&policy.to_string());
-    let starter = starter(&[&policy], &[&accepts], &[&parent]);
+    let starter = starter(&policy.to_string(), &[&accepts], &[&parent]).await;
     let answer = starter.handle(&moved()).await.unwrap();
     assert_eq!(answer.status, Status::Started);
 
@@ -433,43 +403,42 @@ async fn a_move_counts_for_a_policy_that_depends_on_where_an_account_is() {
 }
 
 /// Step Functions forgets names; an account may be changed years later.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn started_or_known_clusters_are_never_started_again() {
     for path in [STARTED, REGISTRY] {
+        let world = world_with(&minimal().to_string()).await;
         let name = format!("{path}/{ACCOUNT}/ap-northeast-1/main");
-        let asked = name.clone();
-        let known = mock!(aws_sdk_ssm::Client::get_parameter)
-            .match_requests(move |call| call.name() == Some(&asked))
-            .then_output(move || {
-                let parameter = Parameter::builder().name(&name).value("x").build();
-                GetParameterOutput::builder().parameter(parameter).build()
-            });
-        let policy = parameter(&minimal().to_string());
-        let starter = starter(&[&policy, &known, &nothing_started()], &[], &[]);
+        world.put_parameter(&name, "x").await;
+        let starter = starter_in(&world.base(), &[], &[]);
         let answer = starter.handle(&updated()).await.unwrap();
         assert_eq!(answer.status, Status::AlreadyStarted);
-        assert_eq!(known.num_calls(), 1);
+        assert_eq!(world.changes(), [""; 0]);
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn started_execution_is_recorded_and_a_failure_to_record_is_an_error() {
-    let (accepts, nothing) = (accepts(NAME, main_cluster(&created())), nothing_started());
-    let policy = parameter(&minimal().to_string());
-    let writes = mock!(aws_sdk_ssm::Client::put_parameter)
-        .match_requests(|call| {
-            call.name() == Some(&format!("{STARTED}/{ACCOUNT}/ap-northeast-1/main"))
-                && call.value() == Some(NAME)
-                && call.overwrite().is_none()
-        })
-        .then_http_response(|| json_refusal("ThrottlingException", "Rate exceeded"));
-    let starter = starter(&[&policy, &nothing, &writes], &[&accepts], &[]);
+    let accepts = accepts(NAME, main_cluster(&created()));
+    let world = world_with(&minimal().to_string()).await;
+    let starter = starter_in(&world.base(), &[&accepts], &[]);
+    world.fail_next("PutParameter", "ThrottlingException", "Rate exceeded");
     let error = starter.handle(&created()).await.unwrap_err();
     assert_eq!(error.name(), "Throttled");
-    assert_eq!((accepts.num_calls(), writes.num_calls()), (1, 1));
+    assert_eq!((accepts.num_calls(), written(&world)), (1, None));
+
+    starter.handle(&created()).await.unwrap();
+    assert_eq!(written(&world).as_deref(), Some(NAME));
+    // Whoever says it once more changes nothing.
+    let cluster = Cluster {
+        account: ACCOUNT,
+        region: "ap-northeast-1",
+        name: "main",
+    };
+    starter.started.add(&cluster, "another").await.unwrap();
+    assert_eq!(written(&world).as_deref(), Some(NAME));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_event_that_is_not_understood_is_refused_with_its_field() {
     let (details, status) = ("detail.serviceEventDetails", "createAccountStatus");
     let (state, id) = (
@@ -505,7 +474,7 @@ async fn an_event_that_is_not_understood_is_refused_with_its_field() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_wrong_policy_is_refused_with_its_field() {
     for (field, policy) in [
         ("the policy", "enabled: true".to_owned()),
@@ -604,8 +573,8 @@ async fn in_the_organization(event: &Value, policy: Value) -> Result<Answer, Err
             .build()
             .unwrap()
     });
-    let policy = parameter(&policy.to_string());
-    let starter = starter(&[&policy], &[&accepts], &[&of_root, &of_unit]);
+    let policy = policy.to_string();
+    let starter = starter(&policy, &[&accepts], &[&of_root, &of_unit]).await;
     let answer = starter.handle(event).await;
     assert_eq!(
         of_root.num_calls(),
@@ -615,7 +584,7 @@ async fn in_the_organization(event: &Value, policy: Value) -> Result<Answer, Err
     answer
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_unit_nearest_to_the_account_has_the_last_word() {
     let policy = |units: Value| json!({"enabled": true, "input": {"clusterName": "main"}, "organizationalUnits": units});
     // The order in the policy does not matter, that in the organization does.
@@ -641,7 +610,7 @@ async fn the_unit_nearest_to_the_account_has_the_last_word() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_unit_that_the_event_names_is_not_asked_for() {
     let policy = json!({
         "enabled": true,
@@ -652,7 +621,7 @@ async fn a_unit_that_the_event_names_is_not_asked_for() {
     assert_eq!(answer.status, Status::Ignored);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_unit_changes_the_input_for_its_accounts_only() {
     let policy = json!({
         "enabled": true,
@@ -696,7 +665,7 @@ async fn a_unit_changes_the_input_for_its_accounts_only() {
 }
 
 /// Each would be an execution that `plan` refuses, and the account would count as started.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn roles_that_the_stack_does_not_reach_are_refused_before_anything_is_started() {
     let platform = RoleNames {
         path: "/platform/".to_owned(),
@@ -717,7 +686,8 @@ async fn roles_that_the_stack_does_not_reach_are_refused_before_anything_is_star
         ),
     ] {
         let policy = json!({"enabled": true, "input": {"clusterName": "main", "iam": iam}});
-        let starter = starter_with(names, &[&parameter(&policy.to_string())], &[], &[]);
+        let world = world_with(&policy.to_string()).await;
+        let starter = starter_in(&world.base().with_role_names(names), &[], &[]);
         let text = starter.handle(&created()).await.unwrap_err().to_string();
         assert!(text.contains(field), "{text}");
         assert!(text.contains(expected), "{text}");
@@ -737,20 +707,20 @@ async fn roles_that_the_stack_does_not_reach_are_refused_before_anything_is_star
 }
 
 /// It is a time to begin at, and no mistake.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn until_joined_since_has_come_no_account_gets_a_cluster() {
     let policy = json!({
         "enabled": true,
         "joinedSince": "9999-01-01T00:00:00Z",
         "input": {"clusterName": "main"},
     });
-    let starter = starter(&[&parameter(&policy.to_string())], &[], &[]);
+    let starter = starter(&policy.to_string(), &[], &[]).await;
     let answer = starter.handle(&created()).await.unwrap();
     assert_eq!(answer.status, Status::Ignored);
     assert!(answer.reason.contains("before 9999"), "{}", answer.reason);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_mistake_in_a_units_changes_is_named_where_it_stands() {
     let policy = |input: Value| {
         json!({
@@ -785,12 +755,12 @@ async fn a_mistake_in_a_units_changes_is_named_where_it_stands() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn missing_permission_on_the_organization_is_reported() {
     let refusal = || json_refusal("AccessDeniedException", "You don't have permissions");
     let refuses = mock!(aws_sdk_organizations::Client::list_parents).then_http_response(refusal);
     let policy = with(json!({"organizationalUnits": [{"id": "r-abcd", "exclude": true}]}));
-    let starter = starter(&[&parameter(&policy)], &[], &[&refuses]);
+    let starter = starter(&policy, &[], &[&refuses]).await;
     let error = starter.handle(&created()).await.unwrap_err();
     assert_eq!(error.name(), "AccessDenied");
     let message = error.to_string();

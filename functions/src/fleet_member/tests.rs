@@ -1,4 +1,4 @@
-//! Unit tests of the function.
+//! Unit tests of the function. Step Functions is scripted: the simulator has none.
 
 use super::*;
 use aws_sdk_sfn::Client;

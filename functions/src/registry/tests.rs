@@ -1,21 +1,26 @@
+//! Unit tests of the function.
+
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::operation::delete_parameter::DeleteParameterOutput;
-use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
-use aws_sdk_ssm::operation::get_parameters_by_path::GetParametersByPathOutput;
-use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
-use aws_sdk_ssm::types::Parameter;
-use aws_smithy_mocks::{Rule, mock};
 use serde_json::json;
 
 use super::*;
 use crate::aws::codes;
-use crate::aws::mocks::json_refusal as refusal;
 use crate::model::Plan;
+use crate::testing::World;
 
+const PATH: &str = "/hardway/hardway/clusters";
 const NAME: &str = "/hardway/hardway/clusters/111122223333/ap-northeast-1/demo";
 
 fn target() -> Target {
     Plan::example().target
+}
+
+/// The entry of a cluster of which something was told.
+fn told_entry() -> Entry {
+    Entry {
+        target: target(),
+        findings: vec![told()],
+    }
 }
 
 fn told() -> Told {
@@ -27,113 +32,89 @@ fn told() -> Told {
     }
 }
 
-fn parameter(name: &str, entry: &Entry) -> Parameter {
-    let parameter = Parameter::builder().name(name);
-    parameter.value(entry.value().unwrap()).build()
+fn store(world: &World) -> Store {
+    Store::new(Client::new(world.base().config()), PATH.to_owned())
 }
 
-fn found(entry: &Entry) -> Rule {
-    let parameter = parameter(NAME, entry);
-    mock!(Client::get_parameter)
-        .match_requests(|call| call.name() == Some(NAME))
-        .then_output(move || {
-            let output = GetParameterOutput::builder();
-            output.parameter(parameter.clone()).build()
-        })
+/// An account without entries.
+fn world() -> World {
+    World::new(Plan::example())
 }
 
-fn missing() -> Rule {
-    mock!(Client::get_parameter).then_http_response(|| refusal(codes::PARAMETER_NOT_FOUND, ""))
+/// One with the cluster's entry.
+async fn world_with(value: &str) -> World {
+    let world = world();
+    world.put_parameter(NAME, value).await;
+    world
 }
 
-/// A call that makes the entry: it says its type, and overwrites nothing.
-fn creates(entry: &Entry) -> Rule {
-    let value = entry.value().unwrap();
-    mock!(Client::put_parameter)
-        .match_requests(move |call| {
-            call.name() == Some(NAME)
-                && call.value() == Some(value.as_str())
-                && call.r#type().is_some()
-                && call.overwrite() != Some(true)
-        })
-        .then_output(|| PutParameterOutput::builder().build())
+async fn world_with_entry(entry: &Entry) -> World {
+    world_with(&entry.value().unwrap()).await
 }
 
-/// A call that writes to the entry if there is one: it says no type.
-fn updates(entry: &Entry) -> Rule {
-    let value = entry.value().unwrap();
-    mock!(Client::put_parameter)
-        .match_requests(move |call| {
-            call.name() == Some(NAME)
-                && call.value() == Some(value.as_str())
-                && call.r#type().is_none()
-                && call.overwrite() == Some(true)
-        })
-        .then_output(|| PutParameterOutput::builder().build())
+/// What the cluster's entry is now.
+fn entry(world: &World) -> Option<Entry> {
+    let value = world.parameter(NAME)?;
+    Some(Entry::parse(NAME, &value).unwrap())
 }
 
-fn gone_meanwhile() -> Rule {
-    mock!(Client::put_parameter).then_http_response(|| {
-        let message = "A parameter type is required when you create a parameter.";
-        refusal(codes::VALIDATION, message)
-    })
+/// The types of the parameters that were written. One that is made has to have one; without one nothing is
+/// made.
+fn types(world: &World) -> Vec<String> {
+    world.parameters("PutParameter", "Type")
 }
 
-fn deletes() -> Rule {
-    mock!(Client::delete_parameter)
-        .match_requests(|call| call.name() == Some(NAME))
-        .then_output(|| DeleteParameterOutput::builder().build())
+/// Lets the next update find that the parameter is gone.
+fn delete_meanwhile(world: &World) {
+    let message = "A parameter type is required when you create a parameter.";
+    world.fail_next("PutParameter", codes::VALIDATION, message);
 }
 
-fn store(rules: [&Rule; 2]) -> Store {
-    let [one, other] = rules;
-    let client = crate::mocked!(aws_sdk_ssm, [one, other]);
-    Store::new(client, "/hardway/hardway/clusters".to_owned())
-}
-
-#[tokio::test]
-async fn makes_the_entry_of_a_new_cluster() {
-    let created = creates(&Entry::of(target()));
-    let answer = ensure(&store([&missing(), &created]), target()).await;
+#[tokio::test(start_paused = true)]
+async fn a_new_cluster_gets_an_entry() {
+    let world = world();
+    let answer = ensure(&store(&world), target()).await;
     assert_eq!(answer.unwrap(), json!({"status": "READY", "name": NAME}));
-    assert_eq!(created.num_calls(), 1);
+    assert_eq!(entry(&world), Some(Entry::of(target())));
+    assert_eq!(types(&world), ["String"]);
+    assert_eq!(world.changes(), ["PutParameter"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_entry_that_is_there_keeps_what_was_told() {
-    let entry = Entry {
-        target: target(),
-        findings: vec![told()],
-    };
-    let (looked, put) = (found(&entry), mock!(Client::put_parameter));
-    let put = put.then_output(|| PutParameterOutput::builder().build());
-    ensure(&store([&looked, &put]), target()).await.unwrap();
-    assert_eq!((looked.num_calls(), put.num_calls()), (1, 0));
+    let world = world_with_entry(&told_entry()).await;
+    ensure(&store(&world), target()).await.unwrap();
+    assert_eq!(entry(&world), Some(told_entry()));
+    assert_eq!(world.calls(), ["GetParameter"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_entry_learns_how_the_account_is_reached_now() {
-    let mut entry = Entry {
-        target: target(),
-        findings: vec![told()],
-    };
-    let looked = found(&entry);
-    entry.target.account.role_name = Some("Builder".to_owned());
-    let updated = updates(&entry);
-    let answer = ensure(&store([&looked, &updated]), entry.target.clone()).await;
+    let world = world_with_entry(&told_entry()).await;
+    let mut expected = told_entry();
+    expected.target.account.role_name = Some("Builder".to_owned());
+    let answer = ensure(&store(&world), expected.target.clone()).await;
     assert!(answer.is_ok(), "{answer:?}");
-    assert_eq!(updated.num_calls(), 1);
+    assert_eq!(entry(&world), Some(expected.clone()));
+    assert_eq!(types(&world), [""]);
+
+    expected.target.account.role_name = None;
+    delete_meanwhile(&world);
+    let error = ensure(&store(&world), expected.target).await.unwrap_err();
+    assert_eq!(error.name(), "NotYetVisible");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_entry_that_somebody_else_makes_at_the_same_time_is_looked_at_again() {
-    let taken = mock!(Client::put_parameter)
-        .then_http_response(|| refusal(codes::PARAMETER_ALREADY_EXISTS, "exists"));
-    let error = ensure(&store([&missing(), &taken]), target()).await;
+    let world = world_with_entry(&told_entry()).await;
+    world.fail_next("GetParameter", codes::PARAMETER_NOT_FOUND, "");
+    let error = ensure(&store(&world), target()).await;
     assert_eq!(error.unwrap_err().name(), "NotYetVisible");
+    assert_eq!(entry(&world), Some(told_entry()));
+    assert_eq!(world.changes(), ["PutParameter: ParameterAlreadyExists"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn errors_are_sorted_as_everywhere() {
     for (code, name) in [
         ("ThrottlingException", "Throttled"),
@@ -142,105 +123,81 @@ async fn errors_are_sorted_as_everywhere() {
         ("ParameterLimitExceeded", "QuotaExceeded"),
         ("AccessDeniedException", "AccessDenied"),
     ] {
-        let refused = mock!(Client::put_parameter).then_http_response(move || refusal(code, ""));
-        let error = ensure(&store([&missing(), &refused]), target()).await;
+        let world = world();
+        world.fail_next("PutParameter", code, "");
+        let error = ensure(&store(&world), target()).await;
         assert_eq!(error.unwrap_err().name(), name, "{code}");
     }
 }
 
-#[tokio::test]
-async fn remove_deletes_the_entry() {
-    let deleted = deletes();
-    let store = store([&found(&Entry::of(target())), &deleted]);
-    let answer = remove(&store, &target()).await.unwrap();
-    assert_eq!(answer["removed"][0]["type"], "AWS::SSM::Parameter");
-    assert_eq!(answer["removed"][0]["id"], NAME);
-    assert_eq!(deleted.num_calls(), 1);
+#[tokio::test(start_paused = true)]
+async fn a_removal_deletes_the_entry_even_if_it_cannot_be_read() {
+    for value in [Entry::of(target()).value().unwrap(), "hello".to_owned()] {
+        let world = world_with(&value).await;
+        let answer = remove(&store(&world), &target()).await.unwrap();
+        assert_eq!(answer["removed"][0]["type"], "AWS::SSM::Parameter");
+        assert_eq!(answer["removed"][0]["id"], NAME);
+        assert_eq!(world.changes(), ["DeleteParameter"]);
+        assert_eq!(entry(&world), None);
+    }
 }
 
-#[tokio::test]
-async fn remove_of_a_missing_entry_succeeds() {
-    let deleted = deletes();
-    let answer = remove(&store([&missing(), &deleted]), &target()).await;
+#[tokio::test(start_paused = true)]
+async fn a_removal_of_a_missing_entry_succeeds() {
+    let world = world();
+    let answer = remove(&store(&world), &target()).await;
     assert_eq!(answer.unwrap(), json!({"status": "READY", "removed": []}));
-    assert_eq!(deleted.num_calls(), 0);
+    assert_eq!(world.changes(), [""; 0]);
 }
 
-#[tokio::test]
-async fn remove_deletes_even_what_it_cannot_read() {
-    let unreadable = mock!(Client::get_parameter).then_output(|| {
-        let parameter = Parameter::builder().name(NAME).value("hello").build();
-        GetParameterOutput::builder().parameter(parameter).build()
-    });
-    let deleted = deletes();
-    let answer = remove(&store([&unreadable, &deleted]), &target()).await;
-    assert!(answer.is_ok(), "{answer:?}");
-    assert_eq!(deleted.num_calls(), 1);
-}
-
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn reported_findings_are_recorded() {
-    let mut entry = Entry::of(target());
-    let looked = found(&entry);
-    entry.findings.push(told());
-    let updated = updates(&entry);
-    let store = store([&looked, &updated]);
-    assert_eq!(record(&store, &target(), vec![told()]).await, Ok(true));
-    assert_eq!(updated.num_calls(), 1);
+    let world = world_with_entry(&Entry::of(target())).await;
+    let recorded = record(&store(&world), &target(), vec![told()]).await;
+    assert_eq!(recorded, Ok(true));
+    assert_eq!(entry(&world), Some(told_entry()));
+    assert_eq!(types(&world), [""]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_entry_of_a_cluster_that_was_removed_does_not_come_back() {
-    let updated = updates(&Entry::of(target()));
-    let removed = store([&missing(), &updated]);
-    assert_eq!(record(&removed, &target(), vec![]).await, Ok(false));
-    assert_eq!(updated.num_calls(), 0);
-    let meanwhile = store([&found(&Entry::of(target())), &gone_meanwhile()]);
-    assert_eq!(record(&meanwhile, &target(), vec![]).await, Ok(false));
+    let removed = world();
+    assert_eq!(record(&store(&removed), &target(), vec![]).await, Ok(false));
+    assert_eq!(removed.changes(), [""; 0]);
+    let meanwhile = world_with_entry(&told_entry()).await;
+    delete_meanwhile(&meanwhile);
+    assert_eq!(
+        record(&store(&meanwhile), &target(), vec![]).await,
+        Ok(false)
+    );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_list_has_every_page_in_the_order_of_the_names() {
-    let page = |names: &'static [&'static str], token: Option<&'static str>| {
-        move || {
-            let entry = |name: &&str| {
-                let mut target = target();
-                target.cluster_name = (*name).to_owned();
-                parameter(
-                    &format!("/hardway/hardway/clusters/{name}"),
-                    &Entry::of(target),
-                )
-            };
-            let output = GetParametersByPathOutput::builder();
-            let output = output.set_parameters(Some(names.iter().map(entry).collect()));
-            output.set_next_token(token.map(ToOwned::to_owned)).build()
-        }
-    };
-    let first = mock!(Client::get_parameters_by_path)
-        .match_requests(|call| {
-            call.path() == Some("/hardway/hardway/clusters")
-                && call.recursive() == Some(true)
-                && call.next_token().is_none()
-        })
-        .then_output(page(&["c", "a"], Some("more")));
-    let second = mock!(Client::get_parameters_by_path)
-        .match_requests(|call| call.next_token() == Some("more"))
-        .then_output(page(&["b"], None));
-    let store = store([&first, &second]);
-    let names = |answer: Value| -> Vec<String> {
+    let world = world();
+    // Systems Manager begins with those that are less deep.
+    let names = (10..22).map(|number| format!("1/c{number}"));
+    let names: Vec<String> = names.chain(["2".to_owned()]).collect();
+    for name in &names {
+        let mut entry = Entry::of(target());
+        entry.target.cluster_name.clone_from(name);
+        let value = entry.value().unwrap();
+        world.put_parameter(&format!("{PATH}/{name}"), &value).await;
+    }
+    let listed = |answer: Value| -> Vec<String> {
         let clusters = answer["clusters"].as_array().unwrap().clone();
         let names = clusters
             .iter()
             .map(|it| it["clusterName"].as_str().unwrap());
         names.map(ToOwned::to_owned).collect()
     };
-    let all = list(&store, None).await.unwrap();
+    let all = list(&store(&world), None).await.unwrap();
     assert!(all.get("after").is_none());
-    assert_eq!(names(all), ["a", "b", "c"]);
-    let rest = list(&store, Some("/hardway/hardway/clusters/a"))
-        .await
-        .unwrap();
-    assert_eq!(names(rest), ["b", "c"]);
+    assert_eq!(listed(all), names);
+    assert_eq!(world.calls(), ["GetParametersByPath"; 2]);
+    let after = format!("{PATH}/1/c10");
+    let rest = list(&store(&world), Some(&after)).await.unwrap();
+    assert_eq!(listed(rest), names[1..]);
 }
 
 fn entries(number: usize, external_id: usize) -> Vec<(String, Entry)> {

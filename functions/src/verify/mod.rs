@@ -78,98 +78,64 @@ pub async fn examine(aws: &Aws, target: &Target) -> Result<Report, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput;
-    use aws_smithy_mocks::mock;
-
-    use crate::aws::codes;
-    use crate::aws::mocks::eks_refusal;
     use crate::model::Plan;
+    use crate::testing::World;
 
-    fn target() -> Target {
-        Plan::example().target
+    async fn examine_in(world: &World) -> Result<Report, Error> {
+        examine(&world.aws(), &world.plan.target).await
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn without_the_cluster_there_is_nothing_to_look_at() {
-        let missing = mock!(aws_sdk_eks::Client::describe_cluster)
-            .then_http_response(|| eks_refusal(404, codes::RESOURCE_NOT_FOUND, "No cluster found"));
-        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [&missing]));
-        let error = examine(&aws, &target()).await.unwrap_err();
+        let error = examine_in(&World::new(Plan::example())).await.unwrap_err();
         assert_eq!(error.name(), "InvalidRequest");
         assert!(error.to_string().contains("demo"), "{error}");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn denied_reads_are_reported_and_fail_nothing() {
-        let described = mock!(aws_sdk_eks::Client::describe_cluster).then_output(|| {
-            let cluster = fixtures::healthy().cluster;
-            DescribeClusterOutput::builder().cluster(cluster).build()
-        });
-        let denied = || eks_refusal(403, "AccessDeniedException", "not authorized");
-        let ec2_denied =
-            || crate::aws::mocks::ec2_refusal("UnauthorizedOperation", "not authorized");
-        let rules = [
-            mock!(aws_sdk_eks::Client::list_fargate_profiles).then_http_response(denied),
-            mock!(aws_sdk_eks::Client::describe_addon).then_http_response(denied),
-            mock!(aws_sdk_eks::Client::list_nodegroups).then_http_response(denied),
-            mock!(aws_sdk_eks::Client::describe_cluster_versions).then_http_response(denied),
-            mock!(aws_sdk_eks::Client::list_insights).then_http_response(denied),
-            mock!(aws_sdk_eks::Client::list_access_entries).then_http_response(denied),
+        let world = World::with_coredns(Plan::example()).await;
+        assert_eq!(examine_in(&world).await.unwrap().findings, []);
+        let ec2 = [
+            "ec2:DescribeVpcAttribute",
+            "ec2:DescribeVpcAttribute",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeRouteTables",
+            "ec2:DescribeNatGateways",
+            "ec2:DescribeVpcEndpoints",
+            "ec2:DescribeSecurityGroups",
         ];
-        let [profiles, addon, groups, versions, insights, entries] = &rules;
-        let attribute =
-            mock!(aws_sdk_ec2::Client::describe_vpc_attribute).then_http_response(ec2_denied);
-        let subnets = mock!(aws_sdk_ec2::Client::describe_subnets).then_http_response(ec2_denied);
-        let tables =
-            mock!(aws_sdk_ec2::Client::describe_route_tables).then_http_response(ec2_denied);
-        let gateways =
-            mock!(aws_sdk_ec2::Client::describe_nat_gateways).then_http_response(ec2_denied);
-        let endpoints =
-            mock!(aws_sdk_ec2::Client::describe_vpc_endpoints).then_http_response(ec2_denied);
-        let security_groups =
-            mock!(aws_sdk_ec2::Client::describe_security_groups).then_http_response(ec2_denied);
-        // Service Quotas gives no answer at all.
-        let aws = Aws::offline()
-            .with(crate::mocked!(
-                aws_sdk_eks,
-                [
-                    &described, profiles, addon, groups, versions, insights, entries
-                ]
-            ))
-            .with(crate::mocked!(
-                aws_sdk_ec2,
-                [
-                    &attribute,
-                    &subnets,
-                    &tables,
-                    &gateways,
-                    &endpoints,
-                    &security_groups
-                ]
-            ));
-        let report = examine(&aws, &target()).await.unwrap();
-        assert_eq!(report.errors, 0);
-        let seen: Vec<&str> = report.findings.iter().map(|it| it.id).collect();
-        assert_eq!(seen, ["not-checked"; 14]);
-        let said: Vec<&str> = (report.findings.iter())
-            .map(|it| it.resource.as_str())
-            .collect();
-        for action in [
+        let others = [
             "eks:ListFargateProfiles",
             "eks:DescribeAddon",
-            "ec2:DescribeRouteTables",
+            "eks:ListNodegroups",
+            "eks:DescribeClusterVersions",
+            "eks:ListInsights",
+            "eks:ListAccessEntries",
             "servicequotas:GetServiceQuota",
-        ] {
-            assert!(said.contains(&action), "{said:?}");
+        ];
+        let ec2 = ec2.map(|action| (action, "UnauthorizedOperation"));
+        let others = others.map(|action| (action, "AccessDeniedException"));
+        let mut denied: Vec<_> = ec2.into_iter().chain(others).collect();
+        for (action, code) in &denied {
+            let (_, operation) = action.split_once(':').unwrap();
+            world.fail_next(operation, code, "not authorized");
         }
+        let report = examine_in(&world).await.unwrap();
+        assert_eq!(report.errors, 0);
+        let findings = report.findings.iter();
+        let mut said: Vec<_> = findings.map(|it| (it.id, it.resource.as_str())).collect();
+        said.sort_unstable();
+        denied.sort_unstable();
+        let expected: Vec<_> = denied.iter().map(|it| ("not-checked", it.0)).collect();
+        assert_eq!(said, expected);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_slow_down_is_for_the_machine_to_retry() {
-        let throttled = mock!(aws_sdk_eks::Client::describe_cluster)
-            .then_http_response(|| eks_refusal(429, "ThrottlingException", "Rate exceeded"));
-        let aws = Aws::offline().with(crate::mocked!(aws_sdk_eks, [&throttled]));
-        let error = examine(&aws, &target()).await.unwrap_err();
+        let world = World::new(Plan::example());
+        world.fail_next("DescribeCluster", "ThrottlingException", "Rate exceeded");
+        let error = examine_in(&world).await.unwrap_err();
         assert_eq!(error.name(), "Throttled");
     }
 }

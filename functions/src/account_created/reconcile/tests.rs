@@ -1,4 +1,4 @@
-//! Unit tests of what is done about many accounts, with real SDK clients whose answers are mocked.
+//! Unit tests of what is done about many accounts.
 
 use super::*;
 use aws_sdk_organizations::operation::describe_account::DescribeAccountOutput;
@@ -10,9 +10,7 @@ use aws_sdk_organizations::types::{AccountJoinedMethod, AccountState};
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::{Value, json};
 
-use crate::account_created::tests::{
-    ACCOUNT, accepting, created, parameter, registered, starter, updated,
-};
+use crate::account_created::tests::{ACCOUNT, accepting, created, registered, starter, updated};
 use crate::aws::mocks::json_refusal;
 
 const NOW: &str = "2026-11-28T10:00:00Z";
@@ -50,17 +48,17 @@ fn list(accounts: Vec<Account>) -> Rule {
     })
 }
 
-fn policy(members: &Value) -> Rule {
+fn policy(members: &Value) -> String {
     let mut policy = json!({"enabled": true, "input": {"clusterName": "main"}});
     let members = members.as_object().unwrap().clone();
     policy.as_object_mut().unwrap().extend(members);
-    parameter(&policy.to_string())
+    policy.to_string()
 }
 
 /// Whom a reconciliation starts for, and what it says.
 async fn reconciled(members: Value, accounts: Vec<Account>) -> (Vec<String>, Answer) {
     let (accepts, starts) = accepting();
-    let starter = starter(&[&policy(&members)], &[&accepts], &[&list(accounts)]);
+    let starter = starter(&policy(&members), &[&accepts], &[&list(accounts)]).await;
     let answer = starter.reconcile(now()).await.unwrap();
     let starts = starts.lock().unwrap();
     let ids = starts.iter().map(|input| input["account"]["id"].as_str());
@@ -110,8 +108,8 @@ async fn missing_clusters_are_started_in_active_accounts_that_are_new() {
 #[tokio::test(start_paused = true)]
 async fn an_account_that_was_missed_is_new_since_it_joined() {
     let (accepts, starts) = accepting();
-    let rules = (policy(&json!({})), list(vec![account(ACCOUNT, 1)]));
-    let starter = starter(&[&rules.0], &[&accepts], &[&rules.1]);
+    let accounts = list(vec![account(ACCOUNT, 1)]);
+    let starter = starter(&policy(&json!({})), &[&accepts], &[&accounts]).await;
     starter.reconcile(now()).await.unwrap();
     let starts = starts.lock().unwrap();
     let expected = json!({"id": ACCOUNT, "newSince": "2026-11-27T10:00:00Z"});
@@ -131,7 +129,7 @@ async fn an_account_that_fails_is_in_no_others_way_and_is_told() {
     let (accepts, starts) = accepting();
     let policy = policy(&json!({"input": {"clusterName": "c", "region": "Tokyo"}}));
     let accounts = list(vec![account("100000000001", 1), account("100000000002", 1)]);
-    let starter = starter(&[&policy], &[&accepts], &[&accounts]);
+    let starter = starter(&policy, &[&accepts], &[&accounts]).await;
     let error = starter.reconcile(now()).await.unwrap_err();
     assert_eq!(error.name(), "InvalidRequest");
     assert!(starts.lock().unwrap().is_empty());
@@ -141,7 +139,7 @@ async fn an_account_that_fails_is_in_no_others_way_and_is_told() {
 async fn missing_permission_to_list_accounts_is_reported() {
     let refusal = || json_refusal("AccessDeniedException", "You don't have permissions");
     let refuses = mock!(aws_sdk_organizations::Client::list_accounts).then_http_response(refusal);
-    let starter = starter(&[&policy(&json!({}))], &[], &[&refuses]);
+    let starter = starter(&policy(&json!({})), &[], &[&refuses]).await;
     let error = starter.reconcile(now()).await.unwrap_err();
     assert_eq!(error.name(), "AccessDenied");
     let message = error.to_string();
@@ -171,8 +169,7 @@ async fn a_unit_that_is_enrolled_is_started_for_account_by_account_however_old_t
             account("100000000001", 1),
             account("100000000002", 900),
         ]);
-        let rules = [policy(&json!({})), accepts];
-        let starter = starter(&[&rules[0]], &[&rules[1]], &[&accounts]);
+        let starter = starter(&policy(&json!({})), &[&accepts], &[&accounts]).await;
         let answer = starter.handle(&event).await.unwrap();
         assert_eq!(answer.status, Status::Started);
         let starts = starts.lock().unwrap();
@@ -187,7 +184,7 @@ async fn a_unit_that_is_enrolled_is_started_for_account_by_account_however_old_t
         (registered(), json!({"enabled": false})),
         (registered(), json!({"events": ["CreateAccountResult"]})),
     ] {
-        let starter = starter(&[&policy(&members)], &[], &[]);
+        let starter = starter(&policy(&members), &[], &[]).await;
         let answer = starter.handle(&event).await.unwrap();
         assert_eq!(answer.status, Status::Ignored, "{answer:?}");
     }
@@ -210,18 +207,18 @@ async fn an_account_that_joined_too_long_ago_is_passed_over_whatever_happens_to_
     };
     for (days, expected) in [(1, Status::Started), (90, Status::Ignored)] {
         let (accepts, _) = accepting();
-        let starter = starter(&[&policy(&since)], &[&accepts], &[&describe(days)]);
+        let starter = starter(&policy(&since), &[&accepts], &[&describe(days)]).await;
         let answer = starter.handle(&today(updated())).await.unwrap();
         assert_eq!(answer.status, expected, "{answer:?}");
     }
     // What is created now is not asked about.
     let (accepts, _) = accepting();
-    let knowing = starter(&[&policy(&since)], &[&accepts], &[]);
+    let knowing = starter(&policy(&since), &[&accepts], &[]).await;
     let answer = knowing.handle(&today(created())).await.unwrap();
     assert_eq!(answer.status, Status::Started);
     // The accounts of old events had joined by then, and are not asked about either.
     for event in [created(), updated()] {
-        let starter = starter(&[&policy(&since)], &[], &[]);
+        let starter = starter(&policy(&since), &[], &[]).await;
         let answer = starter.handle(&event).await.unwrap();
         assert_eq!(answer.status, Status::Ignored, "{answer:?}");
     }

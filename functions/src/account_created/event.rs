@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::account_created::refusal;
+use crate::account_created::errors;
 use crate::contract::Error;
 
 /// The events that may be about a new account, by CloudTrail's names.
@@ -200,7 +200,7 @@ fn unknown(name: &str, source: &str) -> Error {
     let expected = "CreateAccountResult, AccountJoinedOrganization or MoveAccount of \
                     aws.organizations, or an event of an account's enrolment of aws.controltower";
     let value = Value::from(format!("{name} of {source}"));
-    refusal::invalid("detail.eventName", &value, expected)
+    errors::invalid("detail.eventName", &value, expected)
 }
 
 /// Reads what is needed of an event; what else it has is none of our business.
@@ -208,7 +208,7 @@ fn read<T: DeserializeOwned>(event: &Value) -> Result<T, Error> {
     serde_path_to_error::deserialize(event).map_err(|error| {
         let field = error.path().to_string();
         let expected = format!("the shape that AWS gives it ({})", error.inner());
-        refusal::invalid(&field, refusal::value_at(event, &field), &expected)
+        errors::invalid(&field, errors::value_at(event, &field), &expected)
     })
 }
 
@@ -217,7 +217,7 @@ fn has_succeeded(state: &str, field: &str) -> Result<bool, Error> {
     match state.to_ascii_uppercase().as_str() {
         "SUCCEEDED" => Ok(true),
         "FAILED" => Ok(false),
-        _ => Err(refusal::invalid(
+        _ => Err(errors::invalid(
             field,
             &Value::from(state),
             "SUCCEEDED or FAILED",
@@ -228,7 +228,7 @@ fn has_succeeded(state: &str, field: &str) -> Result<bool, Error> {
 fn account_id(id: Option<String>, field: &str) -> Result<String, Error> {
     match id {
         Some(id) if is_account_id(&id) => Ok(id),
-        id => Err(refusal::invalid(field, &Value::from(id), "twelve digits")),
+        id => Err(errors::invalid(field, &Value::from(id), "twelve digits")),
     }
 }
 
@@ -237,7 +237,7 @@ fn unit_id(id: Option<String>, field: &str) -> Result<String, Error> {
         Some(id) if is_unit_id(&id) => Ok(id),
         id => {
             let expected = "the id of an organizational unit (ou-…) or of the root (r-…)";
-            Err(refusal::invalid(field, &Value::from(id), expected))
+            Err(errors::invalid(field, &Value::from(id), expected))
         }
     }
 }

@@ -183,7 +183,7 @@ async fn no_event_however_mangled_starts_anything_but_for_twelve_digits_of_its_o
 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (starter, world, inputs) = recording().await;
-    let (mut clusters, mut refusals) = (0, 0);
+    let (mut clusters, mut refused) = (0, 0);
     for number in 0..events {
         let event = mangled(&mut rng);
         let answer = starter.handle(&event).await;
@@ -213,12 +213,12 @@ async fn no_event_however_mangled_starts_anything_but_for_twelve_digits_of_its_o
                     "InvalidRequest",
                     "event {number} of seed {seed}"
                 );
-                refusals += 1;
+                refused += 1;
             }
         }
     }
-    println!("{clusters} started, {refusals} refused");
+    println!("{clusters} started, {refused} refused");
     // Otherwise it has tried nothing: some changes do not matter, most do.
     assert!(clusters > events / 50, "{clusters} of {events} started");
-    assert!(refusals > events / 10, "{refusals} of {events} refused");
+    assert!(refused > events / 10, "{refused} of {events} refused");
 }

@@ -11,11 +11,11 @@
 //! What is not understood is an error: Lambda keeps the event whole, with the reason, in the queue that
 //! the template gives it. Nothing is started for it.
 
+mod errors;
 mod event;
 mod organization;
 mod policy;
 mod reconcile;
-mod refusal;
 mod started;
 
 use jiff::Timestamp;
@@ -152,7 +152,7 @@ impl Starter {
     /// # Errors
     /// [`Error::InvalidRequest`] if event or policy are not understood; what AWS answers otherwise.
     pub async fn handle(&self, event: &Value) -> Result<Answer, Error> {
-        let event = Event::parse(event).map_err(|error| refusal::within(error, "the event"))?;
+        let event = Event::parse(event).map_err(|error| errors::within(error, "the event"))?;
         if let Event::Nothing { reason } = event {
             return Ok(ignored(format!("there is no new account: {reason}")));
         }
@@ -162,7 +162,7 @@ impl Starter {
             Event::Created(account) => self.consider(account, &policy, &mut organization).await,
             Event::Unit(unit) => self.enrolled(&unit, &policy).await,
             Event::Unclear(error) if policy.needs_joining() => {
-                Err(refusal::within(error, "the event"))
+                Err(errors::within(error, "the event"))
             }
             Event::Unclear(error) => Ok(ignored(format!("another event tells of it: {error}"))),
             Event::Nothing { reason } => Ok(ignored(reason)),

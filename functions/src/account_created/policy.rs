@@ -10,8 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::account_created::errors::{self, invalid, keys, value_at};
 use crate::account_created::event::{EventName, NewAccount, is_account_id, is_unit_id};
-use crate::account_created::refusal::{self, invalid, keys, value_at};
 use crate::contract::Error;
 use crate::model::Account;
 use crate::model::RoleNames;
@@ -419,6 +419,6 @@ impl Policy {
     /// An error about this policy, with the place that it was read from.
     #[must_use]
     pub fn refused(error: Error, parameter: &str) -> Error {
-        refusal::within(error, &format!("the parameter {parameter}"))
+        errors::within(error, &format!("the parameter {parameter}"))
     }
 }

@@ -10,7 +10,7 @@ use aws_sdk_sfn::types::error::ExecutionAlreadyExists;
 use aws_smithy_mocks::{Rule, mock};
 use serde_json::json;
 
-use crate::aws::mocks::json_refusal;
+use crate::aws::mocks::json_error;
 use crate::model::{Plan, RoleNames};
 use crate::testing::World;
 
@@ -208,8 +208,8 @@ async fn a_name_that_is_taken_is_success() {
 
 #[tokio::test(start_paused = true)]
 async fn other_errors_of_step_functions_are_errors() {
-    let refusal = || json_refusal("AccessDeniedException", "not authorized");
-    let refuses = mock!(aws_sdk_sfn::Client::start_execution).then_http_response(refusal);
+    let denied = || json_error("AccessDeniedException", "not authorized");
+    let refuses = mock!(aws_sdk_sfn::Client::start_execution).then_http_response(denied);
     let starter = starter(&minimal().to_string(), &[&refuses], &[]).await;
     let error = starter.handle(&created()).await.unwrap_err();
     assert_eq!(error.name(), "AccessDenied");
@@ -757,8 +757,8 @@ async fn a_mistake_in_a_units_changes_is_named_where_it_stands() {
 
 #[tokio::test(start_paused = true)]
 async fn missing_permission_on_the_organization_is_reported() {
-    let refusal = || json_refusal("AccessDeniedException", "You don't have permissions");
-    let refuses = mock!(aws_sdk_organizations::Client::list_parents).then_http_response(refusal);
+    let denied = || json_error("AccessDeniedException", "You don't have permissions");
+    let refuses = mock!(aws_sdk_organizations::Client::list_parents).then_http_response(denied);
     let policy = with(json!({"organizationalUnits": [{"id": "r-abcd", "exclude": true}]}));
     let starter = starter(&policy, &[], &[&refuses]).await;
     let error = starter.handle(&created()).await.unwrap_err();

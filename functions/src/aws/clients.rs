@@ -354,7 +354,7 @@ mod tests {
     use percent_encoding::percent_decode_str;
 
     use super::*;
-    use crate::aws::mocks::iam_refusal;
+    use crate::aws::mocks::iam_error;
     use crate::model::Plan;
 
     const SESSION: Session = Session {
@@ -507,7 +507,7 @@ mod tests {
             ("ExpiredToken", "", "AccessDenied"),
             ("ValidationError", "", "Unexpected"),
         ] {
-            let recorder = Recorder::answering(&iam_refusal(403, code, message));
+            let recorder = Recorder::answering(&iam_error(403, code, message));
             let target = target_in("aws", "eu-south-2");
             let error = recorder.base().target(&target, &SESSION).await.unwrap_err();
             assert_eq!(error.name(), name, "{code}: {error}");

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
 /// Message of the line.
-pub const REFUSED: &str = "refused";
+pub const AWS_ERROR: &str = "AWS answered with an error";
 
 /// Part of an SDK client: looks at each answer, and logs it if it is an error.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Intercept for ErrorLog {
         let call = bag.load::<Metadata>().map_or_else(String::new, call);
         let (code, reason) = said(response);
         let status = response.status().as_u16();
-        tracing::info!(target: "hardway", call, code, status, reason, "{}", REFUSED);
+        tracing::info!(target: "hardway", call, code, status, reason, "{}", AWS_ERROR);
         Ok(())
     }
 }

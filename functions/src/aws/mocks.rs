@@ -1,5 +1,5 @@
-//! For unit tests of steps: real SDK clients whose answers are the rules of aws-smithy-mocks, and
-//! AWS's errors as they come over the wire.
+//! For unit tests of what the simulator has not: real SDK clients whose answers are the rules of
+//! aws-smithy-mocks, and AWS's errors as they come over the wire.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
@@ -28,35 +28,16 @@ macro_rules! mocked {
     }};
 }
 
-/// How EKS refuses a call: a code in a header, a message in a JSON body.
+/// An error of Step Functions or Organizations: code and message in a JSON body.
 #[must_use]
-pub fn eks_refusal(status: u16, code: &'static str, message: &str) -> HttpResponse {
-    let body = serde_json::json!({ "message": message }).to_string();
-    let mut response = HttpResponse::new(status_code(status), SdkBody::from(body));
-    response.headers_mut().insert("x-amzn-errortype", code);
-    response
-}
-
-/// How CloudWatch Logs and KMS refuse a call: code and message in a JSON body.
-#[must_use]
-pub fn json_refusal(code: &str, message: &str) -> HttpResponse {
+pub fn json_error(code: &str, message: &str) -> HttpResponse {
     let body = serde_json::json!({ "__type": code, "message": message });
     HttpResponse::new(status_code(400), SdkBody::from(body.to_string()))
 }
 
-/// How EC2 refuses a call: code and message in an XML body.
+/// An error of STS: code and message in an XML body.
 #[must_use]
-pub fn ec2_refusal(code: &str, message: &str) -> HttpResponse {
-    let body = format!(
-        "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>\
-         <RequestID>1</RequestID></Response>"
-    );
-    HttpResponse::new(status_code(400), SdkBody::from(body))
-}
-
-/// How IAM refuses a call: code and message in an XML body.
-#[must_use]
-pub fn iam_refusal(status: u16, code: &str, message: &str) -> HttpResponse {
+pub fn iam_error(status: u16, code: &str, message: &str) -> HttpResponse {
     let body = format!(
         "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error>\
          <Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\

@@ -443,7 +443,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn refusal(input: &Value) -> (String, String, String) {
+    fn invalid(input: &Value) -> (String, String, String) {
         match Spec::parse(input) {
             Err(Error::InvalidRequest {
                 field,
@@ -464,7 +464,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_named_with_its_path() {
         let (field, _, expected) =
-            refusal(&json!({"clusterName": "demo", "network": {"cidrs": "10.0.0.0/16"}}));
+            invalid(&json!({"clusterName": "demo", "network": {"cidrs": "10.0.0.0/16"}}));
         assert_eq!(field, "network.cidrs");
         assert!(expected.contains("unknown field `cidrs`"), "{expected}");
         assert!(expected.contains("`cidr`"), "{expected}");
@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn a_wrong_type_is_named_with_its_value() {
         let (field, value, expected) =
-            refusal(&json!({"clusterName": "demo", "network": {"natGateways": "two"}}));
+            invalid(&json!({"clusterName": "demo", "network": {"natGateways": "two"}}));
         assert_eq!(
             (field.as_str(), value.as_str()),
             ("network.natGateways", "\"two\"")
@@ -495,9 +495,9 @@ mod tests {
                 panic!("{members}")
             };
             input.as_object_mut().unwrap().extend(members);
-            assert_eq!(refusal(&input).2, right);
+            assert_eq!(invalid(&input).2, right);
         }
-        assert_eq!(refusal(&json!("demo")).2, "an object");
+        assert_eq!(invalid(&json!("demo")).2, "an object");
     }
 
     #[test]
@@ -517,14 +517,14 @@ mod tests {
                 "fargateProfiles[0].selectors[0]",
             ),
         ] {
-            let (field, _, expected) = refusal(&input);
+            let (field, _, expected) = invalid(&input);
             assert_eq!((field.as_str(), expected.as_str()), (list, "an object"));
         }
     }
 
     #[test]
     fn an_element_of_a_list_is_named_with_its_index() {
-        let (field, ..) = refusal(
+        let (field, ..) = invalid(
             &json!({"clusterName": "demo", "fargateProfiles": [{"name": "a", "selectors": [{}]}]}),
         );
         assert_eq!(field, "fargateProfiles[0].selectors[0]");
@@ -532,7 +532,7 @@ mod tests {
 
     #[test]
     fn a_missing_name_is_said() {
-        let (field, _, expected) = refusal(&json!({}));
+        let (field, _, expected) = invalid(&json!({}));
         assert_eq!(field, "input");
         assert!(
             expected.contains("missing field `clusterName`"),

@@ -45,15 +45,15 @@ pub fn partition_has_fargate(partition: &str) -> bool {
 }
 
 /// The error for zones of the plan in which AWS refuses to make `what`: it names the fields with which
-/// the next run avoids them. `refused` are ids; where AWS does not say which, all of the plan.
+/// the next run avoids them. `zone_ids` are those; where AWS does not say which, all of the plan.
 #[must_use]
-pub fn refused(plan: &Plan, what: &str, refused: &[&str], aws_says: &str) -> Error {
+pub fn unavailable(plan: &Plan, what: &str, zone_ids: &[&str], aws_says: &str) -> Error {
     let zones = plan.network.zones.iter();
     let ids: Vec<&str> = zones.map(|zone| zone.id.as_str()).collect();
-    let avoid = if refused.is_empty() {
+    let avoid = if zone_ids.is_empty() {
         &ids[..]
     } else {
-        refused
+        zone_ids
     };
     invalid(
         &ids,
@@ -105,19 +105,19 @@ mod tests {
     }
 
     #[test]
-    fn refused_zones_are_named_by_id_with_both_fields() {
+    fn unavailable_zones_are_named_by_id_with_both_fields() {
         let plan = Plan::example();
         let valid = ["ap-northeast-1a", "ap-northeast-1c"].map(ToOwned::to_owned);
         let others = not_among(&plan, &valid);
         assert_eq!(others, ["apne1-az2"]);
         assert_eq!(not_among(&plan, &[]), [""; 0]);
-        let error = refused(&plan, "control plane", &others, "no capacity");
+        let error = unavailable(&plan, "control plane", &others, "no capacity");
         let text = error.to_string();
         assert_eq!(error.name(), "InvalidRequest");
         for said in [NAMED, EXCLUDED, "other than apne1-az2,", "no capacity"] {
             assert!(text.contains(said), "{said}: {text}");
         }
-        let all = refused(&plan, "control plane", &[], "no capacity");
+        let all = unavailable(&plan, "control plane", &[], "no capacity");
         assert!(all.to_string().contains("apne1-az1, apne1-az2, apne1-az4"));
     }
 }

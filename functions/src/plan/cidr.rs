@@ -136,7 +136,7 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
 mod tests {
     use super::*;
 
-    fn refusal(text: &str) -> String {
+    fn invalid(text: &str) -> String {
         let error = of_vpc(Some(text)).unwrap_err();
         assert_eq!(error.name(), "InvalidRequest");
         error.to_string()
@@ -166,7 +166,7 @@ mod tests {
             ("10.0.0.0", "an IPv4 CIDR block"),
             ("2001:db8::/32", "an IPv4 CIDR block"),
         ] {
-            let message = refusal(text);
+            let message = invalid(text);
             assert!(message.contains(expected), "{message}");
             assert!(message.starts_with(&format!("network.cidr: \"{text}\"")));
         }

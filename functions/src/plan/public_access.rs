@@ -45,7 +45,7 @@ pub(crate) async fn check(aws: &Aws, plan: &Plan) -> Result<Vec<String>, Error> 
     if is_open {
         return Ok(vec![]);
     }
-    Err(Error::ResourceConflict(refusal(
+    Err(Error::ResourceConflict(message(
         plan,
         &options,
         vpc.and_then(Vpc::vpc_id),
@@ -71,7 +71,7 @@ async fn has_open_subnets(aws: &Aws, plan: &Plan) -> Result<bool, Error> {
     }))
 }
 
-fn refusal(plan: &Plan, options: &VpcBlockPublicAccessOptions, vpc_id: Option<&str>) -> String {
+fn message(plan: &Plan, options: &VpcBlockPublicAccessOptions, vpc_id: Option<&str>) -> String {
     let (account, region) = (&plan.target.account.id, &plan.target.region);
     let is_declared = options.managed_by() == Some(&ManagedBy::DeclarativePolicy);
     let (by, change) = if is_declared {

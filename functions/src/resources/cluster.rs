@@ -367,7 +367,7 @@ mod tests {
         compared(cluster(status), &Plan::example()).unwrap().change
     }
 
-    fn refusal(cluster: ClusterBuilder) -> Error {
+    fn error_of(cluster: ClusterBuilder) -> Error {
         compared(cluster, &Plan::example()).unwrap_err()
     }
 
@@ -393,7 +393,7 @@ mod tests {
         let failed = || cluster(ClusterStatus::Failed);
         let never_active = compared(failed().set_endpoint(None), &Plan::example());
         assert_eq!(never_active.unwrap().change, Change::Replace);
-        let error = refusal(failed());
+        let error = error_of(failed());
         assert_eq!(error.name(), "ResourceFailed");
         assert!(error.to_string().contains("control plane demo is FAILED"));
     }
@@ -427,13 +427,13 @@ mod tests {
 
     #[test]
     fn upgrade_over_two_versions_is_refused() {
-        let error = refusal(cluster(ClusterStatus::Active).version("1.34"));
+        let error = error_of(cluster(ClusterStatus::Active).version("1.34"));
         assert_eq!(error.name(), "InvalidRequest");
     }
 
     #[test]
     fn cluster_of_another_role_is_refused() {
-        let error = refusal(cluster(ClusterStatus::Active).role_arn("arn:other"));
+        let error = error_of(cluster(ClusterStatus::Active).role_arn("arn:other"));
         assert_eq!(error.name(), "ResourceConflict");
         assert!(error.to_string().contains("has the role arn:other"));
     }
@@ -450,7 +450,7 @@ mod tests {
 
     #[test]
     fn cluster_of_somebody_else_is_refused() {
-        let error = refusal(cluster(ClusterStatus::Active).tags(tags::CLUSTER, "other"));
+        let error = error_of(cluster(ClusterStatus::Active).tags(tags::CLUSTER, "other"));
         assert_eq!(error.name(), "ResourceConflict");
     }
 }

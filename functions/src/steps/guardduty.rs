@@ -62,8 +62,8 @@ async fn remove_endpoint(
     changing(DELETE_ENDPOINT, id);
     let call = aws.ec2().delete_vpc_endpoints().vpc_endpoint_ids(id);
     let answer = call.send().await.during(DELETE_ENDPOINT)?;
-    let mut refusals = answer.unsuccessful().iter();
-    match refusals.find_map(UnsuccessfulItem::error) {
+    let mut errors = answer.unsuccessful().iter();
+    match errors.find_map(UnsuccessfulItem::error) {
         Some(error) if error.code() == Some(codes::VPC_ENDPOINT_NOT_FOUND) => {}
         Some(error) => {
             let code = error.code().unwrap_or("no error code");

@@ -140,7 +140,7 @@ mod tests {
             })
     }
 
-    fn refusal(code: &'static str) -> Rule {
+    fn failing(code: &'static str) -> Rule {
         mock!(Client::describe_stacks).then_error(move || {
             DescribeStacksError::generic(ErrorMetadata::builder().code(code).build())
         })
@@ -184,8 +184,8 @@ mod tests {
         );
         // The first is CloudFormation's answer about a stack that does not exist.
         for code in ["ValidationError", "AccessDenied"] {
-            assert_eq!(roles(&refusal(code), None).await.unwrap(), defaults);
-            let error = roles(&refusal(code), Some("other")).await.unwrap_err();
+            assert_eq!(roles(&failing(code), None).await.unwrap(), defaults);
+            let error = roles(&failing(code), Some("other")).await.unwrap_err();
             assert!(error.to_string().contains("stack other"), "{error}");
         }
         // A stack of an earlier version.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Common, Event, NewAccount, account_id, has_succeeded, read, unit_id};
-use crate::account_created::refusal;
+use crate::account_created::errors;
 use crate::contract::Error;
 
 /// What CloudTrail calls the event of an API call, which has the same name as the event of its result.
@@ -176,7 +176,7 @@ fn target(arn: &str, place: &str, common: Common) -> Result<Event, Error> {
         ["ou", _, id] => Ok(common.unit(unit_id(Some(id.to_owned()), &field)?)),
         _ => {
             let expected = "the ARN of an account or of an organizational unit";
-            Err(refusal::invalid(&field, &Value::from(arn), expected))
+            Err(errors::invalid(&field, &Value::from(arn), expected))
         }
     }
 }

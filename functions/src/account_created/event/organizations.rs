@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Common, Event, NewAccount, account_id, has_succeeded, is_account_id, read, unit_id};
-use crate::account_created::refusal;
+use crate::account_created::errors;
 use crate::contract::Error;
 
 /// Where CloudTrail says who called: the management account's id stands there as well.
@@ -110,7 +110,7 @@ fn joined_id(detail: &Value, management_account: &str) -> Result<String, Error> 
         match id.as_str() {
             Some(id) if is_account_id(id) => ids.insert(id),
             _ => {
-                return Err(refusal::invalid("detail…accountId", id, "twelve digits"));
+                return Err(errors::invalid("detail…accountId", id, "twelve digits"));
             }
         };
     }
@@ -121,7 +121,7 @@ fn joined_id(detail: &Value, management_account: &str) -> Result<String, Error> 
         Some(id) if ids.is_empty() => Ok(id.to_owned()),
         _ => {
             let expected = "one accountId, beside that of the caller";
-            Err(refusal::invalid("detail", detail, expected))
+            Err(errors::invalid("detail", detail, expected))
         }
     }
 }
@@ -134,7 +134,7 @@ fn is_invited(detail: &Value) -> Result<bool, Error> {
     match text.as_deref() {
         Some("CREATED") => Ok(false),
         Some("INVITED") => Ok(true),
-        _ => Err(refusal::invalid(
+        _ => Err(errors::invalid(
             "detail…joinedMethod",
             method,
             "Created or Invited",

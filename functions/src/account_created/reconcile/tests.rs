@@ -11,7 +11,7 @@ use aws_smithy_mocks::{Rule, mock};
 use serde_json::{Value, json};
 
 use crate::account_created::tests::{ACCOUNT, accepting, created, registered, starter, updated};
-use crate::aws::mocks::json_refusal;
+use crate::aws::mocks::json_error;
 
 const NOW: &str = "2026-11-28T10:00:00Z";
 const DAY: i64 = 24 * 3600;
@@ -137,8 +137,8 @@ async fn an_account_that_fails_is_in_no_others_way_and_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn missing_permission_to_list_accounts_is_reported() {
-    let refusal = || json_refusal("AccessDeniedException", "You don't have permissions");
-    let refuses = mock!(aws_sdk_organizations::Client::list_accounts).then_http_response(refusal);
+    let denied = || json_error("AccessDeniedException", "You don't have permissions");
+    let refuses = mock!(aws_sdk_organizations::Client::list_accounts).then_http_response(denied);
     let starter = starter(&policy(&json!({})), &[], &[&refuses]).await;
     let error = starter.reconcile(now()).await.unwrap_err();
     assert_eq!(error.name(), "AccessDenied");

@@ -232,7 +232,7 @@ fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateClusterError, R>) -> 
         _ => &[],
     };
     let others = zones::not_among(plan, valid);
-    zones::refused(plan, "control plane", &others, eks::message(error))
+    zones::unavailable(plan, "control plane", &others, eks::message(error))
 }
 
 fn private_subnet_ids(input: &Input) -> impl Iterator<Item = &str> {

@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(changes_of_ensure(&world).await, [""; 0]);
     }
 
-    async fn refusal_of_principal(world: &World) -> Error {
+    async fn error_of_principal(world: &World) -> Error {
         let error = ensure(world).await.unwrap_err();
         let expected = ["CreateAccessEntry: InvalidParameterException"];
         assert_eq!(world.changes(), expected);
@@ -365,7 +365,7 @@ mod tests {
         let world = world().await;
         let message = "The specified principalArn is invalid";
         world.fail_next("CreateAccessEntry", codes::INVALID_PARAMETER, message);
-        let error = refusal_of_principal(&world).await;
+        let error = error_of_principal(&world).await;
         assert_eq!(error.name(), "InvalidRequest");
     }
 
@@ -374,11 +374,11 @@ mod tests {
         let world = world().await;
         let message = "The principal does not exist";
         world.fail_next("CreateAccessEntry", codes::INVALID_PARAMETER, message);
-        let error = refusal_of_principal(&world).await;
+        let error = error_of_principal(&world).await;
         assert_eq!(error.name(), "NotYetVisible");
 
         world.account(|account| account.iam.roles.remove("admin"));
-        let error = refusal_of_principal(&world).await;
+        let error = error_of_principal(&world).await;
         assert_eq!(error.name(), "NotYetVisible");
     }
 

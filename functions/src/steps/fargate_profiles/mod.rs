@@ -233,7 +233,7 @@ fn unsupported_zone<R>(plan: &Plan, error: &SdkError<CreateFargateProfileError, 
         _ => &[],
     };
     let others = zones::not_among(plan, valid);
-    zones::refused(plan, "pods on Fargate", &others, eks::message(error))
+    zones::unavailable(plan, "pods on Fargate", &others, eks::message(error))
 }
 
 /// Decides what a ResourceInUseException means by looking again: the profile exists, or something in

@@ -85,7 +85,7 @@ async fn try_create(
         }
         if error.code() == Some(codes::NOT_AVAILABLE_IN_ZONE) {
             let message = error.message().unwrap_or_default();
-            return Err(zones::refused(
+            return Err(zones::unavailable(
                 plan,
                 "NAT gateway",
                 &[place.zone_id],

@@ -87,7 +87,7 @@ mod tests {
     use aws_sdk_iam::operation::get_role::GetRoleOutput;
     use aws_sdk_iam::types::Role;
     use aws_smithy_mocks::mock;
-    use functions::aws::mocks::iam_refusal;
+    use functions::aws::mocks::iam_error;
 
     const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/me@example.com";
 
@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn a_role_that_may_not_look_at_itself_cannot_be_simulated() {
         let get = mock!(aws_sdk_iam::Client::get_role)
-            .then_http_response(|| iam_refusal(403, "AccessDenied", "no"));
+            .then_http_response(|| iam_error(403, "AccessDenied", "no"));
         let aws = Aws::offline().with(functions::mocked!(aws_sdk_iam, [&get]));
         let Kind::Other(why) = kind(&aws, SESSION).await else {
             panic!("it knows the role");

@@ -95,7 +95,7 @@ impl Log {
         for line in self
             .0
             .iter()
-            .filter(|line| line.is(functions::aws::error_log::REFUSED))
+            .filter(|line| line.is(functions::aws::error_log::AWS_ERROR))
         {
             let (call, code) = (line.text("call").to_owned(), line.text("code").to_owned());
             let found = codes.entry((call.clone(), code.clone()));
@@ -137,7 +137,7 @@ mod tests {
         };
         let refused = |code: &str| {
             json!({
-                "timestamp": "2026-11-28T17:00:00Z", "message": "refused", "execution": "arn:1",
+                "timestamp": "2026-11-28T17:00:00Z", "message": "AWS answered with an error", "execution": "arn:1",
                 "call": "iam:GetRole", "code": code, "reason": "no role",
             })
         };

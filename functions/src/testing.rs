@@ -238,10 +238,16 @@ impl World {
             })
     }
 
-    /// With the subnets and a cluster role that EKS sees.
-    pub async fn with_cluster_role(plan: Plan) -> Self {
+    /// With the subnets and a cluster role that EKS does not see yet.
+    pub async fn with_new_cluster_role(plan: Plan) -> Self {
         let mut world = Self::with_subnets(plan).await;
         world.ready::<ClusterRole>().await;
+        world
+    }
+
+    /// The same a moment later.
+    pub async fn with_cluster_role(plan: Plan) -> Self {
+        let world = Self::with_new_cluster_role(plan).await;
         tokio::time::sleep(IAM_LAG).await;
         world
     }

@@ -227,10 +227,7 @@ async fn a_name_taken_by_an_earlier_attempt_is_adopted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_role_that_has_not_spread_is_not_yet_visible() {
-    let mut world = World::with_subnets(Plan::example()).await;
-    world
-        .ready::<crate::steps::cluster_role::ClusterRole>()
-        .await;
+    let world = World::with_new_cluster_role(Plan::example()).await;
     let error = ensure(&world).await.unwrap_err();
     assert_eq!(error.name(), "NotYetVisible");
 }

@@ -35,6 +35,9 @@ const IAM_LAG: Duration = Duration::from_secs(20);
 /// How long a list of EC2 stays as it was at most, where it does.
 const LIST_LAG_SECONDS: f64 = 1e6;
 
+/// More invocations than any removal needs.
+const REMOVALS_MAX: usize = 1_000;
+
 /// An account, and a plan for it. Make it in a runtime whose time is paused.
 pub(crate) struct World {
     pub simulator: Simulator,
@@ -195,15 +198,16 @@ impl World {
         invoke::<S>(&self.base(), request).await
     }
 
-    /// Asks for it until everything is gone. The answer is what was deleted by the last invocation.
+    /// Asks for it until everything is gone, within a day. The answer is what was deleted by the last invocation.
     pub async fn until_removed<S: Step>(&self) -> Value {
-        loop {
+        for _ in 0..REMOVALS_MAX {
             let answer = self.remove::<S>().await.unwrap();
             if !is_pending(&answer) {
                 return answer["removed"].clone();
             }
             wait(&answer).await;
         }
+        panic!("{} is never done", S::NAME);
     }
 
     /// What the calls of an operation since somebody asked last gave for a parameter; those of [`World::calls`]

@@ -81,6 +81,30 @@ const OF_BUILT: &[Case] = &[
     ("a second VPC after the one with subnets", |state| {
         add_vpc(state, "vpc-0ffffffffffffffff");
     }),
+    ("a second VPC with an internet gateway", |state| {
+        add_vpc(state, "vpc-0ffffffffffffffff");
+        let ec2 = ec2(state);
+        let mut gateway = ec2.internet_gateways.values().next().unwrap().clone();
+        gateway.id = String::from("igw-0ffffffffffffffff");
+        gateway.vpc_id = Some("vpc-0ffffffffffffffff".to_owned());
+        gateway.tags.clear();
+        ec2.internet_gateways.insert(gateway.id.clone(), gateway);
+    }),
+    ("a second NAT gateway with an address of its own", |state| {
+        let ec2 = ec2(state);
+        let mut address = ec2.addresses.values().next().unwrap().clone();
+        let mut gateway = ec2.nat_gateways.values().next().unwrap().clone();
+        address.id = String::from("eipalloc-0ffffffffffffffff");
+        gateway.id = String::from("nat-0ffffffffffffffff");
+        gateway.allocation_id = Some(address.id.clone());
+        ec2.addresses.insert(address.id.clone(), address);
+        ec2.nat_gateways.insert(gateway.id.clone(), gateway);
+    }),
+    ("NAT gateways that lost their tags", |state| {
+        for gateway in ec2(state).nat_gateways.values_mut() {
+            gateway.tags.clear();
+        }
+    }),
     ("DNS hostnames off", |state| {
         for vpc in ec2(state).vpcs.values_mut() {
             vpc.dns_hostnames = false;

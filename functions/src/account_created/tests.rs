@@ -824,7 +824,7 @@ fn the_policies_in_the_documentation_are_fit() {
     }
 }
 
-/// The schema is for editors and for people; `UPDATE_SCHEMA=1` writes it anew.
+/// The schema is for editors and for people; `UPDATE_SCHEMA=1` writes it again.
 #[test]
 fn the_committed_schema_is_that_of_the_types() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../statemachine");

@@ -143,7 +143,7 @@ impl Base {
 
     /// Clients of the account that the cluster is built in.
     ///
-    /// In another account the role is assumed anew by each invocation: role chaining caps sessions
+    /// In another account the role is assumed again by each invocation: role chaining caps sessions
     /// at an hour, and credentials never enter the state machine. STS is asked at the endpoint of the
     /// target's region, so that no other region has to work, and the session may do no more than the
     /// function's own role (see [`Session`]).

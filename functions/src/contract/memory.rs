@@ -126,9 +126,9 @@ mod tests {
         let wire = json!({"created": {"kettle": "k-1"}, "waitedSeconds": 700});
         let memory: Memory = serde_json::from_value(wire).unwrap();
         assert_eq!(memory.seconds_since_begun(), 700);
-        let anew = memory.of_new_wait();
-        assert_eq!((anew.is_empty(), anew.seconds_since_begun()), (true, 0));
-        let wire = serde_json::to_value(&anew).unwrap();
+        let new = memory.of_new_wait();
+        assert_eq!((new.is_empty(), new.seconds_since_begun()), (true, 0));
+        let wire = serde_json::to_value(&new).unwrap();
         let expected = json!({"created": {}, "looks": 0, "begunAfterSeconds": 700});
         assert_eq!(wire, expected);
     }

@@ -11,8 +11,9 @@
 //! is beyond it is part of the wait, so a fault that passes within the retries of one invocation and comes back
 //! at the next ends with it.
 //!
-//! An answer that is later than such retries can last is no part of it either: then the account was not ready,
-//! for which the machine has retries of hours, or the execution was redriven.
+//! An answer that is later than such retries can last was held up by an account that is not ready, for which the
+//! machine has retries of hours: as much as those of one Task is no part of the wait either, what is beyond it is.
+//! One that is later still belongs to an execution that was redriven.
 
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub const BRIEF: Duration = Duration::from_mins(15);
 /// `AccountNotReady` aside.
 pub const RETRIES: Duration = Duration::from_secs(2_719);
 
+/// The same with those of `AccountNotReady`.
+pub const RETRIES_NOT_READY: Duration = Duration::from_hours(5);
+
 /// The share of a wait's age by which it may be noticed late: polls slow down as it grows.
 const AGE_PER_POLL: u64 = 20;
 /// The longest time between two invocations, in seconds.
@@ -41,6 +45,8 @@ const WAITED: &str = "waitedSeconds";
 const DUE: &str = "dueAt";
 /// Member of the memory: how many seconds its answers were late, all in all.
 const LATE: &str = "lateSeconds";
+/// Member of the memory: the same of those that an account that was not ready has held up.
+const NOT_READY: &str = "notReadySeconds";
 
 /// How long the answers of a function may be waited for.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +62,7 @@ pub struct Limits {
 pub struct Wait {
     waited: Duration,
     late: Duration,
+    not_ready: Duration,
     /// When the invocation was due, in seconds since the epoch.
     due: Option<i64>,
     /// Whether the state keeps a memory between invocations.
@@ -78,6 +85,7 @@ impl Wait {
         Ok(Self {
             waited: Duration::from_secs(number(WAITED)?.unwrap_or_default()),
             late: Duration::from_secs(number(LATE)?.unwrap_or_default()),
+            not_ready: Duration::from_secs(number(NOT_READY)?.unwrap_or_default()),
             due: number(DUE)?.and_then(|it| i64::try_from(it).ok()),
             remembers: memory.is_object(),
         })
@@ -97,9 +105,16 @@ impl Wait {
             }
             return Ok(answer);
         }
-        let late = self.late + self.late_now(limits.retries, now);
-        let part = |late: Duration| late.saturating_sub(limits.retries);
-        let waited = self.waited + part(late).saturating_sub(part(self.late));
+        let (late, not_ready) = self.late_after(limits.retries, now);
+        // What has come on top of what is no part of the wait.
+        let part = |before: Duration, after: Duration, free: Duration| {
+            after
+                .saturating_sub(free)
+                .saturating_sub(before.saturating_sub(free))
+        };
+        let waited = self.waited
+            + part(self.late, late, limits.retries)
+            + part(self.not_ready, not_ready, RETRIES_NOT_READY);
         if waited >= limits.pending {
             return Err(timed_out(&answer, limits.pending));
         }
@@ -108,17 +123,25 @@ impl Wait {
         answer["checkAfterSeconds"] = json!(seconds);
         answer["memory"][WAITED] = json!(waited.as_secs() + seconds);
         answer["memory"][DUE] = json!(now.as_second().saturating_add_unsigned(seconds));
-        if !late.is_zero() {
-            answer["memory"][LATE] = json!(late.as_secs());
+        for (name, late) in [(LATE, late), (NOT_READY, not_ready)] {
+            if !late.is_zero() {
+                answer["memory"][name] = json!(late.as_secs());
+            }
         }
         Ok(answer)
     }
 
-    /// By how much this answer is late, if the retries of its Task can be the cause.
-    fn late_now(self, retries: Duration, now: Timestamp) -> Duration {
+    /// How late the answers were with this one: because of retries, and because of an account that is not ready.
+    fn late_after(self, retries: Duration, now: Timestamp) -> (Duration, Duration) {
         let late = self.due.map_or(0, |due| now.as_second() - due);
         let late = Duration::from_secs(u64::try_from(late).unwrap_or_default());
-        if late > retries { Duration::ZERO } else { late }
+        if late <= retries {
+            (self.late + late, self.not_ready)
+        } else if late <= retries + RETRIES_NOT_READY {
+            (self.late, self.not_ready + late)
+        } else {
+            (self.late, self.not_ready)
+        }
     }
 }
 
@@ -261,6 +284,27 @@ mod tests {
         let most = RETRIES.as_secs();
         let more = i64::try_from(most).unwrap() + 1;
         assert_eq!(late(more, most), (115, most));
+    }
+
+    #[test]
+    fn a_wait_whose_account_is_never_ready_for_long_ends_after_the_hours_of_one_task() {
+        let (mut memory, mut now) = (json!({}), 1_000_000);
+        let lateness = i64::try_from(RETRIES.as_secs()).unwrap() + 1;
+        let error = loop {
+            match invoke_at(now, &memory, pending(30)) {
+                Ok(mut answer) => {
+                    now += answer["checkAfterSeconds"].as_i64().unwrap() + lateness;
+                    memory = answer["memory"].take();
+                }
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.name(), "WaitTimedOut");
+        let lasted = Duration::from_secs(u64::try_from(now - 1_000_000).unwrap());
+        assert!(
+            lasted < RETRIES_NOT_READY + LIMIT + 2 * RETRIES,
+            "{lasted:?}"
+        );
     }
 
     #[test]

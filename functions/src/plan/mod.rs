@@ -145,7 +145,7 @@ async fn output(
     let dry_run = spec.dry_run.unwrap_or_default();
     let mut notes = ready.notes;
     // A control plane that is there has its key.
-    if existing.is_none_or(cluster::failed_to_start) {
+    if !existing.is_some_and(cluster::stays) {
         notes.extend(kms_key::check(aws, &plan, dry_run).await?);
     }
     notes.extend(public_access::check(aws, &plan).await?);
@@ -308,7 +308,7 @@ async fn kubernetes_version(
         versions::check_asked(aws, target, existing, asked, support).await?;
         return Ok(asked.clone());
     }
-    let existing = existing.filter(|cluster| !cluster::failed_to_start(cluster));
+    let existing = existing.filter(|cluster| cluster::stays(cluster));
     match existing.and_then(|cluster| cluster.version()) {
         Some(version) => Ok(version.to_owned()),
         None => versions::newest(&cluster_version::find(aws, None).await?),

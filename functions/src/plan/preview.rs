@@ -20,7 +20,7 @@ use crate::contract::Error;
 use crate::model::Plan;
 use crate::plan::prices::{self, MonthlyPrice};
 use crate::plan::versions;
-use crate::resources::cluster::{find, upgrade_from};
+use crate::resources::cluster::{find, is_deleting, upgrade_from};
 use crate::resources::fargate_profile::{self, Needs};
 use crate::resources::{addon, cluster_version, nat_gateway, vpc};
 
@@ -45,12 +45,13 @@ pub struct Preview {
 /// # Errors
 /// [`Error::ResourceConflict`] where something that is not ours has a name of ours, as the execution would
 /// say it; what AWS answers otherwise.
-pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Preview, Error> {
-    let network = network::compare(aws, plan).await?;
+pub(crate) async fn of(aws: &Aws, plan: &Plan, mut notes: Vec<String>) -> Result<Preview, Error> {
+    let network = network::compare(aws, plan, &mut notes).await?;
     let there = find(aws, &plan.target).await?;
     let subnet_ids = &network.private_subnet_ids;
     let control_plane = cluster::compare(aws, plan, subnet_ids, there.as_ref()).await?;
     let kept = control_plane.kept;
+    let stays = there.as_ref().filter(|it| !is_deleting(it));
     let mut resources = network.base;
     resources.extend(control_plane.changes);
     resources.extend(network.routes);
@@ -58,7 +59,7 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Pre
         role_arn: Some(&control_plane.pod_role_arn),
         subnet_ids: subnet_ids.iter().map(Option::as_deref).collect(),
     };
-    resources.extend(workload::compare(aws, plan, kept, &needs).await?);
+    resources.extend(workload::compare(aws, plan, kept, &needs, &mut notes).await?);
 
     let offered = cluster_version::find(aws, None).await?;
     let upgrade_from = kept.and_then(|it| upgrade_from(plan, it));
@@ -67,7 +68,7 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, notes: Vec<String>) -> Result<Pre
     let version = version.unwrap_or(&plan.kubernetes_version);
     let support = versions::support(&offered, version);
     let monthly_price = prices::of(plan, support.is_extended)?;
-    let more = notes::of(plan, there.as_ref(), &support, monthly_price.as_ref());
+    let more = notes::of(plan, stays, &support, monthly_price.as_ref());
     Ok(Preview {
         minutes: minutes(&resources, upgrade_from.is_some()),
         monthly_price,

@@ -212,7 +212,7 @@ async fn nat_gateways(aws: &Aws) -> Result<Vec<NatGateway>, Error> {
     Ok(gateways)
 }
 
-fn is_live(gateway: &NatGateway) -> bool {
+fn is_there(gateway: &NatGateway) -> bool {
     gateway.state() != Some(&NatGatewayState::Deleting)
 }
 
@@ -232,7 +232,7 @@ async fn nat_gateways_by_zone(
         let in_zone = gateways
             .iter()
             .filter(|it| it.subnet_id().is_some_and(|id| subnets.contains(id)));
-        let found = in_zone.map(|it| is_live(it) && is_ours(it.tags(), &plan.target));
+        let found = in_zone.map(|it| is_there(it) && is_ours(it.tags(), &plan.target));
         let place = format!("{} ({})", zone.id, zone.name);
         needs.push(one(NAT_GATEWAYS, &place, found));
     }
@@ -253,9 +253,9 @@ async fn addresses(aws: &Aws, plan: &Plan, gateways: &[NatGateway]) -> Result<Ne
     let found = address::find(aws, vec![]).await?;
     let target = &plan.target;
     let zones = plan.network.nat_zones().iter();
-    let roles: Vec<String> = zones.map(|it| format!("nat-gateway-{}", it.id)).collect();
+    let roles: Vec<String> = zones.map(nat_gateway::role).collect();
     let has_one = |role: &&String| {
-        let mut gateways = gateways.iter().filter(|it| is_live(it));
+        let mut gateways = gateways.iter().filter(|it| is_there(it));
         found.iter().any(|it| tags::ec2_is(it.tags(), target, role))
             || gateways.any(|it| tags::ec2_is(it.tags(), target, role))
     };

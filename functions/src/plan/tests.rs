@@ -326,7 +326,7 @@ async fn a_cluster_that_was_there_before_is_not_removed_by_a_failure() {
     assert_eq!(plan.unwrap().on_failure, OnFailure::Remove);
 }
 
-/// The schemas are for editors and for people; `UPDATE_SCHEMA=1` writes them anew.
+/// The schemas are for editors and for people; `UPDATE_SCHEMA=1` writes them again.
 #[test]
 fn the_committed_schemas_are_those_of_the_types() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../statemachine");

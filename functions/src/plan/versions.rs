@@ -20,9 +20,8 @@ pub(crate) async fn check_asked(
     asked: &str,
     support: SupportType,
 ) -> Result<(), Error> {
-    let ours = existing.filter(|cluster| {
-        tags::map_is_ours(cluster.tags(), target) && !cluster::failed_to_start(cluster)
-    });
+    let ours = existing
+        .filter(|cluster| tags::map_is_ours(cluster.tags(), target) && cluster::stays(cluster));
     let Some(current) = ours.and_then(Cluster::version) else {
         return check(&cluster_version::find(aws, None).await?, asked, support);
     };

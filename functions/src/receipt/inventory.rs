@@ -13,7 +13,7 @@ use crate::resources::foreign_resource::{self, Foreign};
 use crate::resources::log_group::{self, Owner};
 use crate::resources::{
     addon, address, cluster, eks, fargate_profile, foreign, internet_gateway, nat_gateway, role,
-    subnet, vpc,
+    route_table, subnet, vpc,
 };
 
 /// Refuses what a teardown must not touch, as far as it can be seen by now. The answer is what may be
@@ -103,7 +103,7 @@ const KINDS: &[(&str, &str)] = &[
     ("natgateway", nat_gateway::KIND),
     ("elastic-ip", address::KIND),
     ("internet-gateway", internet_gateway::KIND),
-    ("route-table", "AWS::EC2::RouteTable"),
+    ("route-table", route_table::KIND),
     ("subnet", subnet::KIND),
     ("vpc", vpc::KIND),
 ];

@@ -122,7 +122,7 @@ async fn with_ptr_record(aws: &Aws, addresses: &[Address]) -> Result<Vec<Foreign
     let named = |it: &AddressAttribute| {
         let record = it.ptr_record().filter(|record| !record.is_empty())?;
         let note = format!("the cluster's, with the PTR record {record}");
-        let found = Foreign::new("AWS::EC2::EIP", it.allocation_id(), None);
+        let found = Foreign::new(address::KIND, it.allocation_id(), None);
         Some(found.with_note(Some(&note)))
     };
     Ok(attributes.iter().filter_map(named).collect())
@@ -134,7 +134,7 @@ fn address_away(address: &Address) -> Foreign {
         "the cluster's, associated with {}",
         holder.unwrap_or("something else")
     );
-    Foreign::new("AWS::EC2::EIP", address.allocation_id(), None).with_note(Some(&note))
+    Foreign::new(address::KIND, address.allocation_id(), None).with_note(Some(&note))
 }
 
 /// Internet gateways of ours that are attached to a VPC of somebody else's.
@@ -146,7 +146,7 @@ async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Vec<Foreign>, E
         let vpc = gateway.attachments().first()?.vpc_id()?;
         let note = format!("the cluster's, attached to {vpc}");
         let id = gateway.internet_gateway_id();
-        let found = Foreign::new("AWS::EC2::InternetGateway", id, gateway.owner_id());
+        let found = Foreign::new(internet_gateway::KIND, id, gateway.owner_id());
         (!is_own(vpc)).then(|| found.with_note(Some(&note)))
     };
     Ok(gateways.iter().filter_map(away).collect())

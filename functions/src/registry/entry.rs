@@ -68,7 +68,7 @@ impl Entry {
         serde_json::from_str(value).map_err(|error| {
             Error::ResourceConflict(format!(
                 "parameter {name} is no entry of a cluster ({error}); delete it, and start the \
-                 provisioning of the cluster again, which makes it anew"
+                 provisioning of the cluster again, which makes it again"
             ))
         })
     }

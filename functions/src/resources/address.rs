@@ -1,6 +1,6 @@
 //! The Elastic IP addresses of NAT gateways.
 
-use aws_sdk_ec2::types::{Address, Filter};
+use aws_sdk_ec2::types::{Address, Filter, NatGateway};
 
 use crate::aws::Aws;
 use crate::contract::error::required;
@@ -24,6 +24,19 @@ pub(crate) fn first<'a>(found: &[&'a Address], known: Option<&str>) -> Option<&'
         (!is_known, !is_free, address.allocation_id.clone())
     };
     found.iter().copied().min_by_key(key)
+}
+
+/// The gateway among `gateways` that an associated address belongs to.
+pub(crate) fn holder<'a>(
+    address: &Address,
+    gateways: impl IntoIterator<Item = &'a NatGateway>,
+) -> Option<&'a NatGateway> {
+    address.association_id()?;
+    let uses = |gateway: &&NatGateway| {
+        let mut addresses = gateway.nat_gateway_addresses().iter();
+        addresses.any(|it| it.allocation_id() == address.allocation_id())
+    };
+    gateways.into_iter().find(uses)
 }
 
 /// Those beside the one to keep that nothing uses. Without knowing which one is in use, none is surplus.

@@ -162,6 +162,16 @@ pub(crate) fn failed_to_start(cluster: &Cluster) -> bool {
         && cluster.identity().is_none()
 }
 
+/// Whether it goes before the next one is made.
+pub(crate) fn is_deleting(cluster: &Cluster) -> bool {
+    cluster.status() == Some(&ClusterStatus::Deleting)
+}
+
+/// Whether it is the one that the execution ends with.
+pub(crate) fn stays(cluster: &Cluster) -> bool {
+    !failed_to_start(cluster) && !is_deleting(cluster)
+}
+
 /// The error of a control plane that is FAILED.
 pub(crate) fn failed(target: &Target, cluster: &Cluster) -> Error {
     Error::ResourceFailed(format!(

@@ -2,7 +2,7 @@
 //! which what somebody else has set is kept.
 //!
 //! The pods' annotations say what there was when they were made: a Fargate profile and a Kubernetes version. When
-//! one of them changes, so does the configuration, and EKS makes the pods anew.
+//! one of them changes, so does the configuration, and EKS makes the pods again.
 
 use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types::{Addon, AddonStatus, FargateProfile, FargateProfileStatus};
@@ -24,7 +24,7 @@ pub(crate) const PROFILE_ANNOTATION: &str = "hardway.dev/fargate-profile";
 pub(crate) const KUBERNETES_ANNOTATION: &str = "hardway.dev/kubernetes-version";
 
 /// What there was when the pods were made, as their annotations say it. When it changes, the pods are made
-/// anew.
+/// again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Birth<'a> {
     /// ARN of the Fargate profile that they run on.
@@ -66,7 +66,7 @@ const POD_ANNOTATIONS: &str = "podAnnotations";
 const FARGATE: &str = "Fargate";
 
 /// ARN of the ACTIVE Fargate profile that CoreDNS runs on: the oldest of those that select it, so that
-/// another profile, made later, changes nothing. The ARN is another one when a profile is made anew.
+/// another profile, made later, changes nothing. The ARN is another one when a profile is made again.
 pub(crate) fn selecting_profile(profiles: &[FargateProfile]) -> Option<&str> {
     let selects = |profile: &&FargateProfile| {
         let mut selectors = profile.selectors().iter().map(fargate_profile::selector);

@@ -35,6 +35,17 @@ pub(crate) struct Seen {
     pub profiles: Vec<FargateProfile>,
 }
 
+impl Seen {
+    /// The names of those of ours that the plan does not have any more: they stay, with their pods.
+    pub fn not_planned(&self, plan: &Plan) -> Vec<&str> {
+        let is_planned = |name: &str| plan.fargate_profiles.iter().any(|it| it.name == name);
+        let profiles = self.profiles.iter();
+        let ours = profiles.filter(|it| tags::map_is_ours(it.tags(), &plan.target));
+        let names = ours.filter_map(|it| it.fargate_profile_name());
+        names.filter(|name| !is_planned(name)).collect()
+    }
+}
+
 /// What there is of one profile of the plan.
 #[derive(Debug)]
 pub(crate) struct Compared<'a> {

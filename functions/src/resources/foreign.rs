@@ -141,10 +141,10 @@ async fn subnets_and_routes(
     let tables = route_table::find(aws, tags::ec2_in_vpc(vpc_id)).await?;
     let gateways = nat_gateway::find(aws, tags::ec2_in_vpc(vpc_id)).await?;
 
-    let subnet = |it: &Subnet| Foreign::new("AWS::EC2::Subnet", it.subnet_id(), it.owner_id());
+    let subnet = |it: &Subnet| Foreign::new(subnet::KIND, it.subnet_id(), it.owner_id());
     let table =
-        |it: &RouteTable| Foreign::new("AWS::EC2::RouteTable", it.route_table_id(), it.owner_id());
-    let gateway = |it: &NatGateway| Foreign::new("AWS::EC2::NatGateway", it.nat_gateway_id(), None);
+        |it: &RouteTable| Foreign::new(route_table::KIND, it.route_table_id(), it.owner_id());
+    let gateway = |it: &NatGateway| Foreign::new(nat_gateway::KIND, it.nat_gateway_id(), None);
     let subnets = subnets.iter().filter(|it| !is_ours(it.tags(), target));
     let tables = tables
         .iter()
@@ -175,7 +175,7 @@ async fn internet_gateways(
 
     let gateway = |it: &InternetGateway| {
         let id = it.internet_gateway_id();
-        Foreign::new("AWS::EC2::InternetGateway", id, it.owner_id())
+        Foreign::new(internet_gateway::KIND, id, it.owner_id())
     };
     let egress_gateway = |it: &EgressOnlyInternetGateway| {
         let id = it.egress_only_internet_gateway_id();

@@ -2,7 +2,7 @@
 //! administrator may have it on everywhere, an endpoint for its agents and that endpoint's security group
 //! (hashicorp/terraform-provider-aws issue 46747). It does not take them away, and they hold subnets and
 //! VPC. They are AWS's, not somebody's: no teardown is refused because of them, and they go when the
-//! cluster that they watched is gone. Before that GuardDuty would make them anew.
+//! cluster that they watched is gone. Before that GuardDuty would make them again.
 
 use aws_sdk_ec2::types::{SecurityGroup, Tag, VpcEndpoint};
 

@@ -1,6 +1,6 @@
 //! The log group that a control plane writes to. Its name is EKS's; its tags say whether it is ours.
 //!
-//! EKS makes the group when it has the first line to write, without our tags, and makes it anew when
+//! EKS makes the group when it has the first line to write, without our tags, and makes it again when
 //! somebody deletes it too early. Made before the cluster, it is ours from the start.
 
 use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;

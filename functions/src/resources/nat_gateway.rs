@@ -76,6 +76,21 @@ pub(crate) fn compare<'a>(
     compared.collect()
 }
 
+impl Seen {
+    /// The ids of those of ours that work in zones for which the plan has none: they stay, because routes may still
+    /// lead to them.
+    pub fn not_planned(&self, plan: &Plan) -> Vec<&str> {
+        let roles: Vec<String> = plan.network.nat_zones().iter().map(role).collect();
+        let is_planned = |it: &&NatGateway| {
+            let role = tags::ec2_value(it.tags(), tags::ROLE);
+            roles.iter().any(|planned| Some(planned.as_str()) == role)
+        };
+        let live = self.gateways.iter().filter(|it| is_live(it));
+        let others = live.filter(|it| !is_planned(it));
+        others.filter_map(|it| it.nat_gateway_id()).collect()
+    }
+}
+
 impl<'a> Compared<'a> {
     fn new(plan: &Plan, zone: &'a Zone, seen: &'a Seen) -> Self {
         let role = role(zone);
@@ -133,12 +148,50 @@ impl<'a> Compared<'a> {
         }
     }
 
+    /// The addresses beside the one to keep that a gateway which goes still holds, each with it.
+    pub fn held(&self, keep: Option<&str>) -> Vec<(&'a Address, &'a NatGateway)> {
+        let others = self.addresses.iter().copied();
+        let others = others.filter(|it| keep.is_some() && it.allocation_id() != keep);
+        let going = || self.surplus.iter().chain(&self.dead).copied();
+        let held = others.filter_map(|it| Some((it, address::holder(it, going())?)));
+        held.collect()
+    }
+
+    /// The address for a new gateway and the dead one that still holds it, if one does.
+    ///
+    /// # Errors
+    /// [`Error::NotYetVisible`] if something else holds it: mostly a gateway of ours that an invocation made which
+    /// did not live to say so, and that EC2 does not show yet.
+    pub fn held_for_new(
+        &self,
+        allocation_id: &str,
+    ) -> Result<Option<(&'a Address, &'a NatGateway)>, Error> {
+        let mut addresses = self.addresses.iter().copied();
+        let address = addresses.find(|it| it.allocation_id() == Some(allocation_id));
+        let Some(address) = address.filter(|it| it.association_id().is_some()) else {
+            return Ok(None);
+        };
+        let holder = address::holder(address, self.dead.iter().copied());
+        let holder = holder.ok_or_else(|| {
+            Error::NotYetVisible(format!(
+                "the cluster's address {allocation_id} is associated with {}, of which no NAT gateway of the \
+                 cluster is known",
+                address.network_interface_id().unwrap_or("something")
+            ))
+        })?;
+        Ok(Some((address, holder)))
+    }
+
     /// The same for a person: the address, then the gateway.
     ///
     /// # Errors
-    /// Those of [`Compared::check_failures`], as the execution would say them.
+    /// Those of [`Compared::check_failures`] and [`Compared::held_for_new`], as the execution would say them.
     pub fn changes(&self) -> Result<Vec<ResourceChange>, Error> {
         self.check_failures()?;
+        let keep = self.address(None);
+        if let (None, Some(address)) = (self.kept, keep) {
+            self.held_for_new(address)?;
+        }
         let address = match (self.kept, self.addresses.is_empty()) {
             (None, true) => Change::Create,
             _ => Change::Keep,
@@ -149,7 +202,8 @@ impl<'a> Compared<'a> {
             None => Change::Create,
         };
         let mut changes = vec![ResourceChange::new(address::KIND, &self.role, address)];
-        let surplus = address::surplus(&self.addresses, self.address(None));
+        let held = self.held(keep).into_iter().map(|(address, _)| address);
+        let surplus = address::surplus(&self.addresses, keep).chain(held);
         let surplus = surplus.filter_map(|it| it.allocation_id());
         changes.extend(surplus.map(|id| ResourceChange::new(address::KIND, id, Change::Remove)));
         changes.push(ResourceChange::new(KIND, &self.role, gateway));

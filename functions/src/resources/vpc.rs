@@ -11,7 +11,7 @@ use crate::contract::{During, Error};
 use crate::model::tags;
 use crate::model::{Plan, Target};
 use crate::resources::resource_change::{Change, Difference, ResourceChange};
-use crate::resources::subnet;
+use crate::resources::{internet_gateway, subnet};
 
 /// Value of the tag `hardway:role`.
 pub(crate) const ROLE: &str = "vpc";
@@ -29,8 +29,9 @@ const ATTRIBUTES: [VpcAttributeName; 2] = [
 pub(crate) struct Seen {
     /// VPCs of ours; several only if a repeated creation left a surplus one.
     vpcs: Vec<Vpc>,
-    /// The ids of those with subnets; not looked for where there is one.
+    /// The ids of those with subnets, and of those with a gateway; not looked for where there is one.
     used: Vec<String>,
+    connected: Vec<String>,
     /// The attributes of the one to keep that are off.
     off: Vec<VpcAttributeName>,
 }
@@ -61,9 +62,12 @@ pub(crate) async fn find_ours(aws: &Aws, target: &Target) -> Result<Vec<Vpc>, Er
 /// with the smallest id: whoever looks, at any time, decides alike.
 pub(crate) async fn observe(aws: &Aws, target: &Target) -> Result<Seen, Error> {
     let mut vpcs = find(aws, tags::ec2_filters_for(target, ROLE)).await?;
-    let used = match vpcs.as_slice() {
-        [] | [_] => vec![],
-        several => with_subnets(aws, several).await?,
+    let (used, connected) = match vpcs.as_slice() {
+        [] | [_] => (vec![], vec![]),
+        several => (
+            with_subnets(aws, several).await?,
+            with_gateways(aws, several).await?,
+        ),
     };
     vpcs.sort_by_key(|vpc| (!is_used(vpc, &used), vpc.vpc_id.clone()));
     let mut off = vec![];
@@ -74,7 +78,12 @@ pub(crate) async fn observe(aws: &Aws, target: &Target) -> Result<Seen, Error> {
             }
         }
     }
-    Ok(Seen { vpcs, used, off })
+    Ok(Seen {
+        vpcs,
+        used,
+        connected,
+        off,
+    })
 }
 
 /// Says what is to be done.
@@ -87,7 +96,8 @@ pub(crate) fn compare<'a>(plan: &Plan, seen: &'a Seen) -> Result<Compared<'a>, E
         None => (None, &[][..]),
     };
     if let Some(kept) = kept {
-        if let Some(other) = surplus.iter().find(|vpc| is_used(vpc, &seen.used)) {
+        let is_in_use = |vpc: &&Vpc| is_used(vpc, &seen.used) || is_used(vpc, &seen.connected);
+        if let Some(other) = surplus.iter().find(is_in_use) {
             return Err(both_in_use(plan, id(kept)?, id(other)?));
         }
         check_cidr(plan, kept)?;
@@ -146,10 +156,22 @@ fn check_cidr(plan: &Plan, vpc: &Vpc) -> Result<(), Error> {
 }
 
 async fn with_subnets(aws: &Aws, vpcs: &[Vpc]) -> Result<Vec<String>, Error> {
-    let ids = vpcs.iter().filter_map(|vpc| vpc.vpc_id.clone()).collect();
-    let of_vpcs = Filter::builder().name("vpc-id").set_values(Some(ids));
-    let subnets = subnet::find(aws, vec![of_vpcs.build()]).await?.into_iter();
+    let subnets = subnet::find(aws, of_vpcs("vpc-id", vpcs))
+        .await?
+        .into_iter();
     Ok(subnets.filter_map(|subnet| subnet.vpc_id).collect())
+}
+
+async fn with_gateways(aws: &Aws, vpcs: &[Vpc]) -> Result<Vec<String>, Error> {
+    let gateways = internet_gateway::find(aws, of_vpcs("attachment.vpc-id", vpcs)).await?;
+    let vpcs = gateways.iter().filter_map(internet_gateway::vpc_of);
+    Ok(vpcs.map(ToOwned::to_owned).collect())
+}
+
+/// The filter for what is in one of several VPCs.
+fn of_vpcs(name: &str, vpcs: &[Vpc]) -> Vec<Filter> {
+    let ids = vpcs.iter().filter_map(|vpc| vpc.vpc_id.clone()).collect();
+    vec![Filter::builder().name(name).set_values(Some(ids)).build()]
 }
 
 /// Whether an attribute of a VPC, whosever it is, is on.

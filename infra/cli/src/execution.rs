@@ -154,7 +154,7 @@ impl Executions {
     }
 
     /// The Tasks of an execution's state machine, in their order. They are those with which it was
-    /// started: the machine may have been deployed anew since.
+    /// started: the machine may have been deployed again since.
     async fn steps(&self, execution: &str) -> Result<Steps> {
         let answer = self
             .sfn

@@ -18,7 +18,11 @@ pub(super) struct Network {
     pub private_subnet_ids: Vec<Option<String>>,
 }
 
-pub(super) async fn compare(aws: &Aws, plan: &Plan) -> Result<Network, Error> {
+pub(super) async fn compare(
+    aws: &Aws,
+    plan: &Plan,
+    notes: &mut Vec<String>,
+) -> Result<Network, Error> {
     let target = &plan.target;
     let seen = vpc::observe(aws, target).await?;
     let of_vpc = vpc::compare(plan, &seen)?;
@@ -37,6 +41,10 @@ pub(super) async fn compare(aws: &Aws, plan: &Plan) -> Result<Network, Error> {
     let seen = internet_gateway::observe(aws, target, vpc_id).await?;
     let internet_gateway = internet_gateway::compare(target, vpc_id, &seen)?;
     let seen = nat_gateway::observe(aws, plan).await?;
+    let stay = seen.not_planned(plan).into_iter();
+    notes.extend(stay.map(|id| {
+        format!("the NAT gateway {id} stays, and costs, though the input asks for fewer: routes may lead to it")
+    }));
     let nat_gateways = nat_gateway::compare(plan, public_subnet, &seen)?;
     let tables = match vpc_id {
         Some(vpc_id) => route_table::find(aws, tags::ec2_in_vpc(vpc_id)).await?,

@@ -17,11 +17,16 @@ pub(super) async fn compare(
     plan: &Plan,
     cluster: Option<&Cluster>,
     needs: &Needs<'_>,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<ResourceChange>, Error> {
     let seen = match cluster {
         Some(_) => fargate_profile::observe(aws, &plan.target).await?,
         None => fargate_profile::Seen::default(),
     };
+    let stay = seen.not_planned(plan).into_iter();
+    notes.extend(stay.map(|name| {
+        format!("the Fargate profile {name} stays with its pods, though the input does not have it any more")
+    }));
     let profiles = fargate_profile::compare(plan, needs, &seen)?;
     let mut resources: Vec<_> = profiles
         .iter()

@@ -3,7 +3,7 @@
 //! EKS accepts an update and carries it out later. When it has failed, the cluster says ACTIVE, as after
 //! one that succeeded, and has not changed: a step that only looks at the cluster would ask for it again
 //! for ever. So the invocation that asks for an update remembers its id. If the answer with the id is lost, the
-//! update is asked for once more after it failed; another execution remembers nothing and tries anew.
+//! update is asked for once more after it failed; another execution remembers nothing and tries again.
 
 use aws_sdk_eks::types::{Update, UpdateStatus};
 

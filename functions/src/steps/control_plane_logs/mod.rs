@@ -5,7 +5,7 @@
 //! never removed: it may hold the logs of an older cluster.
 //!
 //! Safe to repeat: the name follows from the cluster's. The removal has to come last: as long as EKS
-//! has lines to write it makes the group anew, for minutes after the cluster is gone
+//! has lines to write it makes the group again, for minutes after the cluster is gone
 //! (terraform-aws-modules/terraform-aws-eks issue 2763).
 
 use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;

@@ -9,7 +9,7 @@
 //!
 //! Safe to repeat: the annotation [`PROFILE_ANNOTATION`](coredns::PROFILE_ANNOTATION) on the pods names the profile that was ACTIVE
 //! when they were made. Where it is missing or names another profile, the pods may be older than the
-//! profile, and one UpdateAddon with the annotation makes EKS roll them out anew; after that the
+//! profile, and one UpdateAddon with the annotation makes EKS roll them out again; after that the
 //! configuration is as wanted and nothing changes any more. Foreign keys of the configuration are kept.
 //!
 //! [`KUBERNETES_ANNOTATION`](coredns::KUBERNETES_ANNOTATION) does the same for the cluster's Kubernetes version. A Fargate pod keeps the
@@ -21,7 +21,7 @@
 //! would, for all that is known, answer a new attempt with the add-on that failed and was deleted.
 //!
 //! DEGRADED is not failure: EKS says so within seconds, and until the pods run, for twenty minutes at most. How long
-//! it has been waited for is remembered from invocation to invocation; an execution that comes later waits anew,
+//! it has been waited for is remembered from invocation to invocation; an execution that comes later waits again,
 //! and gives an add-on that had failed another chance, because what was wrong may have been put right.
 
 use std::time::Duration;

@@ -230,7 +230,7 @@ async fn pods_older_than_the_profile_are_rolled_out_once() {
         let world = world_with(status).await;
         world.cluster(|cluster| {
             let profile = cluster.fargate_profiles.get_mut("kube-system").unwrap();
-            profile.arn.push_str("-anew");
+            profile.arn.push_str("-new");
         });
         world.until_ready::<CoreDns>().await.unwrap();
         assert_eq!(world.parameters("UpdateAddon", "addonVersion"), [""]);

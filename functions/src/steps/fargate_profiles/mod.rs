@@ -107,7 +107,12 @@ impl Step for FargateProfiles {
                 return Ok(pending.remembering(memory));
             }
         }
-        report_surplus(plan, existing);
+        for name in seen.not_planned(plan) {
+            tracing::warn!(
+                target: "hardway", resource = name,
+                "fargate profile is no longer in the plan; it is left as it is"
+            );
+        }
         output(plan, existing).map(Outcome::Ready)
     }
 
@@ -266,19 +271,6 @@ fn busy_seconds(message: &str) -> u64 {
 fn is_not_private(error: &impl ProvideErrorMetadata) -> bool {
     error.code() == Some(codes::INVALID_PARAMETER)
         && eks::message(error).contains(codes::NOT_A_PRIVATE_SUBNET_MESSAGE)
-}
-
-fn report_surplus(plan: &Plan, existing: &[FargateProfile]) {
-    let planned = |name: &str| plan.fargate_profiles.iter().any(|p| p.name == name);
-    for profile in existing {
-        let name = profile.fargate_profile_name().unwrap_or_default();
-        if tags::map_is_ours(profile.tags(), &plan.target) && !planned(name) {
-            tracing::warn!(
-                target: "hardway", resource = name,
-                "fargate profile is no longer in the plan; it is left as it is"
-            );
-        }
-    }
 }
 
 fn output(plan: &Plan, existing: &[FargateProfile]) -> Result<Output, Error> {

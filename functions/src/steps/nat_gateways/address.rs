@@ -48,52 +48,14 @@ pub(crate) async fn release_surplus(
     for address in address::surplus(&compared.addresses, keep) {
         release(aws, target, address, &mut Removal::default()).await?;
     }
-    let others = compared.addresses.iter();
-    let others = others.filter(|it| keep.is_some() && it.allocation_id() != keep);
-    let dying = || compared.surplus.iter().chain(&compared.dead).copied();
-    let held = others.filter_map(|it| Some((it, holder(it, dying())?)));
-    held.map(|(address, holder)| waits_for(address, holder))
+    let held = compared.held(keep);
+    held.into_iter()
+        .map(|(address, holder)| waits_for(address, holder))
         .collect()
 }
 
-/// What holds the address that a new gateway is to use: a dying gateway of ours, in words for a person.
-///
-/// # Errors
-/// [`Error::NotYetVisible`] if it is something else: mostly a gateway of ours that an invocation made
-/// which did not live to say so, and that EC2 does not show yet.
-pub(crate) fn held_by(
-    compared: &Compared<'_>,
-    allocation_id: &str,
-) -> Result<Option<String>, Error> {
-    let mut addresses = compared.addresses.iter();
-    let address = addresses.find(|it| it.allocation_id() == Some(allocation_id));
-    let Some(address) = address.filter(|it| it.association_id().is_some()) else {
-        return Ok(None);
-    };
-    match holder(address, compared.dead.iter().copied()) {
-        Some(holder) => waits_for(address, holder).map(Some),
-        None => Err(Error::NotYetVisible(format!(
-            "the cluster's address {allocation_id} is associated with {}, of which no NAT gateway of the \
-             cluster is known",
-            address.network_interface_id().unwrap_or("something")
-        ))),
-    }
-}
-
-/// The dying gateway that an associated address belongs to.
-fn holder<'a>(
-    address: &Address,
-    dying: impl IntoIterator<Item = &'a NatGateway>,
-) -> Option<&'a NatGateway> {
-    address.association_id()?;
-    let uses = |gateway: &&NatGateway| {
-        let mut addresses = gateway.nat_gateway_addresses().iter();
-        addresses.any(|it| it.allocation_id() == address.allocation_id())
-    };
-    dying.into_iter().find(uses)
-}
-
-fn waits_for(address: &Address, holder: &NatGateway) -> Result<String, Error> {
+/// What is said to a person who waits for it.
+pub(crate) fn waits_for(address: &Address, holder: &NatGateway) -> Result<String, Error> {
     Ok(format!(
         "{} is still held by {}, which is being deleted",
         id(address)?,

@@ -53,7 +53,7 @@ pub struct Output {
     /// Whether something was created in this execution: then a lost answer may have left a surplus that
     /// a second look finds.
     pub is_new: bool,
-    /// Empty: a second look starts anew.
+    /// Empty: a second look starts again.
     pub memory: Memory,
 }
 
@@ -219,8 +219,8 @@ impl InZone<'_> {
         };
         let held = address::release_surplus(aws, &plan.target, self.compared, known).await?;
         notes.extend(held);
-        if let Some(held) = address::held_by(self.compared, allocation_id)? {
-            notes.insert(held);
+        if let Some((address, holder)) = self.compared.held_for_new(allocation_id)? {
+            notes.insert(address::waits_for(address, holder)?);
             return Ok(Status::Pending);
         }
         let place = Place {

@@ -44,7 +44,7 @@ pub struct Output {
     pub internet_gateway_id: String,
     /// The route table of all public subnets.
     pub route_table_id: String,
-    /// Empty: a second look starts anew.
+    /// Empty: a second look starts again.
     pub memory: Memory,
 }
 

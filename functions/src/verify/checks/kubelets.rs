@@ -39,7 +39,7 @@ fn problem(facts: &Facts, insight: &Insight) -> Problem {
         seen,
         format!("kubelets at most three minor versions older than {version}"),
         format!(
-            "make the pods of these nodes anew (kubectl get pods -A --field-selector spec.nodeName=NODE \
+            "make the pods of these nodes again (kubectl get pods -A --field-selector spec.nodeName=NODE \
              tells which, kubectl rollout restart does it), then run aws eks start-insights-refresh \
              --cluster-name {}; until then EKS refuses to upgrade the cluster",
             facts.cluster_name()

@@ -119,7 +119,7 @@ pub const CATALOGUE: &[Row] = &[
     ),
     row(
         "access-entry-stale",
-        "The pod execution role was made anew; its access entry holds for the old one.",
+        "The pod execution role was made again; its access entry holds for the old one.",
         access_entry::stale,
     ),
     row(

@@ -82,7 +82,7 @@ pub async fn build(root: &Path, tools: &Tools, _: &Lock) -> Result<()> {
 
 async fn succeed(root: &Path, command: &mut Command, name: &str) -> Result<()> {
     // What `cargo run` and `cargo test` say of this package is not meant for the packages built here:
-    // ring's build script would see a change in it, and everything above TLS would be built anew.
+    // ring's build script would see a change in it, and everything above TLS would be built again.
     for (name, _) in std::env::vars().filter(|(name, _)| is_of_this_package(name)) {
         command.env_remove(name);
     }

@@ -8,7 +8,8 @@
 //!
 //! An update of a cluster is remembered as well: only its id tells whether it failed.
 //!
-//! How long a state has answered PENDING, and when it is asked next, is the runner's to remember ([`crate::contract::wait`]).
+//! How long a state has answered PENDING, and when it is asked next, is the runner's to remember
+//! ([`crate::contract::wait`]).
 
 use std::collections::BTreeMap;
 

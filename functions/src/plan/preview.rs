@@ -78,7 +78,8 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, mut notes: Vec<String>) -> Result
 }
 
 /// What resources usually take, in minutes, from the Terraform, eksctl and issue logs that the simulator's
-/// durations come from: control planes 8 to 11, their upgrades 8 to 12, NAT gateways 1.5 to 2, Fargate profiles from half a minute
+/// durations come from: control planes 8 to 11, their upgrades 8 to 12, NAT gateways 1.5 to 2, Fargate profiles from
+/// half a minute
 /// to five, CoreDNS 1 to 2; the rest is done in seconds.
 mod usual {
     pub(super) const NETWORK: u32 = 1;

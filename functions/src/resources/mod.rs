@@ -1,5 +1,5 @@
-//! What there is in AWS, and whether it is as the plan wants it: a file for each kind of resource, which reads
-//! and changes nothing.
+//! What there is in AWS, and whether it is as the plan wants it: a file for each kind of resource, and a few for
+//! what several have in common. They read and change nothing.
 //!
 //! `find` is the only place that calls the kind's Describe, Get or List operation. `observe` finds what there is of
 //! the plan's resource; `compare` is pure and says what is kept, what is surplus and what differs, or refuses it

@@ -1,4 +1,5 @@
-//! Unit tests of what is done about many accounts.
+//! Unit tests of what is done about many accounts. Scripted are Organizations and Step Functions, which the
+//! simulator has not.
 
 use super::*;
 use aws_sdk_organizations::operation::describe_account::DescribeAccountOutput;

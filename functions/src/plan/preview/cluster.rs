@@ -22,7 +22,8 @@ pub(super) struct ControlPlane<'a> {
     pub pod_role_arn: String,
 }
 
-/// The roles, the log group, the control plane and its administrators. `subnet_ids` are those of the private subnets, none for those that are to be made; `there` is the cluster that
+/// The roles, the log group, the control plane and its administrators. `subnet_ids` are those of the private subnets,
+/// none for those that are to be made; `there` is the cluster that
 /// there is.
 pub(super) async fn compare<'a>(
     aws: &Aws,

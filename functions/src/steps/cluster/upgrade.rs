@@ -1,6 +1,7 @@
 //! The upgrade of the control plane to the next Kubernetes version.
 //!
-//! Before it, CoreDNS gets a version that runs on both Kubernetes versions ([`crate::steps::cluster::coredns`]). After it,
+//! Before it, CoreDNS gets a version that runs on both Kubernetes versions ([`crate::steps::cluster::coredns`]).
+//! After it,
 //! the step `coredns` brings CoreDNS, with new pods, to the new version. What blocks an upgrade is what
 //! others run: EKS refuses it, nothing has changed, and the error is reported with what EKS's insights
 //! say.

@@ -7,12 +7,14 @@
 //! no credentials for Kubernetes, and it works where the cluster's endpoint is private. What EKS stores
 //! as the add-on's configuration also survives its next update, which a patched Deployment does not.
 //!
-//! Safe to repeat: the annotation [`PROFILE_ANNOTATION`](coredns::PROFILE_ANNOTATION) on the pods names the profile that was ACTIVE
+//! Safe to repeat: the annotation [`PROFILE_ANNOTATION`](coredns::PROFILE_ANNOTATION) on the pods names the profile
+//! that was ACTIVE
 //! when they were made. Where it is missing or names another profile, the pods may be older than the
 //! profile, and one UpdateAddon with the annotation makes EKS roll them out again; after that the
 //! configuration is as wanted and nothing changes any more. Foreign keys of the configuration are kept.
 //!
-//! [`KUBERNETES_ANNOTATION`](coredns::KUBERNETES_ANNOTATION) does the same for the cluster's Kubernetes version. A Fargate pod keeps the
+//! [`KUBERNETES_ANNOTATION`](coredns::KUBERNETES_ANNOTATION) does the same for the cluster's Kubernetes version. A
+//! Fargate pod keeps the
 //! kubelet of its birth, and old kubelets block upgrades to come: after each upgrade the pods are rolled
 //! out once, with the add-on's default version for the new Kubernetes version. The old pods serve until
 //! the new ones do.

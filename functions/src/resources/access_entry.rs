@@ -7,8 +7,13 @@
 //! An entry holds for a role's unique id, not for its name (EKS user guide, access entries). A role that
 //! is deleted and made again under its old name, as Terraform and StackSets do it, is another one to EKS,
 //! while its entry looks as before. What the APIs show of it are the two times of creation.
+//!
+//! EKS makes the entry of the pod execution role by itself, with the first Fargate profile, and never again: one that
+//! is gone while profiles have the role, or that holds for an earlier role, is made by the step.
 
-use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy};
+use aws_sdk_eks::types::{
+    AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy, FargateProfile,
+};
 use aws_sdk_iam::types::Role;
 
 use crate::aws::{Aws, list};
@@ -16,7 +21,7 @@ use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::{Plan, Target, names, tags};
 use crate::resources::resource_change::{Change, Difference, ResourceChange};
-use crate::resources::{eks, role};
+use crate::resources::{eks, fargate_profile, role};
 
 /// CloudFormation's type name.
 pub(crate) const KIND: &str = "AWS::EKS::AccessEntry";
@@ -30,7 +35,7 @@ pub(crate) struct Entry {
     pub principal: String,
     pub described: AccessEntry,
     /// The principal's role, if it is one of the target's account, is there and may be read; looked for where an
-    /// administrator's entry is ours.
+    /// administrator's entry is ours. Of the pod execution role's entry: the role, if it is ours.
     role: Option<Role>,
     /// The principal's policies; looked for where an administrator's entry is to stay.
     policies: Vec<AssociatedAccessPolicy>,
@@ -41,6 +46,26 @@ pub(crate) struct Entry {
 pub(crate) struct Seen {
     /// All entries of the cluster.
     entries: Vec<Entry>,
+    /// Whether a Fargate profile has the pod execution role; looked for where that has no entry.
+    is_role_in_use: bool,
+}
+
+/// The pod execution role, by the time that its entry is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PodRole {
+    /// It is there.
+    Kept,
+    /// It is to be made first, so it will be younger than any entry.
+    New,
+}
+
+/// What is to be done with the entry of the pod execution role.
+#[derive(Debug)]
+pub(crate) enum OfPods<'a> {
+    /// It is gone while profiles have the role.
+    Create,
+    /// It holds for an earlier role.
+    Replace(&'a AccessEntry),
 }
 
 /// What there is beside the plan.
@@ -48,8 +73,11 @@ pub(crate) struct Seen {
 pub(crate) struct Compared<'a> {
     /// Administrators, in the order of the plan; one whose entry is changed gets the policy.
     pub admins: Vec<ResourceChange>,
+    /// That of the pods; none if it is as it should be, or EKS makes it.
+    pub pods: Option<OfPods<'a>>,
     /// Those to delete, by their principals.
     pub surplus: Vec<&'a str>,
+    target: &'a Target,
 }
 
 /// The policy that makes a principal the cluster's administrator.
@@ -135,7 +163,8 @@ async fn find_role(aws: &Aws, target: &Target, entry: &Entry) -> Result<Option<R
     }
 }
 
-/// Looks at all entries, and at the roles and policies of administrators; none if there is no cluster.
+/// Looks at all entries, at the roles and policies of administrators, and at what the pods' entry is to hold for;
+/// none if there is no cluster.
 pub(crate) async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Seen>, Error> {
     let target = &plan.target;
     let Some(principals) = find_principals(aws, target).await? else {
@@ -154,11 +183,12 @@ pub(crate) async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Seen>, Erro
         }
         seen.entries.push(entry);
     }
+    seen.observe_of_pods(aws, target).await?;
     Ok(Some(seen))
 }
 
 /// Says what is to be done.
-pub(crate) fn compare<'a>(plan: &'a Plan, seen: &'a Seen) -> Compared<'a> {
+pub(crate) fn compare<'a>(plan: &'a Plan, pod_role: PodRole, seen: &'a Seen) -> Compared<'a> {
     let admins = plan.admins.iter();
     let is_surplus = |it: &&Entry| {
         !plan.admins.contains(&it.principal) && !it.is_of_pods() && it.is_ours(&plan.target)
@@ -168,14 +198,40 @@ pub(crate) fn compare<'a>(plan: &'a Plan, seen: &'a Seen) -> Compared<'a> {
         admins: admins
             .map(|principal| seen.compare(&plan.target, principal))
             .collect(),
+        pods: seen.compare_of_pods(&plan.target, pod_role),
         surplus: surplus.map(|it| it.principal.as_str()).collect(),
+        target: &plan.target,
     }
 }
 
 impl Seen {
-    /// The entry of a principal.
-    pub fn entry(&self, principal: &str) -> Option<&Entry> {
+    fn entry(&self, principal: &str) -> Option<&Entry> {
         self.entries.iter().find(|it| it.principal == principal)
+    }
+
+    async fn observe_of_pods(&mut self, aws: &Aws, target: &Target) -> Result<(), Error> {
+        let arn = pod_execution_role_arn(target);
+        let mut entries = self.entries.iter_mut();
+        if let Some(entry) = entries.find(|it| it.principal == arn) {
+            if entry.is_of_pods() {
+                let name = names::pod_execution_role(target);
+                entry.role = role::find_if_ours(aws, target, &name).await?;
+            }
+            return Ok(());
+        }
+        let profiles = fargate_profile::find(aws, target).await?;
+        let mut roles = profiles.iter().map(FargateProfile::pod_execution_role_arn);
+        self.is_role_in_use = roles.any(|role| role == Some(arn.as_str()));
+        Ok(())
+    }
+
+    fn compare_of_pods(&self, target: &Target, role: PodRole) -> Option<OfPods<'_>> {
+        let Some(entry) = self.entry(&pod_execution_role_arn(target)) else {
+            return self.is_role_in_use.then_some(OfPods::Create);
+        };
+        let is_outlived = role == PodRole::New || entry.is_outlived();
+        let is_replaced = entry.is_of_pods() && is_outlived;
+        is_replaced.then_some(OfPods::Replace(&entry.described))
     }
 
     fn compare(&self, target: &Target, principal: &str) -> ResourceChange {
@@ -242,9 +298,17 @@ impl Entry {
 impl Compared<'_> {
     /// The same for a person.
     pub fn changes(&self) -> Vec<ResourceChange> {
+        let pods = self.pods.as_ref().map(|pods| {
+            let change = match pods {
+                OfPods::Create => Change::Create,
+                OfPods::Replace(_) => Change::Replace,
+            };
+            ResourceChange::new(KIND, pod_execution_role_arn(self.target), change)
+        });
         let surplus = self.surplus.iter();
         let surplus = surplus.map(|it| ResourceChange::new(KIND, *it, Change::Remove));
-        self.admins.iter().cloned().chain(surplus).collect()
+        let admins = self.admins.iter().cloned();
+        admins.chain(pods).chain(surplus).collect()
     }
 }
 
@@ -310,12 +374,60 @@ mod tests {
                 role: None,
                 policies: policies.iter().map(policy).collect(),
             }],
+            ..Seen::default()
+        }
+    }
+
+    /// The pods' entry of a type, made at that second, for a role that was made at second 1000.
+    fn seen_of_pods(kind: &str, second: i64) -> Seen {
+        let entry = AccessEntry::builder().created_at(DateTime::from_secs(second));
+        let entry = Entry {
+            principal: pod_execution_role_arn(&Plan::example().target),
+            described: entry.r#type(kind).build(),
+            role: Some(role()),
+            policies: vec![],
+        };
+        Seen {
+            entries: vec![entry],
+            ..Seen::default()
+        }
+    }
+
+    #[test]
+    fn entry_of_pods_is_made_where_eks_does_not_make_it_and_listed_only_then() {
+        let mut plan = Plan::example();
+        plan.admins.clear();
+        let in_use = Seen {
+            is_role_in_use: true,
+            ..Seen::default()
+        };
+        for (role, seen, expected) in [
+            (PodRole::Kept, Seen::default(), None),
+            (PodRole::New, Seen::default(), None),
+            (PodRole::Kept, in_use, Some(Change::Create)),
+            (PodRole::Kept, seen_of_pods(FARGATE_LINUX, 1000), None),
+            (
+                PodRole::Kept,
+                seen_of_pods(FARGATE_LINUX, 999),
+                Some(Change::Replace),
+            ),
+            (
+                PodRole::New,
+                seen_of_pods(FARGATE_LINUX, 1000),
+                Some(Change::Replace),
+            ),
+            (PodRole::New, seen_of_pods("EC2_LINUX", 999), None),
+        ] {
+            let arn = pod_execution_role_arn(&plan.target);
+            let expected = expected.map(|change| ResourceChange::new(KIND, arn, change));
+            let changes = compare(&plan, role, &seen).changes();
+            assert_eq!(changes, Vec::from_iter(expected), "{role:?} {seen:?}");
         }
     }
 
     fn change(seen: &Seen) -> ResourceChange {
         let plan = Plan::example();
-        let changes = compare(&plan, seen).changes();
+        let changes = compare(&plan, PodRole::Kept, seen).changes();
         assert_eq!(changes.len(), 1);
         changes[0].clone()
     }
@@ -355,7 +467,7 @@ mod tests {
     fn entry_of_somebody_who_left_the_plan_is_surplus_if_it_is_ours_and_not_of_pods() {
         let mut plan = Plan::example();
         plan.admins.clear();
-        let removed = |seen: &Seen| compare(&plan, seen).surplus == [ADMIN];
+        let removed = |seen: &Seen| compare(&plan, PodRole::Kept, seen).surplus == [ADMIN];
         assert!(removed(&seen("demo", &[])));
         assert!(!removed(&seen("other", &[])));
         let mut of_pods = seen("demo", &[]);

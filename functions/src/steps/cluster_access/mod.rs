@@ -22,6 +22,7 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::error::is_iam_propagation;
 use crate::contract::{During, Error, NoInput, Outcome, Removed, Resource, Step};
 use crate::model::{Plan, Target, tags};
+use crate::resources::access_entry::PodRole;
 use crate::resources::resource_change::Change;
 use crate::resources::{access_entry, eks};
 
@@ -49,7 +50,7 @@ impl Step for ClusterAccess {
                 plan.target.cluster_name
             )));
         };
-        let compared = access_entry::compare(plan, &seen);
+        let compared = access_entry::compare(plan, PodRole::Kept, &seen);
         for (index, admin) in compared.admins.iter().enumerate() {
             let principal = &admin.name;
             match admin.change {
@@ -60,8 +61,9 @@ impl Step for ClusterAccess {
             }
             grant(aws, &plan.target, principal).await?;
         }
-        let pods = access_entry::pod_execution_role_arn(&plan.target);
-        renewal::of_pods(aws, plan, &pods, seen.entry(&pods)).await?;
+        if let Some(pods) = compared.pods {
+            renewal::of_pods(aws, plan, &pods).await?;
+        }
         for principal in compared.surplus {
             delete(aws, &plan.target, principal).await?;
         }

@@ -15,6 +15,7 @@ use tests::world::{ACCOUNT, REGION, region, small_input};
 use tests::{World, many, resources};
 
 const SEED: u64 = 71;
+const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
 const FARGATE_LINUX: &str = "FARGATE_LINUX";
 
 /// The ids of what is there of one kind with one name.
@@ -271,6 +272,13 @@ const OF_BUILT: &[Case] = &[
         for cluster in region(state).eks.clusters.values_mut() {
             let entries = &mut cluster.access_entries;
             entries.retain(|_, entry| entry.kind != FARGATE_LINUX);
+        }
+    }),
+    ("an administrator's access entry of nodes", |state| {
+        for cluster in region(state).eks.clusters.values_mut() {
+            let entry = cluster.access_entries.get_mut(ADMIN).unwrap();
+            entry.kind = String::from("EC2_LINUX");
+            entry.policies.clear();
         }
     }),
 ];

@@ -29,6 +29,11 @@ pub(crate) const KIND: &str = "AWS::EKS::AccessEntry";
 /// Type of the entries with which the nodes of Fargate join a cluster (EKS user guide, access entries).
 pub(crate) const FARGATE_LINUX: &str = "FARGATE_LINUX";
 
+/// Type of people's entries, and the only one that takes the policies of people (EKS user guide, associate access
+/// policies with access entries). EC2 takes one for nodes, AmazonEKSAutoNodePolicy (aws/aws-cdk issue 37496); whether
+/// it would take another nobody says, and its principal is a node's all the same.
+pub(crate) const STANDARD: &str = "STANDARD";
+
 /// An entry, and what it holds for.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -188,20 +193,27 @@ pub(crate) async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Seen>, Erro
 }
 
 /// Says what is to be done.
-pub(crate) fn compare<'a>(plan: &'a Plan, pod_role: PodRole, seen: &'a Seen) -> Compared<'a> {
+///
+/// # Errors
+/// [`Error::ResourceConflict`] if an administrator has an entry of a type that cannot have the policy. A type cannot
+/// be changed (UpdateAccessEntry has none).
+pub(crate) fn compare<'a>(
+    plan: &'a Plan,
+    pod_role: PodRole,
+    seen: &'a Seen,
+) -> Result<Compared<'a>, Error> {
     let admins = plan.admins.iter();
     let is_surplus = |it: &&Entry| {
         !plan.admins.contains(&it.principal) && !it.is_of_pods() && it.is_ours(&plan.target)
     };
     let surplus = seen.entries.iter().filter(is_surplus);
-    Compared {
-        admins: admins
-            .map(|principal| seen.compare(&plan.target, principal))
-            .collect(),
+    let admins = admins.map(|principal| seen.compare(&plan.target, principal));
+    Ok(Compared {
+        admins: admins.collect::<Result<_, Error>>()?,
         pods: seen.compare_of_pods(&plan.target, pod_role),
         surplus: surplus.map(|it| it.principal.as_str()).collect(),
         target: &plan.target,
-    }
+    })
 }
 
 impl Seen {
@@ -234,20 +246,23 @@ impl Seen {
         is_replaced.then_some(OfPods::Replace(&entry.described))
     }
 
-    fn compare(&self, target: &Target, principal: &str) -> ResourceChange {
+    fn compare(&self, target: &Target, principal: &str) -> Result<ResourceChange, Error> {
         let policy = admin_policy(target);
         let change = match self.entry(principal) {
             None => Change::Create,
+            Some(entry) if !entry.is_standard() && !entry.has_for_cluster(&policy) => {
+                return Err(entry.no_policies(target));
+            }
             Some(entry) if entry.is_outlived() => Change::Replace,
             Some(entry) if !entry.has_for_cluster(&policy) => {
                 let should_be = format!("{policy} (cluster)");
                 let policies = Difference::new("AccessPolicies", entry.policy_line(), should_be);
-                return ResourceChange::of(KIND, principal, vec![policies]);
+                return Ok(ResourceChange::of(KIND, principal, vec![policies]));
             }
             Some(entry) if entry.is_ours(target) => Change::Keep,
             Some(_) => Change::Adopt,
         };
-        ResourceChange::new(KIND, principal, change)
+        Ok(ResourceChange::new(KIND, principal, change))
     }
 }
 
@@ -269,6 +284,21 @@ impl Entry {
     /// Whether it is of pods, not of a person.
     pub fn is_of_pods(&self) -> bool {
         self.described.r#type() == Some(FARGATE_LINUX)
+    }
+
+    fn is_standard(&self) -> bool {
+        self.described.r#type().is_none_or(|it| it == STANDARD)
+    }
+
+    fn no_policies(&self, target: &Target) -> Error {
+        let (principal, cluster) = (&self.principal, &target.cluster_name);
+        let kind = self.described.r#type().unwrap_or("unknown");
+        Error::ResourceConflict(format!(
+            "the access entry of {principal} has the type {kind}, which cannot have the policy of an \
+             administrator; delete it with `aws eks delete-access-entry --region {} --cluster-name \
+             {cluster} --principal-arn {principal}`, or take {principal} out of access.admins",
+            target.region
+        ))
     }
 
     /// Whether the principal has a policy for the whole cluster, not only for namespaces.
@@ -420,14 +450,14 @@ mod tests {
         ] {
             let arn = pod_execution_role_arn(&plan.target);
             let expected = expected.map(|change| ResourceChange::new(KIND, arn, change));
-            let changes = compare(&plan, role, &seen).changes();
+            let changes = compare(&plan, role, &seen).unwrap().changes();
             assert_eq!(changes, Vec::from_iter(expected), "{role:?} {seen:?}");
         }
     }
 
     fn change(seen: &Seen) -> ResourceChange {
         let plan = Plan::example();
-        let changes = compare(&plan, PodRole::Kept, seen).changes();
+        let changes = compare(&plan, PodRole::Kept, seen).unwrap().changes();
         assert_eq!(changes.len(), 1);
         changes[0].clone()
     }
@@ -464,10 +494,26 @@ mod tests {
     }
 
     #[test]
+    fn administrator_whose_entry_cannot_have_the_policy_is_refused() {
+        let policy = admin_policy(&Plan::example().target);
+        for kind in ["EC2_LINUX", "EC2_WINDOWS", "HYBRID_LINUX", FARGATE_LINUX] {
+            let mut seen = seen("other", &[]);
+            seen.entries[0].described.r#type = Some(kind.to_owned());
+            let error = compare(&Plan::example(), PodRole::Kept, &seen).unwrap_err();
+            assert_eq!(error.name(), "ResourceConflict");
+            let said = format!("the access entry of {ADMIN} has the type {kind}");
+            assert!(error.to_string().contains(&said), "{error}");
+        }
+        let mut seen = seen("other", &[&policy]);
+        seen.entries[0].described.r#type = Some("EC2".to_owned());
+        assert_eq!(change(&seen).change, Change::Adopt);
+    }
+
+    #[test]
     fn entry_of_somebody_who_left_the_plan_is_surplus_if_it_is_ours_and_not_of_pods() {
         let mut plan = Plan::example();
         plan.admins.clear();
-        let removed = |seen: &Seen| compare(&plan, PodRole::Kept, seen).surplus == [ADMIN];
+        let removed = |seen: &Seen| compare(&plan, PodRole::Kept, seen).unwrap().surplus == [ADMIN];
         assert!(removed(&seen("demo", &[])));
         assert!(!removed(&seen("other", &[])));
         let mut of_pods = seen("demo", &[]);

@@ -67,7 +67,7 @@ pub(super) async fn compare<'a>(
         None => None,
     };
     let entries = entries.unwrap_or_default();
-    changes.extend(access_entry::compare(plan, pod_role, &entries).changes());
+    changes.extend(access_entry::compare(plan, pod_role, &entries)?.changes());
     Ok(ControlPlane {
         changes,
         kept: cluster.kept,

@@ -50,7 +50,7 @@ impl Step for ClusterAccess {
                 plan.target.cluster_name
             )));
         };
-        let compared = access_entry::compare(plan, PodRole::Kept, &seen);
+        let compared = access_entry::compare(plan, PodRole::Kept, &seen)?;
         for (index, admin) in compared.admins.iter().enumerate() {
             let principal = &admin.name;
             match admin.change {
@@ -93,7 +93,7 @@ async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result
         .create_access_entry()
         .cluster_name(&plan.target.cluster_name)
         .principal_arn(principal)
-        .r#type("STANDARD")
+        .r#type(access_entry::STANDARD)
         .set_tags(Some(tags::map(plan, "access-entry")));
     let answer = change("eks:CreateAccessEntry", principal, call.send()).await;
     match answer {

@@ -73,11 +73,31 @@ pub(crate) enum OfPods<'a> {
     Replace(&'a AccessEntry),
 }
 
+/// An administrator of the plan.
+#[derive(Debug)]
+pub(crate) struct Admin<'a> {
+    pub principal: &'a str,
+    pub access: Access<'a>,
+}
+
+/// What an administrator has.
+#[derive(Debug)]
+pub(crate) enum Access<'a> {
+    /// No entry.
+    Missing,
+    /// An entry of ours that holds for an earlier role.
+    Outlived,
+    /// An entry without the policy.
+    WithoutPolicy(&'a Entry),
+    /// An entry with the policy.
+    Granted(&'a Entry),
+}
+
 /// What there is beside the plan.
 #[derive(Debug)]
 pub(crate) struct Compared<'a> {
-    /// Administrators, in the order of the plan; one whose entry is changed gets the policy.
-    pub admins: Vec<ResourceChange>,
+    /// Administrators, in the order of the plan.
+    pub admins: Vec<Admin<'a>>,
     /// That of the pods; none if it is as it should be, or EKS makes it.
     pub pods: Option<OfPods<'a>>,
     /// Those to delete, by their principals.
@@ -246,23 +266,35 @@ impl Seen {
         is_replaced.then_some(OfPods::Replace(&entry.described))
     }
 
-    fn compare(&self, target: &Target, principal: &str) -> Result<ResourceChange, Error> {
+    fn compare<'a>(&'a self, target: &Target, principal: &'a str) -> Result<Admin<'a>, Error> {
         let policy = admin_policy(target);
-        let change = match self.entry(principal) {
-            None => Change::Create,
+        let access = match self.entry(principal) {
+            None => Access::Missing,
             Some(entry) if !entry.is_standard() && !entry.has_for_cluster(&policy) => {
                 return Err(entry.no_policies(target));
             }
-            Some(entry) if entry.is_outlived() => Change::Replace,
-            Some(entry) if !entry.has_for_cluster(&policy) => {
-                let should_be = format!("{policy} (cluster)");
-                let policies = Difference::new("AccessPolicies", entry.policy_line(), should_be);
-                return Ok(ResourceChange::of(KIND, principal, vec![policies]));
-            }
-            Some(entry) if entry.is_ours(target) => Change::Keep,
-            Some(_) => Change::Adopt,
+            Some(entry) if entry.is_outlived() => Access::Outlived,
+            Some(entry) if entry.has_for_cluster(&policy) => Access::Granted(entry),
+            Some(entry) => Access::WithoutPolicy(entry),
         };
-        Ok(ResourceChange::new(KIND, principal, change))
+        Ok(Admin { principal, access })
+    }
+}
+
+impl Admin<'_> {
+    fn change(&self, target: &Target) -> ResourceChange {
+        let change = match self.access {
+            Access::Missing => Change::Create,
+            Access::Outlived => Change::Replace,
+            Access::WithoutPolicy(entry) => {
+                let should_be = format!("{} (cluster)", admin_policy(target));
+                let policies = Difference::new("AccessPolicies", entry.policy_line(), should_be);
+                return ResourceChange::of(KIND, self.principal, vec![policies]);
+            }
+            Access::Granted(entry) if entry.is_ours(target) => Change::Keep,
+            Access::Granted(_) => Change::Adopt,
+        };
+        ResourceChange::new(KIND, self.principal, change)
     }
 }
 
@@ -337,7 +369,7 @@ impl Compared<'_> {
         });
         let surplus = self.surplus.iter();
         let surplus = surplus.map(|it| ResourceChange::new(KIND, *it, Change::Remove));
-        let admins = self.admins.iter().cloned();
+        let admins = self.admins.iter().map(|it| it.change(self.target));
         admins.chain(pods).chain(surplus).collect()
     }
 }

@@ -22,8 +22,7 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::error::is_iam_propagation;
 use crate::contract::{During, Error, NoInput, Outcome, Removed, Resource, Step};
 use crate::model::{Plan, Target, tags};
-use crate::resources::access_entry::PodRole;
-use crate::resources::resource_change::Change;
+use crate::resources::access_entry::{Access, PodRole};
 use crate::resources::{access_entry, eks};
 
 /// The step `cluster-access`.
@@ -52,12 +51,12 @@ impl Step for ClusterAccess {
         };
         let compared = access_entry::compare(plan, PodRole::Kept, &seen)?;
         for (index, admin) in compared.admins.iter().enumerate() {
-            let principal = &admin.name;
-            match admin.change {
-                Change::Create => create(aws, plan, index, principal).await?,
-                Change::Replace => renewal::of_admin(aws, plan, index, principal).await?,
-                Change::Change => {}
-                Change::Keep | Change::Adopt | Change::Remove => continue,
+            let principal = admin.principal;
+            match admin.access {
+                Access::Missing => create(aws, plan, index, principal).await?,
+                Access::Outlived => renewal::of_admin(aws, plan, index, principal).await?,
+                Access::WithoutPolicy(_) => {}
+                Access::Granted(_) => continue,
             }
             grant(aws, &plan.target, principal).await?;
         }

@@ -69,7 +69,7 @@ pub fn with_ids(state: &State, account: &str, region: &str) -> Vec<(String, Stri
             let name = format!("{name}/{addon}");
             add("AWS::EKS::Addon", &name, made.created_at.to_string());
         }
-        // EKS makes that of Fargate's nodes.
+        // EKS makes that of Fargate's nodes ([`entries_of_pods`]).
         let entries = cluster.access_entries.values();
         for entry in entries.filter(|it| it.kind == "STANDARD") {
             // EKS makes one for itself.
@@ -83,6 +83,30 @@ pub fn with_ids(state: &State, account: &str, region: &str) -> Vec<(String, Stri
         add("AWS::Logs::LogGroup", name, group.created_at.to_string());
     }
     found
+}
+
+/// The access entries of Fargate's nodes in the same form. EKS makes them with the first profile, so a preview lists
+/// them only where the run makes one.
+#[must_use]
+pub fn entries_of_pods(
+    state: &State,
+    account: &str,
+    region: &str,
+) -> Vec<(String, String, String)> {
+    let account = state.accounts.get(account);
+    let region = account.and_then(|account| account.regions.get(region));
+    let clusters = region.into_iter().flat_map(|it| it.eks.clusters.values());
+    let entries = clusters.flat_map(|cluster| cluster.access_entries.values());
+    let of_pods = entries.filter(|entry| entry.kind == "FARGATE_LINUX");
+    let named = of_pods.map(|entry| {
+        let kind = "AWS::EKS::AccessEntry".to_owned();
+        (
+            kind,
+            entry.principal_arn.clone(),
+            entry.created_at.to_string(),
+        )
+    });
+    named.collect()
 }
 
 /// What AWS makes by itself has no tags.

@@ -15,9 +15,14 @@ use tests::world::{ACCOUNT, REGION, region, small_input};
 use tests::{World, many, resources};
 
 const SEED: u64 = 71;
+const ADMIN: &str = "arn:aws:iam::111122223333:role/Admin";
+const FARGATE_LINUX: &str = "FARGATE_LINUX";
 
 /// The ids of what is there of one kind with one name.
-type Ids = BTreeMap<(String, String), BTreeSet<String>>;
+type Ids = BTreeMap<Key, BTreeSet<String>>;
+
+/// Kind and name.
+type Key = (String, String);
 
 /// A way in which a world can differ from the plan: its name, and who changes what.
 type Case = (&'static str, fn(&mut State));
@@ -273,11 +278,40 @@ const OF_BUILT: &[Case] = &[
             }
         }
     }),
+    ("a pod execution role that was made again", |state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        for role in account.iam.roles.values_mut() {
+            if role.name.ends_with("-pod-execution") {
+                role.id = String::from("AROAAGAIN");
+                role.created_at += Duration::from_mins(40);
+            }
+        }
+    }),
+    ("a pod execution role that is gone", |state| {
+        let account = state.accounts.get_mut(ACCOUNT).unwrap();
+        let roles = &mut account.iam.roles;
+        roles.retain(|_, role| !role.name.ends_with("-pod-execution"));
+    }),
+    ("the pods' access entry gone", |state| {
+        for cluster in region(state).eks.clusters.values_mut() {
+            let entries = &mut cluster.access_entries;
+            entries.retain(|_, entry| entry.kind != FARGATE_LINUX);
+        }
+    }),
+    ("an administrator's access entry of nodes", |state| {
+        for cluster in region(state).eks.clusters.values_mut() {
+            let entry = cluster.access_entries.get_mut(ADMIN).unwrap();
+            entry.kind = String::from("EC2_LINUX");
+            entry.policies.clear();
+        }
+    }),
 ];
 
 fn ids(state: &State) -> Ids {
     let mut all = Ids::new();
-    for (kind, name, id) in resources::with_ids(state, ACCOUNT, REGION) {
+    let others = resources::with_ids(state, ACCOUNT, REGION);
+    let entries = resources::entries_of_pods(state, ACCOUNT, REGION);
+    for (kind, name, id) in others.into_iter().chain(entries) {
         // The administrator's, which was there before.
         if name == "Admin" {
             continue;
@@ -332,16 +366,20 @@ fn compare(preview: &Value, before: &Ids, after: &Ids) -> Option<String> {
     let mut left = after.clone();
     let mut problems = vec![];
     let listed = preview["resources"].as_array().unwrap();
-    for resource in listed {
+    let key_of = |resource: &Value| {
         let text = |key: &str| resource[key].as_str().unwrap().to_owned();
-        let key = (text("type"), text("name"));
+        (text("type"), text("name"))
+    };
+    let is_listed = |key: &Key| listed.iter().any(|it| key_of(it) == *key);
+    for resource in listed {
+        let key = key_of(resource);
         let (was, is) = (
             before.get(&key).unwrap_or(&none),
             after.get(&key).unwrap_or(&none),
         );
         left.remove(&key);
         let has_gone = !after.values().any(|ids| ids.contains(&key.1));
-        let is_right = match text("change").as_str() {
+        let is_right = match resource["change"].as_str().unwrap() {
             "create" => was.is_empty() && is.len() == 1,
             "keep" => is.len() == 1 && is.is_subset(was) && differences(resource) == 0,
             "change" => is.len() == 1 && is.is_subset(was) && differences(resource) > 0,
@@ -354,8 +392,21 @@ fn compare(preview: &Value, before: &Ids, after: &Ids) -> Option<String> {
             problems.push(format!("{resource}: {was:?} before, {is:?} after"));
         }
     }
+    let is_as_before = |key: &Key| before.get(key) == after.get(key);
+    let all: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    for key in all.into_iter().filter(|key| is_entry_of_pods(key)) {
+        // EKS makes it, so it is listed only where the run changes it.
+        left.remove(key);
+        if !is_listed(key) && !is_as_before(key) {
+            problems.push(format!("{key:?} is changed and not listed"));
+        }
+    }
     problems.extend(left.keys().map(|it| format!("{it:?} is not listed")));
     (!problems.is_empty()).then(|| problems.join("\n"))
+}
+
+fn is_entry_of_pods((kind, name): &Key) -> bool {
+    kind == "AWS::EKS::AccessEntry" && name.ends_with("-pod-execution")
 }
 
 fn differences(resource: &Value) -> usize {

@@ -2,8 +2,9 @@
 //! would take, what it would cost. It looks and changes nothing.
 //!
 //! Listed is what hardway makes of a cluster. What AWS makes along with it (the VPC's default security group
-//! and main route table, the control plane's network interfaces and security group, the access entry of
-//! Fargate's nodes) comes and goes by itself, and the cluster's entry in the registry is hardway's own.
+//! and main route table, the control plane's network interfaces and security group) comes and goes by itself,
+//! and the cluster's entry in the registry is hardway's own. EKS makes the access entry of Fargate's nodes with
+//! the first profile and not again, so it is listed only where hardway has to make it.
 //! Names are those by which hardway finds a resource again: the value of its tag `hardway:role`, or its own
 //! name where it has one.
 

@@ -7,8 +7,13 @@
 //! An entry holds for a role's unique id, not for its name (EKS user guide, access entries). A role that
 //! is deleted and made again under its old name, as Terraform and StackSets do it, is another one to EKS,
 //! while its entry looks as before. What the APIs show of it are the two times of creation.
+//!
+//! EKS makes the entry of the pod execution role by itself, with the first Fargate profile, and never again: one that
+//! is gone while profiles have the role, or that holds for an earlier role, is made by the step.
 
-use aws_sdk_eks::types::{AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy};
+use aws_sdk_eks::types::{
+    AccessEntry, AccessScope, AccessScopeType, AssociatedAccessPolicy, FargateProfile,
+};
 use aws_sdk_iam::types::Role;
 
 use crate::aws::{Aws, list};
@@ -16,7 +21,7 @@ use crate::contract::error::required;
 use crate::contract::{During, Error};
 use crate::model::{Plan, Target, names, tags};
 use crate::resources::resource_change::{Change, Difference, ResourceChange};
-use crate::resources::{eks, role};
+use crate::resources::{eks, fargate_profile, role};
 
 /// CloudFormation's type name.
 pub(crate) const KIND: &str = "AWS::EKS::AccessEntry";
@@ -24,13 +29,18 @@ pub(crate) const KIND: &str = "AWS::EKS::AccessEntry";
 /// Type of the entries with which the nodes of Fargate join a cluster (EKS user guide, access entries).
 pub(crate) const FARGATE_LINUX: &str = "FARGATE_LINUX";
 
+/// Type of people's entries, and the only one that takes the policies of people (EKS user guide, associate access
+/// policies with access entries). EC2 takes one for nodes, AmazonEKSAutoNodePolicy (aws/aws-cdk issue 37496); whether
+/// it would take another nobody says, and its principal is a node's all the same.
+pub(crate) const STANDARD: &str = "STANDARD";
+
 /// An entry, and what it holds for.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub principal: String,
     pub described: AccessEntry,
     /// The principal's role, if it is one of the target's account, is there and may be read; looked for where an
-    /// administrator's entry is ours.
+    /// administrator's entry is ours. Of the pod execution role's entry: the role, if it is ours.
     role: Option<Role>,
     /// The principal's policies; looked for where an administrator's entry is to stay.
     policies: Vec<AssociatedAccessPolicy>,
@@ -41,15 +51,58 @@ pub(crate) struct Entry {
 pub(crate) struct Seen {
     /// All entries of the cluster.
     entries: Vec<Entry>,
+    /// Whether a Fargate profile has the pod execution role; looked for where that has no entry.
+    is_role_in_use: bool,
+}
+
+/// The pod execution role, by the time that its entry is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PodRole {
+    /// It is there.
+    Kept,
+    /// It is to be made first, so it will be younger than any entry.
+    New,
+}
+
+/// What is to be done with the entry of the pod execution role.
+#[derive(Debug)]
+pub(crate) enum OfPods<'a> {
+    /// It is gone while profiles have the role.
+    Create,
+    /// It holds for an earlier role.
+    Replace(&'a AccessEntry),
+}
+
+/// An administrator of the plan.
+#[derive(Debug)]
+pub(crate) struct Admin<'a> {
+    pub principal: &'a str,
+    pub access: Access<'a>,
+}
+
+/// What an administrator has.
+#[derive(Debug)]
+pub(crate) enum Access<'a> {
+    /// No entry.
+    Missing,
+    /// An entry of ours that holds for an earlier role.
+    Outlived,
+    /// An entry without the policy.
+    WithoutPolicy(&'a Entry),
+    /// An entry with the policy.
+    Granted(&'a Entry),
 }
 
 /// What there is beside the plan.
 #[derive(Debug)]
 pub(crate) struct Compared<'a> {
-    /// Administrators, in the order of the plan; one whose entry is changed gets the policy.
-    pub admins: Vec<ResourceChange>,
+    /// Administrators, in the order of the plan.
+    pub admins: Vec<Admin<'a>>,
+    /// That of the pods; none if it is as it should be, or EKS makes it.
+    pub pods: Option<OfPods<'a>>,
     /// Those to delete, by their principals.
     pub surplus: Vec<&'a str>,
+    target: &'a Target,
 }
 
 /// The policy that makes a principal the cluster's administrator.
@@ -135,7 +188,8 @@ async fn find_role(aws: &Aws, target: &Target, entry: &Entry) -> Result<Option<R
     }
 }
 
-/// Looks at all entries, and at the roles and policies of administrators; none if there is no cluster.
+/// Looks at all entries, at the roles and policies of administrators, and at what the pods' entry is to hold for;
+/// none if there is no cluster.
 pub(crate) async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Seen>, Error> {
     let target = &plan.target;
     let Some(principals) = find_principals(aws, target).await? else {
@@ -154,44 +208,93 @@ pub(crate) async fn observe(aws: &Aws, plan: &Plan) -> Result<Option<Seen>, Erro
         }
         seen.entries.push(entry);
     }
+    seen.observe_of_pods(aws, target).await?;
     Ok(Some(seen))
 }
 
 /// Says what is to be done.
-pub(crate) fn compare<'a>(plan: &'a Plan, seen: &'a Seen) -> Compared<'a> {
+///
+/// # Errors
+/// [`Error::ResourceConflict`] if an administrator has an entry of a type that cannot have the policy. A type cannot
+/// be changed (UpdateAccessEntry has none).
+pub(crate) fn compare<'a>(
+    plan: &'a Plan,
+    pod_role: PodRole,
+    seen: &'a Seen,
+) -> Result<Compared<'a>, Error> {
     let admins = plan.admins.iter();
     let is_surplus = |it: &&Entry| {
         !plan.admins.contains(&it.principal) && !it.is_of_pods() && it.is_ours(&plan.target)
     };
     let surplus = seen.entries.iter().filter(is_surplus);
-    Compared {
-        admins: admins
-            .map(|principal| seen.compare(&plan.target, principal))
-            .collect(),
+    let admins = admins.map(|principal| seen.compare(&plan.target, principal));
+    Ok(Compared {
+        admins: admins.collect::<Result<_, Error>>()?,
+        pods: seen.compare_of_pods(&plan.target, pod_role),
         surplus: surplus.map(|it| it.principal.as_str()).collect(),
-    }
+        target: &plan.target,
+    })
 }
 
 impl Seen {
-    /// The entry of a principal.
-    pub fn entry(&self, principal: &str) -> Option<&Entry> {
+    fn entry(&self, principal: &str) -> Option<&Entry> {
         self.entries.iter().find(|it| it.principal == principal)
     }
 
-    fn compare(&self, target: &Target, principal: &str) -> ResourceChange {
-        let policy = admin_policy(target);
-        let change = match self.entry(principal) {
-            None => Change::Create,
-            Some(entry) if entry.is_outlived() => Change::Replace,
-            Some(entry) if !entry.has_for_cluster(&policy) => {
-                let should_be = format!("{policy} (cluster)");
-                let policies = Difference::new("AccessPolicies", entry.policy_line(), should_be);
-                return ResourceChange::of(KIND, principal, vec![policies]);
+    async fn observe_of_pods(&mut self, aws: &Aws, target: &Target) -> Result<(), Error> {
+        let arn = pod_execution_role_arn(target);
+        let mut entries = self.entries.iter_mut();
+        if let Some(entry) = entries.find(|it| it.principal == arn) {
+            if entry.is_of_pods() {
+                let name = names::pod_execution_role(target);
+                entry.role = role::find_if_ours(aws, target, &name).await?;
             }
-            Some(entry) if entry.is_ours(target) => Change::Keep,
-            Some(_) => Change::Adopt,
+            return Ok(());
+        }
+        let profiles = fargate_profile::find(aws, target).await?;
+        let mut roles = profiles.iter().map(FargateProfile::pod_execution_role_arn);
+        self.is_role_in_use = roles.any(|role| role == Some(arn.as_str()));
+        Ok(())
+    }
+
+    fn compare_of_pods(&self, target: &Target, role: PodRole) -> Option<OfPods<'_>> {
+        let Some(entry) = self.entry(&pod_execution_role_arn(target)) else {
+            return self.is_role_in_use.then_some(OfPods::Create);
         };
-        ResourceChange::new(KIND, principal, change)
+        let is_outlived = role == PodRole::New || entry.is_outlived();
+        let is_replaced = entry.is_of_pods() && is_outlived;
+        is_replaced.then_some(OfPods::Replace(&entry.described))
+    }
+
+    fn compare<'a>(&'a self, target: &Target, principal: &'a str) -> Result<Admin<'a>, Error> {
+        let policy = admin_policy(target);
+        let access = match self.entry(principal) {
+            None => Access::Missing,
+            Some(entry) if !entry.is_standard() && !entry.has_for_cluster(&policy) => {
+                return Err(entry.no_policies(target));
+            }
+            Some(entry) if entry.is_outlived() => Access::Outlived,
+            Some(entry) if entry.has_for_cluster(&policy) => Access::Granted(entry),
+            Some(entry) => Access::WithoutPolicy(entry),
+        };
+        Ok(Admin { principal, access })
+    }
+}
+
+impl Admin<'_> {
+    fn change(&self, target: &Target) -> ResourceChange {
+        let change = match self.access {
+            Access::Missing => Change::Create,
+            Access::Outlived => Change::Replace,
+            Access::WithoutPolicy(entry) => {
+                let should_be = format!("{} (cluster)", admin_policy(target));
+                let policies = Difference::new("AccessPolicies", entry.policy_line(), should_be);
+                return ResourceChange::of(KIND, self.principal, vec![policies]);
+            }
+            Access::Granted(entry) if entry.is_ours(target) => Change::Keep,
+            Access::Granted(_) => Change::Adopt,
+        };
+        ResourceChange::new(KIND, self.principal, change)
     }
 }
 
@@ -213,6 +316,21 @@ impl Entry {
     /// Whether it is of pods, not of a person.
     pub fn is_of_pods(&self) -> bool {
         self.described.r#type() == Some(FARGATE_LINUX)
+    }
+
+    fn is_standard(&self) -> bool {
+        self.described.r#type().is_none_or(|it| it == STANDARD)
+    }
+
+    fn no_policies(&self, target: &Target) -> Error {
+        let (principal, cluster) = (&self.principal, &target.cluster_name);
+        let kind = self.described.r#type().unwrap_or("unknown");
+        Error::ResourceConflict(format!(
+            "the access entry of {principal} has the type {kind}, which cannot have the policy of an \
+             administrator; delete it with `aws eks delete-access-entry --region {} --cluster-name \
+             {cluster} --principal-arn {principal}`, or take {principal} out of access.admins",
+            target.region
+        ))
     }
 
     /// Whether the principal has a policy for the whole cluster, not only for namespaces.
@@ -242,9 +360,17 @@ impl Entry {
 impl Compared<'_> {
     /// The same for a person.
     pub fn changes(&self) -> Vec<ResourceChange> {
+        let pods = self.pods.as_ref().map(|pods| {
+            let change = match pods {
+                OfPods::Create => Change::Create,
+                OfPods::Replace(_) => Change::Replace,
+            };
+            ResourceChange::new(KIND, pod_execution_role_arn(self.target), change)
+        });
         let surplus = self.surplus.iter();
         let surplus = surplus.map(|it| ResourceChange::new(KIND, *it, Change::Remove));
-        self.admins.iter().cloned().chain(surplus).collect()
+        let admins = self.admins.iter().map(|it| it.change(self.target));
+        admins.chain(pods).chain(surplus).collect()
     }
 }
 
@@ -310,12 +436,60 @@ mod tests {
                 role: None,
                 policies: policies.iter().map(policy).collect(),
             }],
+            ..Seen::default()
+        }
+    }
+
+    /// The pods' entry of a type, made at that second, for a role that was made at second 1000.
+    fn seen_of_pods(kind: &str, second: i64) -> Seen {
+        let entry = AccessEntry::builder().created_at(DateTime::from_secs(second));
+        let entry = Entry {
+            principal: pod_execution_role_arn(&Plan::example().target),
+            described: entry.r#type(kind).build(),
+            role: Some(role()),
+            policies: vec![],
+        };
+        Seen {
+            entries: vec![entry],
+            ..Seen::default()
+        }
+    }
+
+    #[test]
+    fn entry_of_pods_is_made_where_eks_does_not_make_it_and_listed_only_then() {
+        let mut plan = Plan::example();
+        plan.admins.clear();
+        let in_use = Seen {
+            is_role_in_use: true,
+            ..Seen::default()
+        };
+        for (role, seen, expected) in [
+            (PodRole::Kept, Seen::default(), None),
+            (PodRole::New, Seen::default(), None),
+            (PodRole::Kept, in_use, Some(Change::Create)),
+            (PodRole::Kept, seen_of_pods(FARGATE_LINUX, 1000), None),
+            (
+                PodRole::Kept,
+                seen_of_pods(FARGATE_LINUX, 999),
+                Some(Change::Replace),
+            ),
+            (
+                PodRole::New,
+                seen_of_pods(FARGATE_LINUX, 1000),
+                Some(Change::Replace),
+            ),
+            (PodRole::New, seen_of_pods("EC2_LINUX", 999), None),
+        ] {
+            let arn = pod_execution_role_arn(&plan.target);
+            let expected = expected.map(|change| ResourceChange::new(KIND, arn, change));
+            let changes = compare(&plan, role, &seen).unwrap().changes();
+            assert_eq!(changes, Vec::from_iter(expected), "{role:?} {seen:?}");
         }
     }
 
     fn change(seen: &Seen) -> ResourceChange {
         let plan = Plan::example();
-        let changes = compare(&plan, seen).changes();
+        let changes = compare(&plan, PodRole::Kept, seen).unwrap().changes();
         assert_eq!(changes.len(), 1);
         changes[0].clone()
     }
@@ -352,10 +526,26 @@ mod tests {
     }
 
     #[test]
+    fn administrator_whose_entry_cannot_have_the_policy_is_refused() {
+        let policy = admin_policy(&Plan::example().target);
+        for kind in ["EC2_LINUX", "EC2_WINDOWS", "HYBRID_LINUX", FARGATE_LINUX] {
+            let mut seen = seen("other", &[]);
+            seen.entries[0].described.r#type = Some(kind.to_owned());
+            let error = compare(&Plan::example(), PodRole::Kept, &seen).unwrap_err();
+            assert_eq!(error.name(), "ResourceConflict");
+            let said = format!("the access entry of {ADMIN} has the type {kind}");
+            assert!(error.to_string().contains(&said), "{error}");
+        }
+        let mut seen = seen("other", &[&policy]);
+        seen.entries[0].described.r#type = Some("EC2".to_owned());
+        assert_eq!(change(&seen).change, Change::Adopt);
+    }
+
+    #[test]
     fn entry_of_somebody_who_left_the_plan_is_surplus_if_it_is_ours_and_not_of_pods() {
         let mut plan = Plan::example();
         plan.admins.clear();
-        let removed = |seen: &Seen| compare(&plan, seen).surplus == [ADMIN];
+        let removed = |seen: &Seen| compare(&plan, PodRole::Kept, seen).unwrap().surplus == [ADMIN];
         assert!(removed(&seen("demo", &[])));
         assert!(!removed(&seen("other", &[])));
         let mut of_pods = seen("demo", &[]);

@@ -7,6 +7,7 @@ use crate::aws::Aws;
 use crate::contract::Error;
 use crate::model::Plan;
 use crate::model::names::RoleOf;
+use crate::resources::access_entry::PodRole;
 use crate::resources::cluster::{self, Wanted};
 use crate::resources::service_linked_role::{EKS, FARGATE};
 use crate::resources::{access_entry, log_group, role, service_linked_role};
@@ -38,6 +39,7 @@ pub(super) async fn compare<'a>(
         changes.push(service_linked_role::compare(wanted, seen.as_ref()));
     }
     let mut role_arns = [String::new(), String::new()];
+    let mut pod_role = PodRole::Kept;
     for (of, arn) in [RoleOf::Cluster, RoleOf::PodExecution]
         .into_iter()
         .zip(&mut role_arns)
@@ -47,6 +49,9 @@ pub(super) async fn compare<'a>(
         let role = role::compare(target, &wanted, &seen)?;
         changes.push(role.change());
         *arn = role.arn(target);
+        if of == RoleOf::PodExecution && role.kept.is_none() {
+            pod_role = PodRole::New;
+        }
     }
     let [role_arn, pod_role_arn] = role_arns;
     let seen = log_group::observe(aws, plan).await?;
@@ -63,7 +68,7 @@ pub(super) async fn compare<'a>(
         None => None,
     };
     let entries = entries.unwrap_or_default();
-    changes.extend(access_entry::compare(plan, &entries).changes());
+    changes.extend(access_entry::compare(plan, pod_role, &entries)?.changes());
     Ok(ControlPlane {
         changes,
         kept: cluster.kept,

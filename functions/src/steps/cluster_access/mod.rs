@@ -22,7 +22,7 @@ use crate::aws::{Aws, change, codes};
 use crate::contract::error::is_iam_propagation;
 use crate::contract::{During, Error, NoInput, Outcome, Removed, Resource, Step};
 use crate::model::{Plan, Target, tags};
-use crate::resources::resource_change::Change;
+use crate::resources::access_entry::{Access, PodRole};
 use crate::resources::{access_entry, eks};
 
 /// The step `cluster-access`.
@@ -49,19 +49,20 @@ impl Step for ClusterAccess {
                 plan.target.cluster_name
             )));
         };
-        let compared = access_entry::compare(plan, &seen);
+        let compared = access_entry::compare(plan, PodRole::Kept, &seen)?;
         for (index, admin) in compared.admins.iter().enumerate() {
-            let principal = &admin.name;
-            match admin.change {
-                Change::Create => create(aws, plan, index, principal).await?,
-                Change::Replace => renewal::of_admin(aws, plan, index, principal).await?,
-                Change::Change => {}
-                Change::Keep | Change::Adopt | Change::Remove => continue,
+            let principal = admin.principal;
+            match admin.access {
+                Access::Missing => create(aws, plan, index, principal).await?,
+                Access::Outlived => renewal::of_admin(aws, plan, index, principal).await?,
+                Access::WithoutPolicy(_) => {}
+                Access::Granted(_) => continue,
             }
             grant(aws, &plan.target, principal).await?;
         }
-        let pods = access_entry::pod_execution_role_arn(&plan.target);
-        renewal::of_pods(aws, plan, &pods, seen.entry(&pods)).await?;
+        if let Some(pods) = compared.pods {
+            renewal::of_pods(aws, plan, &pods).await?;
+        }
         for principal in compared.surplus {
             delete(aws, &plan.target, principal).await?;
         }
@@ -91,7 +92,7 @@ async fn create(aws: &Aws, plan: &Plan, index: usize, principal: &str) -> Result
         .create_access_entry()
         .cluster_name(&plan.target.cluster_name)
         .principal_arn(principal)
-        .r#type("STANDARD")
+        .r#type(access_entry::STANDARD)
         .set_tags(Some(tags::map(plan, "access-entry")));
     let answer = change("eks:CreateAccessEntry", principal, call.send()).await;
     match answer {

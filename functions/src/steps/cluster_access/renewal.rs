@@ -9,14 +9,14 @@
 //! is no longer there serves nobody. If it is deleted and cannot be made yet, because EKS does not see the
 //! new role, the next invocation finds profiles without it.
 
-use aws_sdk_eks::types::{AccessEntry, FargateProfile};
+use aws_sdk_eks::types::AccessEntry;
 
 use crate::aws::{Aws, change};
 use crate::contract::error::required;
 use crate::contract::{During, Error};
-use crate::model::{Plan, Target, names, tags};
-use crate::resources::access_entry::{self, Entry, FARGATE_LINUX};
-use crate::resources::{eks, fargate_profile, role};
+use crate::model::{Plan, Target, tags};
+use crate::resources::access_entry::{self, FARGATE_LINUX, OfPods};
+use crate::resources::eks;
 
 /// Makes the entry of the plan's administrator number `index` again. Its policy is associated after it,
 /// as with any new entry.
@@ -44,32 +44,15 @@ async fn adopt(aws: &Aws, plan: &Plan, entry: &AccessEntry) -> Result<(), Error>
     Ok(())
 }
 
-/// Makes the entry of the pod execution role again, if it holds for an earlier one or is gone while
-/// profiles have the role: with the first of them EKS makes it by itself.
-pub async fn of_pods(
-    aws: &Aws,
-    plan: &Plan,
-    arn: &str,
-    entry: Option<&Entry>,
-) -> Result<(), Error> {
+/// Makes the entry of the pod execution role, after the one that holds for an earlier role.
+pub async fn of_pods(aws: &Aws, plan: &Plan, pods: &OfPods<'_>) -> Result<(), Error> {
     let target = &plan.target;
-    let Some(entry) = entry else {
-        let profiles = fargate_profile::find(aws, target).await?;
-        let mut roles = profiles.iter().map(FargateProfile::pod_execution_role_arn);
-        if roles.any(|role| role == Some(arn)) {
-            create_of_pods(aws, plan, arn).await?;
-        }
-        return Ok(());
-    };
-    let name = names::pod_execution_role(target);
-    let role = role::find_if_ours(aws, target, &name).await?;
-    let is_stale = role.is_some_and(|role| access_entry::is_stale(&entry.described, &role));
-    if !entry.is_of_pods() || !is_stale {
-        return Ok(());
+    let arn = access_entry::pod_execution_role_arn(target);
+    if let OfPods::Replace(entry) = pods {
+        adopt(aws, plan, entry).await?;
+        crate::steps::cluster_access::delete(aws, target, &arn).await?;
     }
-    adopt(aws, plan, &entry.described).await?;
-    crate::steps::cluster_access::delete(aws, target, arn).await?;
-    create_of_pods(aws, plan, arn).await
+    create_of_pods(aws, plan, &arn).await
 }
 
 async fn create_of_pods(aws: &Aws, plan: &Plan, arn: &str) -> Result<(), Error> {

@@ -112,10 +112,7 @@ async fn cluster(aws: &Aws, target: &Target) -> Result<Cluster, Error> {
             target.cluster_name
         ))
     })?;
-    if !tags::map_is_ours(cluster.tags(), target) {
-        let what = format!("EKS cluster {}", target.cluster_name);
-        return Err(tags::not_ours(&what, target));
-    }
+    cluster::require_ours(target, &cluster)?;
     Ok(cluster)
 }
 

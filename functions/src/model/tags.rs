@@ -101,10 +101,16 @@ pub fn ec2_value<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
         .and_then(Tag::value)
 }
 
+/// Whether an EC2 resource is ours, with any role.
+#[must_use]
+pub fn ec2_is_ours(tags: &[Tag], target: &Target) -> bool {
+    ec2_value(tags, CLUSTER) == Some(&target.cluster_name)
+}
+
 /// Whether an EC2 resource is ours, for the role `role`.
 #[must_use]
 pub fn ec2_is(tags: &[Tag], target: &Target, role: &str) -> bool {
-    ec2_value(tags, CLUSTER) == Some(&target.cluster_name) && ec2_value(tags, ROLE) == Some(role)
+    ec2_is_ours(tags, target) && ec2_value(tags, ROLE) == Some(role)
 }
 
 /// The tags of [`of`] for a create call that takes a map (EKS, CloudWatch Logs).

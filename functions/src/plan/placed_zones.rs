@@ -68,8 +68,7 @@ async fn subnets_of(
     let Some(mut subnets) = subnet::find_by_ids(aws, ids.to_vec()).await? else {
         return Ok(None);
     };
-    let name = Some(target.cluster_name.as_str());
-    subnets.retain(|subnet| tags::ec2_value(subnet.tags(), tags::CLUSTER) == name);
+    subnets.retain(|subnet| tags::ec2_is_ours(subnet.tags(), target));
     Ok(Some(subnets))
 }
 

@@ -163,10 +163,6 @@ async fn needs(aws: &Aws, plan: &Plan) -> Result<Vec<Need>, Error> {
     Ok(needs)
 }
 
-fn is_ours(tags: &[Tag], target: &Target) -> bool {
-    tags::ec2_value(tags, tags::CLUSTER) == Some(&target.cluster_name)
-}
-
 /// A need of one thing, of which there are these: `true` for ours.
 fn one(quota: Quota, place: &str, found: impl Iterator<Item = bool>) -> Need {
     let (owned, others): (Vec<bool>, Vec<bool>) = found.partition(|is_ours| *is_ours);
@@ -190,13 +186,15 @@ fn count(number: usize) -> f64 {
 
 async fn vpcs(aws: &Aws, target: &Target) -> Result<Need, Error> {
     let vpcs = vpc::find(aws, vec![]).await?;
-    let found = vpcs.iter().map(|vpc| is_ours(vpc.tags(), target));
+    let found = vpcs.iter().map(|vpc| tags::ec2_is_ours(vpc.tags(), target));
     Ok(one(VPCS, &target.region, found))
 }
 
 async fn internet_gateways(aws: &Aws, target: &Target) -> Result<Need, Error> {
     let gateways = internet_gateway::find(aws, vec![]).await?;
-    let found = gateways.iter().map(|it| is_ours(it.tags(), target));
+    let found = gateways
+        .iter()
+        .map(|it| tags::ec2_is_ours(it.tags(), target));
     Ok(one(INTERNET_GATEWAYS, &target.region, found))
 }
 
@@ -232,7 +230,7 @@ async fn nat_gateways_by_zone(
         let in_zone = gateways
             .iter()
             .filter(|it| it.subnet_id().is_some_and(|id| subnets.contains(id)));
-        let found = in_zone.map(|it| is_there(it) && is_ours(it.tags(), &plan.target));
+        let found = in_zone.map(|it| is_there(it) && tags::ec2_is_ours(it.tags(), &plan.target));
         let place = format!("{} ({})", zone.id, zone.name);
         needs.push(one(NAT_GATEWAYS, &place, found));
     }

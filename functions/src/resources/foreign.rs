@@ -30,7 +30,6 @@ const LIVE_PEERINGS: [&str; 4] = [
 
 /// What is in the VPC (or VPCs) of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct InVpcs {
     /// Everything that neither we nor EKS made.
     pub foreign: Vec<Foreign>,
@@ -102,10 +101,6 @@ fn has_an_owner_here(interface: &NetworkInterface) -> bool {
     is_of_endpoint || is_of_nat_gateway(interface)
 }
 
-fn is_ours(tags: &[aws_sdk_ec2::types::Tag], target: &Target) -> bool {
-    tags::ec2_value(tags, tags::CLUSTER) == Some(&target.cluster_name)
-}
-
 fn interface(interface: &NetworkInterface) -> Foreign {
     let note = match (instance_of(interface), interface.requester_id()) {
         (Some(instance), _) => Some(format!("of the instance {instance}")),
@@ -145,13 +140,15 @@ async fn subnets_and_routes(
     let table =
         |it: &RouteTable| Foreign::new(route_table::KIND, it.route_table_id(), it.owner_id());
     let gateway = |it: &NatGateway| Foreign::new(nat_gateway::KIND, it.nat_gateway_id(), None);
-    let subnets = subnets.iter().filter(|it| !is_ours(it.tags(), target));
+    let subnets = subnets
+        .iter()
+        .filter(|it| !tags::ec2_is_ours(it.tags(), target));
     let tables = tables
         .iter()
-        .filter(|it| !route_table::is_main(it) && !is_ours(it.tags(), target));
+        .filter(|it| !route_table::is_main(it) && !tags::ec2_is_ours(it.tags(), target));
     let gateways = gateways.iter();
     let gateways = gateways.filter(|it| it.state() != Some(&NatGatewayState::Deleted));
-    let gateways = gateways.filter(|it| !is_ours(it.tags(), target));
+    let gateways = gateways.filter(|it| !tags::ec2_is_ours(it.tags(), target));
     Ok(subnets
         .map(subnet)
         .chain(tables.map(table))
@@ -185,7 +182,9 @@ async fn internet_gateways(
         let mut attachments = it.attachments().iter();
         attachments.any(|attachment| attachment.vpc_id() == Some(vpc_id))
     };
-    let gateways = gateways.iter().filter(|it| !is_ours(it.tags(), target));
+    let gateways = gateways
+        .iter()
+        .filter(|it| !tags::ec2_is_ours(it.tags(), target));
     let egress_only = egress_only.iter().filter(is_here);
     Ok(gateways
         .map(gateway)

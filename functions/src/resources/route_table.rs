@@ -137,7 +137,7 @@ fn find_astray<'a>(
     if kept.is_some_and(|kept| kept.route_table_id() == current) {
         return Ok(None);
     }
-    if tags::ec2_value(table.tags(), tags::CLUSTER) == Some(&target.cluster_name) {
+    if tags::ec2_is_ours(table.tags(), target) {
         return Ok(Some(Astray {
             association: Some(association),
             ..none

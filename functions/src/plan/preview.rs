@@ -52,7 +52,7 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, mut notes: Vec<String>) -> Result
     let subnet_ids = &network.private_subnet_ids;
     let control_plane = cluster::compare(aws, plan, subnet_ids, there.as_ref()).await?;
     let kept = control_plane.kept;
-    let stays = there.as_ref().filter(|it| !is_deleting(it));
+    let existing = there.as_ref().filter(|it| !is_deleting(it));
     let mut resources = network.base;
     resources.extend(control_plane.changes);
     resources.extend(network.routes);
@@ -69,7 +69,7 @@ pub(crate) async fn of(aws: &Aws, plan: &Plan, mut notes: Vec<String>) -> Result
     let version = version.unwrap_or(&plan.kubernetes_version);
     let support = versions::support(&offered, version);
     let monthly_price = prices::of(plan, support.is_extended)?;
-    let more = notes::of(plan, stays, &support, monthly_price.as_ref());
+    let more = notes::of(plan, existing, &support, monthly_price.as_ref());
     Ok(Preview {
         minutes: minutes(&resources, upgrade_from.is_some()),
         monthly_price,

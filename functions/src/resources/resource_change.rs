@@ -72,17 +72,6 @@ impl ResourceChange {
     }
 }
 
-impl Change {
-    /// Of something of ours: made if it is not there (`is_right` is none), else put right or kept.
-    pub(crate) fn to_right(is_right: Option<bool>) -> Self {
-        match is_right {
-            None => Self::Create,
-            Some(false) => Self::Change,
-            Some(true) => Self::Keep,
-        }
-    }
-}
-
 impl Difference {
     pub(crate) fn new(
         property: impl Into<String>,

@@ -36,6 +36,6 @@ pub(crate) async fn observe(aws: &Aws, wanted: Wanted) -> Result<Option<Role>, E
 
 /// Says what is to be done.
 pub(crate) fn compare(wanted: Wanted, seen: Option<&Role>) -> ResourceChange {
-    let change = Change::to_right(seen.map(|_| true));
+    let change = seen.map_or(Change::Create, |_| Change::Keep);
     ResourceChange::new(KIND, wanted.name, change)
 }

@@ -21,8 +21,8 @@ use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome, Removed, Step};
 use crate::model::plan::Zone;
 use crate::model::{Plan, Target, ZoneNatGateway, ZoneSubnets, tags};
+use crate::resources::address::find as find_addresses;
 use crate::resources::nat_gateway::{self, Compared};
-use crate::resources::{self};
 use crate::steps::removal::Removal;
 
 mod address;
@@ -145,7 +145,7 @@ impl Step for NatGateways {
             ));
             return Ok(removal.outcome());
         }
-        for address in resources::address::find(aws, tags::ec2_filters(target)).await? {
+        for address in find_addresses(aws, tags::ec2_filters(target)).await? {
             address::release(aws, target, &address, &mut removal).await?;
         }
         Ok(removal.outcome())

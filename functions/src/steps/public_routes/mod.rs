@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::Aws;
 use crate::contract::{Error, Memory, Outcome, Removed, Step, wait};
 use crate::model::{Plan, Target, ZoneSubnets, tags};
-use crate::resources;
+use crate::resources::internet_gateway::ROLE;
 use crate::resources::route_table::{self, NextHop, PRIVATE_ROLE_PREFIX, PUBLIC_ROLE, Wanted};
 use crate::steps::removal::{self, Removal};
 use crate::steps::route_table::{apply, remove as remove_tables};
@@ -62,13 +62,13 @@ impl Step for PublicRoutes {
     type Output = Output;
 
     async fn ensure(aws: &Aws, plan: &Plan, input: Input) -> Result<Outcome<Output>, Error> {
-        let known = input.memory.id(resources::internet_gateway::ROLE);
+        let known = input.memory.id(ROLE);
         let internet_gateway_id =
             match internet_gateway::ensure(aws, plan, &input.vpc_id, known).await? {
                 Ensured::Attached(id) => id,
                 Ensured::Created(id) => {
                     let mut memory = Memory::default();
-                    memory.remember(resources::internet_gateway::ROLE, &id);
+                    memory.remember(ROLE, &id);
                     let reason = format!("{id} is created");
                     let pending = Outcome::pending(LOOK_AFTER_SECONDS, reason);
                     return Ok(pending.remembering(memory));

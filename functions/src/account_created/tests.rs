@@ -428,7 +428,7 @@ async fn started_execution_is_recorded_and_a_failure_to_record_is_an_error() {
 
     starter.handle(&created()).await.unwrap();
     assert_eq!(written(&world).as_deref(), Some(NAME));
-    // Whoever says it once more changes nothing.
+    // To say it once more changes nothing.
     let cluster = Cluster {
         account: ACCOUNT,
         region: "ap-northeast-1",

@@ -2,8 +2,8 @@
 //!
 //! Such a one is a pod's that starts or has ended, and Fargate attaches or deletes it within moments; or it is
 //! that of a person who keeps an address, and keeps EC2 from deleting group and subnet. EC2 does not tell
-//! which: how Fargate describes its interfaces is documented nowhere, and `requesterId` names whoever called
-//! EC2 (botocore's EC2 model, NetworkInterface). So the inventory looks again, and what nothing has used all
+//! which: how Fargate describes its interfaces is documented nowhere, and `requesterId` names the caller
+//! of EC2 (botocore's EC2 model, NetworkInterface). So the inventory looks again, and what nothing has used all
 //! the time is somebody's.
 
 use std::time::Duration;

@@ -62,7 +62,7 @@ pub(crate) async fn observe(
 }
 
 /// Says what is to be done. Of several gateways of ours the one that is attached to the VPC is kept, else the
-/// one with the smallest id: whoever looks, at any time, decides alike. Only what is not attached is surplus.
+/// one with the smallest id: all invocations decide alike, at any time. Only what is not attached is surplus.
 ///
 /// # Errors
 /// [`Error::ResourceConflict`] if ours is attached to another VPC, or the VPC has somebody else's: it has room

@@ -59,7 +59,7 @@ pub(crate) async fn find_ours(aws: &Aws, target: &Target) -> Result<Vec<Vpc>, Er
 }
 
 /// Looks at the VPCs with the tag of the role. Of several the one with subnets in it is kept, else the one
-/// with the smallest id: whoever looks, at any time, decides alike.
+/// with the smallest id: all invocations decide alike, at any time.
 pub(crate) async fn observe(aws: &Aws, target: &Target) -> Result<Seen, Error> {
     let mut vpcs = find(aws, tags::ec2_filters_for(target, ROLE)).await?;
     let (used, connected) = match vpcs.as_slice() {

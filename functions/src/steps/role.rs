@@ -33,7 +33,7 @@ const DETACH: &str = "iam:DetachRolePolicy";
 const DELETE_INLINE: &str = "iam:DeleteRolePolicy";
 const DELETE: &str = "iam:DeleteRole";
 
-/// Makes the role as wanted. A new role cannot be assumed at once: whoever passes it to EKS gets
+/// Makes the role as wanted. A new role cannot be assumed at once: a step that passes it to EKS gets
 /// [`Error::NotYetVisible`] until IAM has spread it.
 ///
 /// # Errors
